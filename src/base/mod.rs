@@ -1,0 +1,3 @@
+//! Floor 1: small things that know nothing of proxies. Imports nothing of ours.
+
+pub mod ids;

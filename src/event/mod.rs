@@ -1,0 +1,1 @@
+//! Floor 2: readiness, run queue, timers, signals. Imports base and sys.

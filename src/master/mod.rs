@@ -1,0 +1,1 @@
+//! Floor 9: sockets, files, forks, reloads. Does not import the worker's inside.

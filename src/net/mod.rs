@@ -1,0 +1,1 @@
+//! Floor 6: sockets, transports, muxes, connections. Imports base, event, msg, wire, plan, shm, cx.

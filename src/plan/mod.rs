@@ -1,0 +1,1 @@
+//! Floor 4: the compiled configuration, read-only. Imports base, expr, shm.

@@ -1,0 +1,1 @@
+//! Floor 8: command socket, statistics, checks, logs. Imports stream, net, plan, shm.

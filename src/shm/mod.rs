@@ -1,0 +1,1 @@
+//! Floor 2: all that processes share. Imports base and sys.

@@ -1,0 +1,1 @@
+//! Floor 7: streams, their two channels and analysers. Imports net, expr, plan.
