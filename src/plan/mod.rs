@@ -1,1 +1,59 @@
 //! Floor 4: the compiled configuration, read-only. Imports base, expr, shm.
+//!
+//! A [`Plan`] exists only when the whole configuration was found right: there is no half-valid one.
+//! Everything is named by its index ([`ProxyId`], [`ServerId`], [`ListenerId`]); what changes at run
+//! time lives elsewhere (worker state, shared memory) under the same index.
+
+pub mod global;
+pub mod listener;
+pub mod log;
+pub mod proxy;
+pub mod reply;
+pub mod server;
+pub mod timeouts;
+pub mod tls;
+
+pub use global::{CliSocket, Global, Tune};
+pub use listener::{BindAddr, Listener};
+pub use log::{Facility, LogFormat, LogLevel, LogTarget};
+pub use proxy::{Mode, Proxy};
+pub use reply::{ErrorPages, Reply};
+pub use server::{Server, ServerAddr};
+pub use timeouts::Timeouts;
+
+use crate::base::ids::{ListenerId, ProxyId, ServerId};
+
+/// The whole compiled configuration.
+#[derive(Default)]
+pub struct Plan {
+    /// The `global` section.
+    pub global: Global,
+    /// Every frontend, backend and listen section, by [`ProxyId`], in the order of the files.
+    pub proxies: Vec<Proxy>,
+    /// Every bound address of every `bind` line, by [`ListenerId`].
+    pub listeners: Vec<Listener>,
+    /// Every server of every backend, by [`ServerId`].
+    pub servers: Vec<Server>,
+}
+
+impl Plan {
+    /// The proxy of this id. Ids are made together with the plan, so it always exists.
+    pub fn proxy(&self, id: ProxyId) -> &Proxy {
+        &self.proxies[id.index()]
+    }
+
+    /// The listener of this id.
+    pub fn listener(&self, id: ListenerId) -> &Listener {
+        &self.listeners[id.index()]
+    }
+
+    /// The server of this id.
+    pub fn server(&self, id: ServerId) -> &Server {
+        &self.servers[id.index()]
+    }
+
+    /// The backend called `name`, if there is one.
+    pub fn backend(&self, name: &[u8]) -> Option<&Proxy> {
+        self.proxies.iter().find(|p| p.is_backend && p.name.as_bytes() == name)
+    }
+}

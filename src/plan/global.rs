@@ -1,0 +1,172 @@
+//! The `global` section: the process as a whole, its limits and tunables.
+
+use std::path::PathBuf;
+
+use super::log::LogTarget;
+use super::BindAddr;
+
+/// What the `global` section and the command line say about the process as a whole.
+pub struct Global {
+    /// Number of workers (`nbproc`, `nbthread`); `None`: one per core.
+    pub nbproc: Option<u32>,
+    /// `maxconn`: concurrent connections over all workers; 0: derived from the descriptor limit.
+    pub maxconn: u32,
+    /// `ulimit-n`: descriptor limit; 0: computed from `maxconn`.
+    pub ulimit_n: u32,
+    /// `maxconnrate`: new connections per second, 0: unlimited.
+    pub maxconnrate: u32,
+    /// `maxsessrate`: new sessions per second, 0: unlimited.
+    pub maxsessrate: u32,
+    /// `maxsslrate`: new TLS handshakes per second, 0: unlimited.
+    pub maxsslrate: u32,
+    /// `maxsslconn`: concurrent TLS connections, 0: unlimited.
+    pub maxsslconn: u32,
+    /// `daemon`.
+    pub daemon: bool,
+    /// `master-worker` / `-W`.
+    pub master_worker: bool,
+    /// `pidfile`.
+    pub pidfile: Option<PathBuf>,
+    /// `chroot`.
+    pub chroot: Option<PathBuf>,
+    /// `uid` or the id behind `user`.
+    pub uid: Option<u32>,
+    /// `gid` or the id behind `group`.
+    pub gid: Option<u32>,
+    /// `cpu-map`: cores a worker may run on, by worker number from 0; empty: no pinning.
+    pub cpu_map: Vec<Vec<u32>>,
+    /// `hard-stop-after`, in milliseconds: how long a stopping process may still serve.
+    pub hard_stop_after: Option<u64>,
+    /// `node`: the name of this box.
+    pub node: Option<String>,
+    /// `description`.
+    pub description: Option<String>,
+    /// `stats socket` lines.
+    pub cli: Vec<CliSocket>,
+    /// `stats timeout`, milliseconds.
+    pub cli_timeout: u32,
+    /// `stats maxconn`.
+    pub cli_maxconn: u32,
+    /// `log` lines.
+    pub logs: Vec<LogTarget>,
+    /// `log-tag`; by default the name under which the program was started.
+    pub log_tag: String,
+    /// `log-send-hostname`: the host name to put in front of the tag.
+    pub log_hostname: Option<String>,
+    /// `quiet`, `-q`: no start-up messages.
+    pub quiet: bool,
+    /// The `tune.*` words.
+    pub tune: Tune,
+}
+
+impl Default for Global {
+    fn default() -> Self {
+        Global {
+            nbproc: None,
+            maxconn: 0,
+            ulimit_n: 0,
+            maxconnrate: 0,
+            maxsessrate: 0,
+            maxsslrate: 0,
+            maxsslconn: 0,
+            daemon: false,
+            master_worker: false,
+            pidfile: None,
+            chroot: None,
+            uid: None,
+            gid: None,
+            cpu_map: Vec::new(),
+            hard_stop_after: None,
+            node: None,
+            description: None,
+            cli: Vec::new(),
+            cli_timeout: 10_000,
+            cli_maxconn: 10,
+            logs: Vec::new(),
+            log_tag: "lighterman".to_string(),
+            log_hostname: None,
+            quiet: false,
+            tune: Tune::default(),
+        }
+    }
+}
+
+/// A command socket (`stats socket`, `-S`).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CliSocket {
+    /// Where it listens.
+    pub addr: BindAddr,
+    /// What its clients may do: `user`, `operator` or `admin`.
+    pub level: CliLevel,
+    /// File mode of a UNIX socket.
+    pub mode: Option<u32>,
+    /// Owner of a UNIX socket.
+    pub uid: Option<u32>,
+    /// Group of a UNIX socket.
+    pub gid: Option<u32>,
+}
+
+/// What a client of the command socket may do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum CliLevel {
+    /// Reads what is not sensitive.
+    User,
+    /// Reads everything, changes nothing of consequence. The default.
+    Operator,
+    /// Everything.
+    Admin,
+}
+
+/// The `tune.*` words, with their defaults.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Tune {
+    /// `tune.bufsize`: bytes of a buffer.
+    pub bufsize: usize,
+    /// `tune.maxrewrite`: bytes of a buffer kept free for rewriting a head.
+    pub maxrewrite: usize,
+    /// `tune.http.maxhdr`: header fields of one head.
+    pub maxhdr: usize,
+    /// `tune.maxpollevents`: events taken from the kernel at once.
+    pub maxpollevents: usize,
+    /// `tune.maxaccept`: connections accepted in a row from one socket.
+    pub maxaccept: usize,
+    /// `tune.runqueue-depth`: tasks run per turn.
+    pub runqueue_depth: usize,
+    /// `tune.buffers.limit`: buffers a process may hold, 0: bounded by `maxconn` only.
+    pub buffers_limit: usize,
+    /// `tune.rcvbuf.client`, bytes; 0: the system's choice.
+    pub rcvbuf_client: usize,
+    /// `tune.rcvbuf.server`, bytes.
+    pub rcvbuf_server: usize,
+    /// `tune.sndbuf.client`, bytes.
+    pub sndbuf_client: usize,
+    /// `tune.sndbuf.server`, bytes.
+    pub sndbuf_server: usize,
+    /// `tune.ssl.cachesize`: entries (blocks) of the shared session cache; 0: no cache.
+    pub ssl_cachesize: usize,
+    /// `tune.ssl.lifetime`: seconds a session may be resumed.
+    pub ssl_lifetime: u32,
+    /// `tune.ssl.maxrecord`: bytes of a TLS record at most, 0: 16 KB.
+    pub ssl_maxrecord: usize,
+}
+
+impl Default for Tune {
+    fn default() -> Self {
+        Tune {
+            bufsize: 16384,
+            maxrewrite: 1024,
+            maxhdr: 101,
+            maxpollevents: 200,
+            maxaccept: 64,
+            runqueue_depth: 200,
+            buffers_limit: 0,
+            rcvbuf_client: 0,
+            rcvbuf_server: 0,
+            sndbuf_client: 0,
+            sndbuf_server: 0,
+            ssl_cachesize: 20_000,
+            ssl_lifetime: 300,
+            ssl_maxrecord: 0,
+        }
+    }
+}

@@ -1,0 +1,168 @@
+//! A proxy: frontend, backend, or both.
+
+use std::net::IpAddr;
+
+use super::log::LogTarget;
+use super::reply::ErrorPages;
+use super::timeouts::Timeouts;
+use crate::base::ids::{ListenerId, ProxyId, ServerId};
+
+/// What travels through a proxy.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Mode {
+    /// Bytes.
+    Tcp,
+    /// HTTP messages.
+    Http,
+}
+
+/// How long connections live in HTTP mode (`option http-keep-alive` and its rivals).
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum HttpConnection {
+    /// `option http-keep-alive`: both sides are kept. The default.
+    KeepAlive,
+    /// `option http-server-close`: the client's is kept, the server's closed.
+    ServerClose,
+    /// `option httpclose`: both are closed after each answer.
+    Close,
+}
+
+/// When a request may use an idle connection that another client's request opened (`http-reuse`).
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum HttpReuse {
+    /// Never.
+    Never,
+    /// Not for the first request of a client connection. The default.
+    Safe,
+    /// Also for first requests, over connections that proved reusable.
+    Aggressive,
+    /// Always.
+    Always,
+}
+
+/// `option forwardfor`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ForwardFor {
+    /// `except`: addresses whose requests are left alone.
+    pub except: Option<(IpAddr, u8)>,
+    /// `header`: `X-Forwarded-For` unless said otherwise.
+    pub header: String,
+    /// `if-none`: only when the request has none yet.
+    pub if_none: bool,
+}
+
+/// Which log line a proxy writes.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub enum LogStyle {
+    /// One line per connection, at accept time.
+    #[default]
+    Default,
+    /// `option tcplog`.
+    Tcp,
+    /// `option httplog`.
+    Http,
+    /// `option httplog clf`.
+    Clf,
+    /// `option httpslog`.
+    Https,
+    /// `log-format`.
+    Custom,
+}
+
+/// A proxy as configured, `defaults` applied.
+pub struct Proxy {
+    /// Its own index.
+    pub id: ProxyId,
+    /// Its name.
+    pub name: String,
+    /// `id`: its number in statistics, from 1.
+    pub puid: u32,
+    /// Accepts connections: `frontend` or `listen`.
+    pub is_frontend: bool,
+    /// Has servers: `backend` or `listen`.
+    pub is_backend: bool,
+    /// `mode`.
+    pub mode: Mode,
+    /// `disabled`.
+    pub disabled: bool,
+    /// `description`.
+    pub description: Option<String>,
+    /// `timeout ...`.
+    pub timeouts: Timeouts,
+    /// `maxconn` of a frontend; 0: the global one.
+    pub maxconn: u32,
+    /// `fullconn` of a backend; 0: from the frontends.
+    pub fullconn: u32,
+    /// `backlog`, 0: from `maxconn`.
+    pub backlog: u32,
+    /// The addresses it listens on.
+    pub listeners: Vec<ListenerId>,
+    /// Its servers, in the order of the file.
+    pub servers: Vec<ServerId>,
+    /// `default_backend`.
+    pub default_backend: Option<ProxyId>,
+    /// `retries`: connection attempts after the first.
+    pub retries: u32,
+    /// `option redispatch [interval]`: 0 off, n: every n-th retry goes to another server, -1: only the last.
+    pub redispatch: i32,
+    /// `option allbackups`.
+    pub all_backups: bool,
+    /// `option persist`.
+    pub persist_down: bool,
+    /// `option httpclose`, `http-server-close`, `http-keep-alive`.
+    pub http_connection: HttpConnection,
+    /// `option http-pretend-keepalive`.
+    pub pretend_keep_alive: bool,
+    /// `http-reuse`.
+    pub http_reuse: HttpReuse,
+    /// `option forwardfor`.
+    pub forward_for: Option<ForwardFor>,
+    /// `monitor-uri`.
+    pub monitor_uri: Option<Vec<u8>>,
+    /// `errorfile` and its family.
+    pub errors: ErrorPages,
+    /// `option accept-unsafe-violations-in-http-request`.
+    pub loose_request: bool,
+    /// `option accept-unsafe-violations-in-http-response`.
+    pub loose_response: bool,
+    /// `option http-buffer-request`.
+    pub buffer_request: bool,
+    /// `option http-ignore-probes`.
+    pub ignore_probes: bool,
+    /// `option abortonclose`.
+    pub abort_on_close: bool,
+    /// `option http-no-delay`.
+    pub no_delay: bool,
+    /// `option clitcpka`.
+    pub client_keepalive: bool,
+    /// `option srvtcpka`.
+    pub server_keepalive: bool,
+    /// `option independent-streams`.
+    pub independent_streams: bool,
+    /// `option socket-stats`.
+    pub socket_stats: bool,
+    /// `option splice-*`: (request, response); `splice-auto` sets both.
+    pub splice: (bool, bool),
+    /// `tcp-request inspect-delay`, milliseconds.
+    pub inspect_delay: Option<u32>,
+    /// `tcp-response inspect-delay`, milliseconds.
+    pub res_inspect_delay: Option<u32>,
+    /// `log` lines, `log global` resolved.
+    pub logs: Vec<LogTarget>,
+    /// `log-tag`, else the global one.
+    pub log_tag: Option<String>,
+    /// `option tcplog`, `httplog`...
+    pub log_style: LogStyle,
+    /// `option dontlognull`.
+    pub dont_log_null: bool,
+    /// `option dontlog-normal`.
+    pub dont_log_normal: bool,
+    /// `option log-separate-errors`.
+    pub log_separate_errors: bool,
+    /// `option logasap`.
+    pub log_asap: bool,
+    /// `rate-limit sessions`: new sessions per second, 0: unlimited.
+    pub session_rate_limit: u32,
+    /// The section line, for messages: `file:line`.
+    pub at: String,
+}

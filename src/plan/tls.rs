@@ -1,0 +1,144 @@
+//! The TLS words of `bind` and `server` lines, as written: plain data, no library object.
+
+use std::path::PathBuf;
+
+/// A TLS protocol version.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+pub enum TlsVersion {
+    /// TLS 1.0 (RFC 2246).
+    V10,
+    /// TLS 1.1 (RFC 4346).
+    V11,
+    /// TLS 1.2 (RFC 5246).
+    V12,
+    /// TLS 1.3 (RFC 8446).
+    V13,
+}
+
+/// What both ends may say of versions, ciphers and groups.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TlsCommon {
+    /// `ssl-min-ver`; TLS 1.2 when nothing is said.
+    pub min: TlsVersion,
+    /// `ssl-max-ver`; the highest when nothing is said.
+    pub max: TlsVersion,
+    /// `ciphers`: TLS up to 1.2, in OpenSSL's syntax.
+    pub ciphers: Option<String>,
+    /// `ciphersuites`: TLS 1.3.
+    pub ciphersuites: Option<String>,
+    /// `curves`, or `ecdhe`: groups, preferred first.
+    pub curves: Option<String>,
+    /// `sigalgs`.
+    pub sigalgs: Option<String>,
+    /// `alpn`: protocols, preferred first, without the length bytes.
+    pub alpn: Vec<String>,
+    /// `no-tls-tickets` cancels them.
+    pub tickets: bool,
+}
+
+impl Default for TlsCommon {
+    fn default() -> Self {
+        TlsCommon {
+            min: TlsVersion::V12,
+            max: TlsVersion::V13,
+            ciphers: None,
+            ciphersuites: None,
+            curves: None,
+            sigalgs: None,
+            alpn: Vec::new(),
+            tickets: true,
+        }
+    }
+}
+
+/// What is asked of the peer's certificate.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Verify {
+    /// Nothing.
+    None,
+    /// Asked for, checked when given (bind only).
+    Optional,
+    /// Asked for and must be right.
+    Required,
+}
+
+/// Where authorities come from.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum CaSource {
+    /// A PEM file or a directory of them.
+    Path(PathBuf),
+    /// `@system-ca`: what the system trusts.
+    System,
+}
+
+/// `ssl` and its family on a `bind` line.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct BindTls {
+    /// Versions, ciphers, groups, ALPN.
+    pub common: TlsCommon,
+    /// `crt`, in order: files and directories, `crt-base` already applied.
+    pub crt: Vec<PathBuf>,
+    /// `crt-list`, in order.
+    pub crt_list: Vec<PathBuf>,
+    /// `strict-sni`: a name without a certificate is refused.
+    pub strict_sni: bool,
+    /// `prefer-client-ciphers`.
+    pub prefer_client_ciphers: bool,
+    /// `verify`.
+    pub verify: Verify,
+    /// `ca-file`.
+    pub ca_file: Option<CaSource>,
+    /// `crl-file`.
+    pub crl_file: Option<PathBuf>,
+    /// `generate-self-signed`: what `--listen` without `--crt` asks for.
+    pub self_signed: bool,
+}
+
+impl Default for BindTls {
+    fn default() -> Self {
+        BindTls {
+            common: TlsCommon::default(),
+            crt: Vec::new(),
+            crt_list: Vec::new(),
+            strict_sni: false,
+            prefer_client_ciphers: false,
+            verify: Verify::None,
+            ca_file: None,
+            crl_file: None,
+            self_signed: false,
+        }
+    }
+}
+
+/// `ssl` and its family on a `server` line.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ServerTls {
+    /// Versions, ciphers, groups, ALPN.
+    pub common: TlsCommon,
+    /// `verify`: required unless `none` is written or `ssl-server-verify none` in `global`.
+    pub verify: Verify,
+    /// `ca-file`.
+    pub ca_file: Option<CaSource>,
+    /// `crl-file`.
+    pub crl_file: Option<PathBuf>,
+    /// `crt`: the client certificate shown to the server.
+    pub crt: Option<PathBuf>,
+    /// `verifyhost`: the name the certificate must carry.
+    pub verify_host: Option<String>,
+    /// `no-ssl-reuse` cancels it.
+    pub reuse_sessions: bool,
+}
+
+impl Default for ServerTls {
+    fn default() -> Self {
+        ServerTls {
+            common: TlsCommon::default(),
+            verify: Verify::Required,
+            ca_file: None,
+            crl_file: None,
+            crt: None,
+            verify_host: None,
+            reuse_sessions: true,
+        }
+    }
+}
