@@ -1,1 +1,4 @@
 //! The only unsafe code of lighterman, behind safe faces.
+
+pub mod localtime;
+pub mod raw_write;
