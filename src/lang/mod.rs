@@ -4,7 +4,9 @@
 //! reads its arguments with. `lexer` cuts lines into words, `cond` answers `.if`, `args` cuts the
 //! `name(a,b)` forms inside one word, `suggest` finds the nearest known word.
 
+pub mod args;
 pub mod diag;
+pub mod lexer;
 pub mod span;
 pub mod suggest;
 pub mod word;
