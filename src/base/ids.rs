@@ -23,8 +23,6 @@ plan_ids! {
     ProxyId;
     /// A server line, over all backends.
     ServerId;
-    /// A distinct destination of log lines, over all `log` lines.
-    LogTargetId;
     /// One bound address of a `bind` line, over all frontends.
     ListenerId;
 }

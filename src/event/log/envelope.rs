@@ -3,7 +3,7 @@
 //! Called by the sink for each line. Dates are written once per second and kept, because a busy
 //! process logs thousands of lines within one.
 
-use super::target::{Format, Level, Target};
+use super::target::{LogFormat, LogLevel, LogTarget};
 use lighterman_sys::localtime::LocalTime;
 use std::io::Write;
 use std::time::Duration;
@@ -62,38 +62,45 @@ impl Envelope {
 
     /// Appends the header of one line to `out`: everything up to the first byte of the message.
     /// `wall` is the time since 1970.
-    pub fn write(&mut self, out: &mut Vec<u8>, target: &Target, level: Level, tag: &str, wall: Duration) {
+    pub fn write(
+        &mut self,
+        out: &mut Vec<u8>,
+        target: &LogTarget,
+        level: LogLevel,
+        tag: &str,
+        wall: Duration,
+    ) {
         let Envelope { sender, stamp } = self;
         let level = level.max(target.min);
         let priority = target.facility.priority(level);
         let pid = sender.pid;
-        if !matches!(target.format, Format::Raw | Format::Short | Format::Priority) {
+        if !matches!(target.format, LogFormat::Raw | LogFormat::Short | LogFormat::Priority) {
             stamp.refresh(wall);
         }
         match (target.format, &sender.hostname) {
-            (Format::Local, None) => put(out, format_args!("<{priority}>{} {tag}[{pid}]: ", stamp.syslog)),
-            (Format::Local | Format::Rfc3164, host) => {
+            (LogFormat::Local, None) => put(out, format_args!("<{priority}>{} {tag}[{pid}]: ", stamp.syslog)),
+            (LogFormat::Local | LogFormat::Rfc3164, host) => {
                 let host = host.as_deref().unwrap_or("localhost");
                 put(out, format_args!("<{priority}>{} {host} {tag}[{pid}]: ", stamp.syslog));
             }
-            (Format::Rfc5424, host) => {
+            (LogFormat::Rfc5424, host) => {
                 put(out, format_args!("<{priority}>1 "));
                 stamp.write_iso(out, wall);
                 let host = host.as_deref().unwrap_or("-");
                 put(out, format_args!(" {host} {tag} {pid} - - "));
             }
-            (Format::Priority, _) => put(out, format_args!("<{priority}>")),
-            (Format::Short, _) => put(out, format_args!("<{}>", level as u8)),
-            (Format::Timed, _) => {
+            (LogFormat::Priority, _) => put(out, format_args!("<{priority}>")),
+            (LogFormat::Short, _) => put(out, format_args!("<{}>", level as u8)),
+            (LogFormat::Timed, _) => {
                 put(out, format_args!("<{}>", level as u8));
                 stamp.write_iso(out, wall);
                 out.push(b' ');
             }
-            (Format::Iso, _) => {
+            (LogFormat::Iso, _) => {
                 stamp.write_iso(out, wall);
                 out.push(b' ');
             }
-            (Format::Raw, _) => {}
+            (LogFormat::Raw, _) => {}
         }
     }
 }
@@ -106,7 +113,7 @@ fn put(out: &mut Vec<u8>, args: std::fmt::Arguments<'_>) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::event::log::target::{Address, Facility};
+    use crate::event::log::target::{Facility, LogAddr};
 
     /// 2026-11-05 22:17:53.460123 UTC.
     const WALL: Duration = Duration::from_micros(1_793_917_073_460_123);
@@ -140,22 +147,22 @@ mod tests {
             ("raw", Some("foo"), ""),
         ];
         for (format, hostname, want) in rows {
-            let mut target = Target::new(Address::Fd(1), Facility::from_name("local0").unwrap());
-            target.format = Format::from_name(format).unwrap();
+            let mut target = LogTarget::new(LogAddr::Fd(1), Facility::Local0);
+            target.format = LogFormat::parse(format).unwrap();
             let sender = Sender { hostname: hostname.map(str::to_owned), pid: 42 };
             let mut out = Vec::new();
-            Envelope::new(sender).write(&mut out, &target, Level::Info, "proxy", WALL);
+            Envelope::new(sender).write(&mut out, &target, LogLevel::Info, "proxy", WALL);
             assert_eq!(String::from_utf8(out).unwrap(), expected(want), "{format} {hostname:?}");
         }
     }
 
     #[test]
     fn urgent_levels_are_capped_by_min() {
-        let mut target = Target::new(Address::Fd(1), Facility::from_name("local1").unwrap());
-        target.format = Format::Priority;
-        target.min = Level::Err;
+        let mut target = LogTarget::new(LogAddr::Fd(1), Facility::Local1);
+        target.format = LogFormat::Priority;
+        target.min = LogLevel::Err;
         let mut out = Vec::new();
-        Envelope::default().write(&mut out, &target, Level::Emerg, "t", WALL);
+        Envelope::default().write(&mut out, &target, LogLevel::Emerg, "t", WALL);
         assert_eq!(out, b"<139>");
     }
 }

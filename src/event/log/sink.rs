@@ -6,8 +6,8 @@
 //! root directory; a UNIX socket is connected then and found again by path when its server restarts.
 
 use super::envelope::{Envelope, Sender};
-use super::target::{Address, Level, Target};
-use crate::base::ids::LogTargetId;
+use super::target::{LogAddr, LogLevel, LogTarget};
+use crate::base::ids::ProxyId;
 use lighterman_sys::raw_write::write_now;
 use std::io;
 use std::net::{SocketAddr, UdpSocket};
@@ -25,7 +25,7 @@ const RECONNECT_SECS: u64 = 1;
 /// The way out for one target.
 #[derive(Debug)]
 struct Outlet {
-    target: Target,
+    target: LogTarget,
     /// Messages seen, for `sample`.
     seen: u64,
     /// Connected socket of a UNIX target.
@@ -41,11 +41,40 @@ struct Queued {
     bytes: Range<usize>,
 }
 
+/// In whose name a line is written: that decides where it goes and its tag.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Speaker {
+    /// The program itself: the `log` lines of the global section.
+    Program,
+    /// A proxy: its own `log` lines.
+    Proxy(ProxyId),
+}
+
+/// What a speaker is configured with.
+#[derive(Clone, Copy, Debug)]
+pub struct Voice<'a> {
+    /// Its `log` lines.
+    pub targets: &'a [LogTarget],
+    /// Its `log-tag`.
+    pub tag: &'a str,
+}
+
+/// A [`Voice`] with the targets found among the outlets.
+#[derive(Debug)]
+struct Route {
+    outlets: Vec<usize>,
+    tag: String,
+}
+
 /// The log output of one process.
 #[derive(Debug)]
 pub struct LogSink {
     envelope: Envelope,
+    /// One per distinct target.
     outlets: Vec<Outlet>,
+    program: Route,
+    /// By proxy.
+    proxies: Vec<Route>,
     udp4: Option<UdpSocket>,
     udp6: Option<UdpSocket>,
     wall: Duration,
@@ -55,12 +84,19 @@ pub struct LogSink {
 }
 
 impl LogSink {
-    /// Opens what `targets` need. A target that cannot be reached now is no error: its lines are
-    /// dropped and counted until it can. The position in `targets` is the [`LogTargetId`].
-    pub fn open(targets: &[Target], sender: Sender) -> LogSink {
+    /// Opens what the targets need: `program` for the global section, `proxies` in the order of their
+    /// ids. A target that cannot be reached now is no error: its lines are dropped and counted until
+    /// it can.
+    pub fn open<'a>(
+        sender: Sender,
+        program: Voice<'_>,
+        proxies: impl IntoIterator<Item = Voice<'a>>,
+    ) -> LogSink {
         let mut sink = LogSink {
             envelope: Envelope::new(sender),
-            outlets: Vec::with_capacity(targets.len()),
+            outlets: Vec::new(),
+            program: Route { outlets: Vec::new(), tag: String::new() },
+            proxies: Vec::new(),
             udp4: None,
             udp6: None,
             wall: Duration::ZERO,
@@ -68,17 +104,38 @@ impl LogSink {
             queue: Vec::new(),
             dropped: 0,
         };
-        for target in targets {
-            let mut unix = None;
-            match &target.address {
-                Address::Udp(SocketAddr::V4(_)) if sink.udp4.is_none() => sink.udp4 = udp("0.0.0.0:0").ok(),
-                Address::Udp(SocketAddr::V6(_)) if sink.udp6.is_none() => sink.udp6 = udp("[::]:0").ok(),
-                Address::Unix(path) => unix = connect(path).ok(),
-                Address::Udp(_) | Address::Fd(_) => {}
-            }
-            sink.outlets.push(Outlet { target: target.clone(), seen: 0, unix, tried: 0 });
+        sink.program = sink.route(program);
+        for voice in proxies {
+            let route = sink.route(voice);
+            sink.proxies.push(route);
         }
         sink
+    }
+
+    /// Nothing is logged: for tests and for tools.
+    pub fn silent() -> LogSink {
+        LogSink::open(Sender::default(), Voice { targets: &[], tag: "" }, [])
+    }
+
+    fn route(&mut self, voice: Voice<'_>) -> Route {
+        let outlets = voice.targets.iter().map(|target| self.outlet(target)).collect();
+        Route { outlets, tag: voice.tag.to_owned() }
+    }
+
+    /// The outlet of that target, opened when it is a new one.
+    fn outlet(&mut self, target: &LogTarget) -> usize {
+        if let Some(known) = self.outlets.iter().position(|outlet| outlet.target == *target) {
+            return known;
+        }
+        let mut unix = None;
+        match &target.to {
+            LogAddr::Udp(SocketAddr::V4(_)) if self.udp4.is_none() => self.udp4 = udp("0.0.0.0:0").ok(),
+            LogAddr::Udp(SocketAddr::V6(_)) if self.udp6.is_none() => self.udp6 = udp("[::]:0").ok(),
+            LogAddr::Unix(path) => unix = connect(path).ok(),
+            LogAddr::Udp(_) | LogAddr::Fd(_) => {}
+        }
+        self.outlets.push(Outlet { target: target.clone(), seen: 0, unix, tried: 0 });
+        self.outlets.len() - 1
     }
 
     /// A new turn begins at `wall`, the time since 1970.
@@ -86,10 +143,23 @@ impl LogSink {
         self.wall = wall;
     }
 
-    /// Queues one message for each of `to` that wants its level.
-    pub fn emit(&mut self, to: &[LogTargetId], level: Level, tag: &str, text: &[u8]) {
-        for id in to {
-            let Some(outlet) = self.outlets.get_mut(id.index()) else { continue };
+    /// Whether anybody listens to `from`: without that, a line need not be put together.
+    pub fn is_heard(&self, from: Speaker) -> bool {
+        match from {
+            Speaker::Program => !self.program.outlets.is_empty(),
+            Speaker::Proxy(id) => self.proxies.get(id.index()).is_some_and(|route| !route.outlets.is_empty()),
+        }
+    }
+
+    /// Queues one message (without line feed) for each target of `from` that wants its level.
+    pub fn emit(&mut self, from: Speaker, level: LogLevel, text: &[u8]) {
+        let route = match from {
+            Speaker::Program => Some(&self.program),
+            Speaker::Proxy(id) => self.proxies.get(id.index()),
+        };
+        let Some(route) = route else { return };
+        for index in &route.outlets {
+            let outlet = &mut self.outlets[*index];
             if level > outlet.target.max {
                 continue;
             }
@@ -99,13 +169,13 @@ impl LogSink {
                 continue;
             }
             let start = self.bytes.len();
-            self.envelope.write(&mut self.bytes, &outlet.target, level, tag, self.wall);
+            self.envelope.write(&mut self.bytes, &outlet.target, level, &route.tag, self.wall);
             self.bytes.extend_from_slice(text);
             // The line feed comes on top of `len` in a datagram and within it elsewhere.
-            let feed = usize::from(matches!(outlet.target.address, Address::Fd(_)));
-            self.bytes.truncate(start + outlet.target.len as usize - feed);
+            let feed = usize::from(matches!(outlet.target.to, LogAddr::Fd(_)));
+            self.bytes.truncate(start + outlet.target.len.saturating_sub(feed));
             self.bytes.push(b'\n');
-            self.queue.push(Queued { outlet: id.index(), bytes: start..self.bytes.len() });
+            self.queue.push(Queued { outlet: *index, bytes: start..self.bytes.len() });
         }
         if self.bytes.len() > QUEUE_MAX {
             self.send_queue();
@@ -113,9 +183,9 @@ impl LogSink {
     }
 
     /// The same with a text that is put together on the spot.
-    pub fn emit_fmt(&mut self, to: &[LogTargetId], level: Level, tag: &str, text: std::fmt::Arguments<'_>) {
-        if !to.is_empty() {
-            self.emit(to, level, tag, text.to_string().as_bytes());
+    pub fn emit_fmt(&mut self, from: Speaker, level: LogLevel, text: std::fmt::Arguments<'_>) {
+        if self.is_heard(from) {
+            self.emit(from, level, text.to_string().as_bytes());
         }
     }
 
@@ -132,8 +202,8 @@ impl LogSink {
         while let Some(line) = queue.get(at) {
             let run = queue.iter().skip(at).take_while(|next| self.same_socket(line, next)).count();
             let lines = &queue[at..at + run];
-            self.dropped += match self.outlets[line.outlet].target.address {
-                Address::Udp(_) => self.send_datagrams(lines),
+            self.dropped += match self.outlets[line.outlet].target.to {
+                LogAddr::Udp(_) => self.send_datagrams(lines),
                 _ => lines.iter().filter(|line| self.send_one(line).is_err()).count() as u64,
             };
             at += run;
@@ -145,8 +215,8 @@ impl LogSink {
 
     /// Whether two lines leave through the same socket, so that one call may send both.
     fn same_socket(&self, a: &Queued, b: &Queued) -> bool {
-        match (&self.outlets[a.outlet].target.address, &self.outlets[b.outlet].target.address) {
-            (Address::Udp(a), Address::Udp(b)) => a.is_ipv4() == b.is_ipv4(),
+        match (&self.outlets[a.outlet].target.to, &self.outlets[b.outlet].target.to) {
+            (LogAddr::Udp(a), LogAddr::Udp(b)) => a.is_ipv4() == b.is_ipv4(),
             _ => a.outlet == b.outlet,
         }
     }
@@ -155,8 +225,8 @@ impl LogSink {
     fn send_datagrams(&self, lines: &[Queued]) -> u64 {
         let parts: Vec<(SocketAddr, &[u8])> = lines
             .iter()
-            .filter_map(|line| match self.outlets[line.outlet].target.address {
-                Address::Udp(to) => Some((to, &self.bytes[line.bytes.clone()])),
+            .filter_map(|line| match self.outlets[line.outlet].target.to {
+                LogAddr::Udp(to) => Some((to, &self.bytes[line.bytes.clone()])),
                 _ => None,
             })
             .collect();
@@ -168,9 +238,9 @@ impl LogSink {
     fn send_one(&mut self, line: &Queued) -> io::Result<()> {
         let bytes = &self.bytes[line.bytes.clone()];
         let outlet = &mut self.outlets[line.outlet];
-        match &outlet.target.address {
-            Address::Fd(fd) => write_now(*fd, bytes),
-            Address::Unix(path) => {
+        match &outlet.target.to {
+            LogAddr::Fd(fd) => write_now(*fd, bytes),
+            LogAddr::Unix(path) => {
                 match outlet.unix.as_ref().map(|socket| socket.send(bytes)) {
                     Some(Ok(_)) => return Ok(()),
                     Some(Err(why)) if why.kind() == io::ErrorKind::WouldBlock => return Err(why),
@@ -184,7 +254,7 @@ impl LogSink {
                 outlet.tried = self.wall.as_secs();
                 outlet.unix.insert(connect(path)?).send(bytes).map(|_| ())
             }
-            Address::Udp(_) => Err(io::ErrorKind::Unsupported.into()),
+            LogAddr::Udp(_) => Err(io::ErrorKind::Unsupported.into()),
         }
     }
 }
@@ -248,18 +318,22 @@ fn send_all(socket: &UdpSocket, parts: &[(SocketAddr, &[u8])]) -> usize {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::event::log::target::{Facility, Format, Sample};
+    use crate::event::log::target::{Facility, LogFormat, Sample};
     use std::io::Read;
     use std::os::fd::AsRawFd;
 
-    fn raw(address: Address) -> Target {
-        Target { format: Format::Priority, ..Target::new(address, Facility::from_name("local0").unwrap()) }
+    fn brief(to: LogAddr) -> LogTarget {
+        LogTarget { format: LogFormat::Priority, ..LogTarget::new(to, Facility::Local0) }
     }
 
-    fn receiver() -> (UdpSocket, Address) {
+    fn open(targets: &[LogTarget]) -> LogSink {
+        LogSink::open(Sender::default(), Voice { targets, tag: "t" }, [])
+    }
+
+    fn receiver() -> (UdpSocket, LogAddr) {
         let socket = UdpSocket::bind("127.0.0.1:0").unwrap();
         socket.set_read_timeout(Some(Duration::from_secs(5))).unwrap();
-        let address = Address::Udp(socket.local_addr().unwrap());
+        let address = LogAddr::Udp(socket.local_addr().unwrap());
         (socket, address)
     }
 
@@ -269,19 +343,17 @@ mod tests {
         String::from_utf8(datagram[..n].to_vec()).unwrap()
     }
 
-    const ALL: [LogTargetId; 2] = [LogTargetId(0), LogTargetId(1)];
-
     #[test]
     fn lines_leave_in_order_one_datagram_each() {
         let (one, to_one) = receiver();
         let (two, to_two) = receiver();
-        let mut short = raw(to_two);
+        let mut short = brief(to_two);
         short.len = 80;
-        short.max = Level::Notice;
-        let mut sink = LogSink::open(&[raw(to_one), short], Sender::default());
+        short.max = LogLevel::Notice;
+        let mut sink = open(&[brief(to_one), short]);
         for n in 0..5 {
-            sink.emit_fmt(&ALL, Level::Info, "t", format_args!("info {n}"));
-            sink.emit_fmt(&ALL, Level::Err, "t", format_args!("{n}{}", "x".repeat(200)));
+            sink.emit_fmt(Speaker::Program, LogLevel::Info, format_args!("info {n}"));
+            sink.emit_fmt(Speaker::Program, LogLevel::Err, format_args!("{n}{}", "x".repeat(200)));
         }
         assert_eq!(sink.flush(), 0);
         for n in 0..5 {
@@ -292,13 +364,35 @@ mod tests {
     }
 
     #[test]
+    fn proxies_speak_to_their_own_targets_under_their_own_tag() {
+        let (one, to_one) = receiver();
+        let (two, to_two) = receiver();
+        let (one_target, two_target) = (brief(to_one), LogTarget::new(to_two, Facility::User));
+        let shared = [one_target.clone(), two_target];
+        let voices = [Voice { targets: &[], tag: "mute" }, Voice { targets: &shared, tag: "web" }];
+        let mut sink = LogSink::open(Sender::default(), Voice { targets: &shared[..1], tag: "main" }, voices);
+        assert_eq!(sink.outlets.len(), 2, "equal targets share an outlet");
+        let heard = |id| sink.is_heard(Speaker::Proxy(ProxyId(id)));
+        assert_eq!([heard(0), heard(1), heard(2)], [false, true, false]);
+        for id in [0, 1, 9] {
+            sink.emit(Speaker::Proxy(ProxyId(id)), LogLevel::Info, format!("from {id}").as_bytes());
+        }
+        sink.emit(Speaker::Program, LogLevel::Info, b"bye");
+        assert_eq!(sink.flush(), 0);
+        assert_eq!(next(&one), "<134>from 1\n");
+        assert_eq!(next(&one), "<134>bye\n");
+        let line = next(&two);
+        assert!(line.starts_with("<14>") && line.ends_with(" web[0]: from 1\n"), "{line}");
+    }
+
+    #[test]
     fn samples_and_levels_choose() {
         let (socket, address) = receiver();
-        let mut target = raw(address);
+        let mut target = brief(address);
         target.sample = Some(Sample { ranges: vec![(2, 2)], size: 3 });
-        let mut sink = LogSink::open(&[target], Sender::default());
+        let mut sink = open(&[target]);
         for n in 0..6 {
-            sink.emit_fmt(&ALL[..1], Level::Info, "t", format_args!("{n}"));
+            sink.emit_fmt(Speaker::Program, LogLevel::Info, format_args!("{n}"));
         }
         assert_eq!(sink.flush(), 0);
         assert_eq!(next(&socket), "<134>1\n");
@@ -308,13 +402,13 @@ mod tests {
     #[test]
     fn a_full_pipe_costs_lines_not_time() {
         let (mut reader, writer) = io::pipe().unwrap();
-        let mut target = raw(Address::Fd(writer.as_raw_fd()));
-        target.format = Format::Raw;
+        let mut target = brief(LogAddr::Fd(writer.as_raw_fd()));
+        target.format = LogFormat::Raw;
         target.len = 80;
-        let mut sink = LogSink::open(&[target], Sender::default());
+        let mut sink = open(&[target]);
         let sent = 100_000;
         for _ in 0..sent {
-            sink.emit(&ALL[..1], Level::Info, "t", &[b'y'; 200]);
+            sink.emit(Speaker::Program, LogLevel::Info, &[b'y'; 200]);
         }
         let lost = sink.flush();
         assert!(lost > 0);
@@ -331,12 +425,12 @@ mod tests {
         std::fs::create_dir_all(&dir).unwrap();
         let path = dir.join("log");
         let _ = std::fs::remove_file(&path);
-        let mut sink = LogSink::open(&[raw(Address::Unix(path.clone()))], Sender::default());
+        let mut sink = open(&[brief(LogAddr::Unix(path.clone()))]);
         let mut at = 10;
         let mut say = |text: &str| {
             at += 2;
             sink.turn(Duration::from_secs(at));
-            sink.emit(&ALL[..1], Level::Info, "t", text.as_bytes());
+            sink.emit(Speaker::Program, LogLevel::Info, text.as_bytes());
             sink.flush()
         };
         assert_eq!(say("nobody listens"), 1);

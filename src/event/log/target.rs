@@ -1,127 +1,98 @@
-//! What one `log` line of the configuration says: where to, in which shape, which levels.
-//! Written by the configuration, read by [`super::sink`].
+//! What one `log` line of the configuration says: where to, in which shape, which levels (manual:
+//! `log`). Written by the configuration, kept in the plan, read by [`super::sink`].
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
-/// Severity of a message, most urgent first (RFC 5424 section 6.2.1).
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
-#[repr(u8)]
-#[allow(missing_docs, reason = "the eight names of syslog speak for themselves")]
-pub enum Level {
-    Emerg,
-    Alert,
-    Crit,
-    Err,
-    Warning,
-    Notice,
-    Info,
-    Debug,
+/// One `log` line.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LogTarget {
+    /// Where it goes.
+    pub to: LogAddr,
+    /// `len`: bytes of a line at most.
+    pub len: usize,
+    /// `format`.
+    pub format: LogFormat,
+    /// The syslog facility.
+    pub facility: Facility,
+    /// Lines less urgent than this are not sent.
+    pub max: LogLevel,
+    /// Lines more urgent than this are sent as if they were of this level.
+    pub min: LogLevel,
+    /// `sample`: which lines are sent, all when `None`.
+    pub sample: Option<Sample>,
 }
 
-impl Level {
-    /// All levels in the order of their numbers.
-    pub const ALL: [Level; 8] = [
-        Level::Emerg,
-        Level::Alert,
-        Level::Crit,
-        Level::Err,
-        Level::Warning,
-        Level::Notice,
-        Level::Info,
-        Level::Debug,
-    ];
+impl LogTarget {
+    /// Default of `len`.
+    pub const LEN: usize = 1024;
+    /// What `len` accepts.
+    pub const LEN_RANGE: std::ops::RangeInclusive<usize> = 80..=65_535;
 
-    /// The names that configurations use, in the order of their numbers.
-    pub const NAMES: [&'static str; 8] =
-        ["emerg", "alert", "crit", "err", "warning", "notice", "info", "debug"];
-
-    /// The level of that name.
-    pub fn from_name(name: &str) -> Option<Level> {
-        let at = Self::NAMES.iter().position(|n| *n == name)?;
-        Self::ALL.get(at).copied()
-    }
-
-    /// How a configuration spells it.
-    pub fn name(self) -> &'static str {
-        Self::NAMES[self as usize]
+    /// A target with everything that is optional at its default.
+    pub fn new(to: LogAddr, facility: Facility) -> LogTarget {
+        LogTarget {
+            to,
+            len: Self::LEN,
+            format: LogFormat::Local,
+            facility,
+            max: LogLevel::Debug,
+            min: LogLevel::Emerg,
+            sample: None,
+        }
     }
 }
 
-/// Origin class of a message (RFC 5424 section 6.2.1): the number 0 to 23.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct Facility(u8);
-
-impl Facility {
-    /// The names that configurations use, in the order of their numbers.
-    pub const NAMES: [&'static str; 24] = [
-        "kern", "user", "mail", "daemon", "auth", "syslog", "lpr", "news", "uucp", "cron", "auth2", "ftp",
-        "ntp", "audit", "alert", "cron2", "local0", "local1", "local2", "local3", "local4", "local5",
-        "local6", "local7",
-    ];
-
-    /// The facility of that name.
-    pub fn from_name(name: &str) -> Option<Facility> {
-        let at = Self::NAMES.iter().position(|n| *n == name)?;
-        Some(Facility(at as u8))
-    }
-
-    /// The priority value of a message: facility times eight plus level.
-    pub fn priority(self, level: Level) -> u8 {
-        self.0 * 8 + level as u8
-    }
+/// Where a log line goes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum LogAddr {
+    /// A syslog daemon by UDP.
+    Udp(SocketAddr),
+    /// A syslog daemon by UNIX datagrams.
+    Unix(PathBuf),
+    /// `fd@N`: an inherited descriptor; `stdout` is 1 and `stderr` 2.
+    Fd(i32),
 }
 
-/// Shape of a line (`format` of a `log` line).
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
-pub enum Format {
-    /// Priority, date, tag and pid: RFC 3164 without the host name.
+/// The envelope of a line (formats: manual `log ... format`).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub enum LogFormat {
+    /// Priority, date, tag and pid: RFC 3164 without the host name, unless asked for. The default.
     #[default]
     Local,
     /// Priority, date, host name, tag and pid.
     Rfc3164,
-    /// The header of RFC 5424, nothing as structured data.
+    /// The header of RFC 5424, without structured data.
     Rfc5424,
-    /// `<facility*8+level>` only.
+    /// `<facility*8+level>` then the text.
     Priority,
-    /// `<level>` only, as the systemd journal reads it.
+    /// `<level>` then the text, as the systemd journal reads it.
     Short,
-    /// `<level>` and an ISO date.
+    /// `<level>`, ISO date, then the text.
     Timed,
-    /// An ISO date.
+    /// ISO date then the text.
     Iso,
     /// The text alone.
     Raw,
 }
 
-impl Format {
-    /// Names and what they mean.
-    pub const NAMES: [(&'static str, Format); 8] = [
-        ("local", Format::Local),
-        ("rfc3164", Format::Rfc3164),
-        ("rfc5424", Format::Rfc5424),
-        ("priority", Format::Priority),
-        ("short", Format::Short),
-        ("timed", Format::Timed),
-        ("iso", Format::Iso),
-        ("raw", Format::Raw),
+impl LogFormat {
+    /// Every format with its word.
+    pub const ALL: &'static [(LogFormat, &'static str)] = &[
+        (LogFormat::Local, "local"),
+        (LogFormat::Rfc3164, "rfc3164"),
+        (LogFormat::Rfc5424, "rfc5424"),
+        (LogFormat::Priority, "priority"),
+        (LogFormat::Short, "short"),
+        (LogFormat::Timed, "timed"),
+        (LogFormat::Iso, "iso"),
+        (LogFormat::Raw, "raw"),
     ];
 
-    /// The format of that name.
-    pub fn from_name(name: &str) -> Option<Format> {
-        Self::NAMES.iter().find(|(n, _)| *n == name).map(|(_, f)| *f)
+    /// The format behind a word.
+    pub fn parse(word: &str) -> Option<LogFormat> {
+        Self::ALL.iter().find(|(_, text)| *text == word).map(|(format, _)| *format)
     }
-}
-
-/// Where lines go.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub enum Address {
-    /// A syslog server, one datagram per line.
-    Udp(SocketAddr),
-    /// A UNIX datagram socket such as `/dev/log`.
-    Unix(PathBuf),
-    /// An inherited descriptor; 1 and 2 are `stdout` and `stderr`.
-    Fd(i32),
 }
 
 /// `sample 1,3-5:8`: which of every `size` messages are sent, so that several servers can share
@@ -142,42 +113,54 @@ impl Sample {
     }
 }
 
-/// One `log` line of the configuration.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub struct Target {
-    /// Where lines go.
-    pub address: Address,
-    /// Longest line in bytes; longer ones are cut.
-    pub len: u32,
-    /// Shape of the header.
-    pub format: Format,
-    /// Facility of every line.
-    pub facility: Facility,
-    /// Least urgent level that is still sent.
-    pub max: Level,
-    /// Most urgent level that is shown: more urgent ones are lowered to it.
-    pub min: Level,
-    /// Which messages are sent, all when `None`.
-    pub sample: Option<Sample>,
+macro_rules! named {
+    ($(#[$doc:meta])* $ty:ident { $($name:ident = $n:literal $text:literal,)* }) => {
+        $(#[$doc])*
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+        #[allow(missing_docs, reason = "the names are those of RFC 5424, tables 1 and 2")]
+        #[repr(u8)]
+        pub enum $ty { $($name = $n,)* }
+
+        impl $ty {
+            /// Every value with its word.
+            pub const ALL: &'static [($ty, &'static str)] = &[$(($ty::$name, $text),)*];
+
+            /// The value behind a word.
+            pub fn parse(word: &str) -> Option<$ty> {
+                Self::ALL.iter().find(|(_, text)| *text == word).map(|(value, _)| *value)
+            }
+
+            /// How a configuration spells it.
+            pub fn word(self) -> &'static str {
+                Self::ALL.iter().find(|(value, _)| *value == self).map_or("", |(_, text)| text)
+            }
+        }
+    };
 }
 
-impl Target {
-    /// Default of `len`.
-    pub const LEN_DEFAULT: u32 = 1024;
-    /// What `len` accepts.
-    pub const LEN_RANGE: std::ops::RangeInclusive<u32> = 80..=65_535;
+named! {
+    /// A syslog facility (RFC 5424, table 1).
+    Facility {
+        Kern = 0 "kern", User = 1 "user", Mail = 2 "mail", Daemon = 3 "daemon", Auth = 4 "auth", Syslog = 5 "syslog",
+        Lpr = 6 "lpr", News = 7 "news", Uucp = 8 "uucp", Cron = 9 "cron", Auth2 = 10 "auth2", Ftp = 11 "ftp",
+        Ntp = 12 "ntp", Audit = 13 "audit", Alert = 14 "alert", Cron2 = 15 "cron2", Local0 = 16 "local0",
+        Local1 = 17 "local1", Local2 = 18 "local2", Local3 = 19 "local3", Local4 = 20 "local4", Local5 = 21 "local5",
+        Local6 = 22 "local6", Local7 = 23 "local7",
+    }
+}
 
-    /// A target with everything that is optional at its default.
-    pub fn new(address: Address, facility: Facility) -> Target {
-        Target {
-            address,
-            len: Self::LEN_DEFAULT,
-            format: Format::Local,
-            facility,
-            max: Level::Debug,
-            min: Level::Emerg,
-            sample: None,
-        }
+named! {
+    /// A syslog level (RFC 5424, table 2); smaller is more urgent.
+    LogLevel {
+        Emerg = 0 "emerg", Alert = 1 "alert", Crit = 2 "crit", Err = 3 "err", Warning = 4 "warning",
+        Notice = 5 "notice", Info = 6 "info", Debug = 7 "debug",
+    }
+}
+
+impl Facility {
+    /// The priority value of a message: facility times eight plus level.
+    pub fn priority(self, level: LogLevel) -> u8 {
+        self as u8 * 8 + level as u8
     }
 }
 
@@ -186,16 +169,15 @@ mod tests {
     use super::*;
 
     #[test]
-    fn names_map_to_numbers() {
-        assert_eq!(Facility::from_name("local0").unwrap().priority(Level::Info), 134);
-        assert_eq!(Facility::from_name("kern").unwrap().priority(Level::Emerg), 0);
-        assert_eq!(Facility::from_name("local7").unwrap().priority(Level::Debug), 191);
-        assert_eq!(Facility::from_name("local8"), None);
-        assert_eq!(Level::from_name("warning"), Some(Level::Warning));
-        assert_eq!(Level::from_name("error"), None);
-        assert_eq!(Format::from_name("rfc5424"), Some(Format::Rfc5424));
-        for level in Level::ALL {
-            assert_eq!(Level::from_name(level.name()), Some(level));
+    fn words_map_to_numbers() {
+        assert_eq!(Facility::Local0.priority(LogLevel::Info), 134);
+        assert_eq!(Facility::parse("kern").unwrap().priority(LogLevel::Emerg), 0);
+        assert_eq!(Facility::parse("local7").unwrap().priority(LogLevel::Debug), 191);
+        assert_eq!(Facility::parse("local8"), None);
+        assert_eq!(LogLevel::parse("error"), None);
+        assert_eq!(LogFormat::parse("rfc5424"), Some(LogFormat::Rfc5424));
+        for (level, word) in LogLevel::ALL {
+            assert_eq!((LogLevel::parse(word), level.word()), (Some(*level), *word));
         }
     }
 
