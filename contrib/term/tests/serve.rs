@@ -99,7 +99,7 @@ fn exchanges() {
         ),
         (
             "POST /?s=0&E&close HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n0\r\n\r\n",
-            &["X-Req: head=66 body=3\r\n"],
+            &["X-Req: head=59 body=3\r\n"],
         ),
         (
             "POST /?s=0&close HTTP/1.1\r\nExpect: 100-continue\r\nContent-Length: 1\r\n\r\nx",
