@@ -1,1 +1,11 @@
-//! Floor 3: samples, converters, patterns, log-format strings. Imports base, lang, wire, msg, shm.
+//! Floor 3: sample expressions, conditions, log-format strings. Imports base, lang, wire, msg, shm.
+//!
+//! [`view`] is what an expression may look at, [`sample`] what it yields, [`cast`] how types meet.
+//! [`compile`] turns text into an [`compile::Expr`] from the tables of [`fetch`] and [`conv`];
+//! [`pattern`] compares, [`acl`] combines, [`map`] translates, [`logfmt`] prints, [`vars`] remembers.
+
+pub mod acl;
+pub mod map;
+pub mod sample;
+pub mod vars;
+pub mod view;

@@ -1,1 +1,4 @@
-//! Floor 2: the one form of a message between muxes. Imports base and wire.
+//! Floor 2: the one message form between muxes. Imports base, wire.
+
+/// Placeholder until the head arrives.
+pub struct Head(());

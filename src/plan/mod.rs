@@ -9,6 +9,7 @@ pub mod listener;
 pub mod log;
 pub mod proxy;
 pub mod reply;
+pub mod rule;
 pub mod server;
 pub mod timeouts;
 pub mod tls;
