@@ -5,6 +5,7 @@
 //! `name(a,b)` forms inside one word, `suggest` finds the nearest known word.
 
 pub mod args;
+pub mod cond;
 pub mod diag;
 pub mod lexer;
 pub mod span;
