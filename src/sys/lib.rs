@@ -2,3 +2,4 @@
 
 pub mod localtime;
 pub mod raw_write;
+pub mod resume;

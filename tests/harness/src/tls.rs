@@ -1,0 +1,275 @@
+//! Certificates made on the spot, TLS clients with control over sessions, TLS contexts for servers.
+
+use std::net::SocketAddr;
+use std::sync::{Arc, Mutex};
+
+use openssl::asn1::Asn1Time;
+use openssl::bn::{BigNum, MsbOption};
+use openssl::ec::{EcGroup, EcKey};
+use openssl::hash::MessageDigest;
+use openssl::nid::Nid;
+use openssl::pkey::{PKey, Private};
+use openssl::rsa::Rsa;
+use openssl::ssl::{
+    Ssl, SslContext, SslContextBuilder, SslMethod, SslSession, SslSessionCacheMode, SslVerifyMode, SslVersion,
+};
+use openssl::x509::extension::{BasicConstraints, SubjectAlternativeName};
+use openssl::x509::store::X509StoreBuilder;
+use openssl::x509::{X509NameBuilder, X509};
+
+use lighterman_sys::resume::offer_session;
+
+use crate::{Peer, LIMIT};
+
+/// A certificate and its key.
+#[derive(Clone)]
+pub struct Cert {
+    /// The certificate.
+    pub x509: X509,
+    /// Its private key.
+    pub key: PKey<Private>,
+}
+
+/// Kind of key.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Kind {
+    /// P-256.
+    Ecdsa,
+    /// RSA-2048.
+    Rsa,
+}
+
+impl Cert {
+    /// Self-signed, P-256, for these names (the first is the common name).
+    pub fn new(names: &[&str]) -> Cert {
+        Cert::make(names, Kind::Ecdsa, None, false)
+    }
+
+    /// Self-signed with an RSA key.
+    pub fn rsa(names: &[&str]) -> Cert {
+        Cert::make(names, Kind::Rsa, None, false)
+    }
+
+    /// An authority.
+    pub fn authority(name: &str) -> Cert {
+        Cert::make(&[name], Kind::Ecdsa, None, true)
+    }
+
+    /// A certificate signed by this authority.
+    pub fn issue(&self, names: &[&str]) -> Cert {
+        Cert::make(names, Kind::Ecdsa, Some(self), false)
+    }
+
+    fn make(names: &[&str], kind: Kind, issuer: Option<&Cert>, authority: bool) -> Cert {
+        let key = match kind {
+            Kind::Rsa => PKey::from_rsa(Rsa::generate(2048).unwrap()).unwrap(),
+            Kind::Ecdsa => {
+                let group = EcGroup::from_curve_name(Nid::X9_62_PRIME256V1).unwrap();
+                PKey::from_ec_key(EcKey::generate(&group).unwrap()).unwrap()
+            }
+        };
+        let mut name = X509NameBuilder::new().unwrap();
+        name.append_entry_by_text("CN", names[0]).unwrap();
+        let name = name.build();
+        let mut serial = BigNum::new().unwrap();
+        serial.rand(120, MsbOption::MAYBE_ZERO, false).unwrap();
+        let mut x509 = X509::builder().unwrap();
+        x509.set_version(2).unwrap();
+        x509.set_serial_number(&serial.to_asn1_integer().unwrap()).unwrap();
+        x509.set_subject_name(&name).unwrap();
+        x509.set_issuer_name(issuer.map_or(&name, |i| i.x509.subject_name())).unwrap();
+        x509.set_not_before(&Asn1Time::days_from_now(0).unwrap()).unwrap();
+        x509.set_not_after(&Asn1Time::days_from_now(30).unwrap()).unwrap();
+        x509.set_pubkey(&key).unwrap();
+        if authority {
+            x509.append_extension(BasicConstraints::new().critical().ca().build().unwrap()).unwrap();
+        } else {
+            let mut alt = SubjectAlternativeName::new();
+            for name in names {
+                match name.parse::<std::net::IpAddr>() {
+                    Ok(_) => alt.ip(name),
+                    Err(_) => alt.dns(name),
+                };
+            }
+            let alt = alt.build(&x509.x509v3_context(None, None)).unwrap();
+            x509.append_extension(alt).unwrap();
+        }
+        x509.sign(issuer.map_or(&key, |i| &i.key), MessageDigest::sha256()).unwrap();
+        Cert { x509: x509.build(), key }
+    }
+
+    /// Key and certificate in one PEM, as `crt` reads it.
+    pub fn pem(&self) -> Vec<u8> {
+        [self.key_pem(), self.cert_pem()].concat()
+    }
+
+    /// The certificate alone.
+    pub fn cert_pem(&self) -> Vec<u8> {
+        self.x509.to_pem().unwrap()
+    }
+
+    /// The key alone.
+    pub fn key_pem(&self) -> Vec<u8> {
+        self.key.private_key_to_pem_pkcs8().unwrap()
+    }
+
+    /// A context for a TLS server of the test's own.
+    pub fn server(&self) -> SslContext {
+        let mut context = self.context();
+        context.set_session_id_context(b"origin").unwrap();
+        context.build()
+    }
+
+    /// The same, asking the client for a certificate of this authority.
+    pub fn server_that_asks(&self, authority: &Cert) -> SslContext {
+        let mut context = self.context();
+        context.set_session_id_context(b"origin").unwrap();
+        let mut store = X509StoreBuilder::new().unwrap();
+        store.add_cert(authority.x509.clone()).unwrap();
+        context.set_cert_store(store.build());
+        context.set_verify(SslVerifyMode::PEER | SslVerifyMode::FAIL_IF_NO_PEER_CERT);
+        context.build()
+    }
+
+    fn context(&self) -> SslContextBuilder {
+        let mut context = SslContextBuilder::new(SslMethod::tls()).unwrap();
+        context.set_certificate(&self.x509).unwrap();
+        context.set_private_key(&self.key).unwrap();
+        context
+    }
+}
+
+/// A TLS client; connections made by one `Client` share its settings and its last session.
+pub struct Client {
+    context: SslContext,
+    sessions: Arc<Mutex<Vec<SslSession>>>,
+    sni: Option<String>,
+    resume: bool,
+}
+
+/// Settings of a client in the making.
+pub struct Settings {
+    context: SslContextBuilder,
+    sni: Option<String>,
+    resume: bool,
+}
+
+impl Client {
+    /// A client that takes any certificate, TLS 1.2 or 1.3.
+    #[allow(clippy::new_ret_no_self, reason = "it begins a builder")]
+    pub fn new() -> Settings {
+        let mut context = SslContextBuilder::new(SslMethod::tls()).unwrap();
+        context.set_verify(SslVerifyMode::NONE);
+        Settings { context, sni: None, resume: false }
+    }
+
+    /// Connects and shakes hands.
+    #[track_caller]
+    pub fn connect(&self, addr: SocketAddr) -> Peer {
+        self.over(Peer::connect(addr))
+    }
+
+    /// Shakes hands over a connection that has already said something (a PROXY header).
+    #[track_caller]
+    pub fn over(&self, peer: Peer) -> Peer {
+        self.try_over(peer).unwrap_or_else(|e| panic!("TLS handshake: {e}"))
+    }
+
+    /// Connects and tries to shake hands; the reason why not.
+    pub fn try_connect(&self, addr: SocketAddr) -> Result<Peer, String> {
+        self.try_over(Peer::try_connect(addr).map_err(|e| e.to_string())?)
+    }
+
+    fn try_over(&self, peer: Peer) -> Result<Peer, String> {
+        let sock = peer.into_tcp();
+        sock.set_read_timeout(Some(LIMIT)).map_err(|e| e.to_string())?;
+        sock.set_write_timeout(Some(LIMIT)).map_err(|e| e.to_string())?;
+        let mut ssl = Ssl::new(&self.context).unwrap();
+        if let Some(name) = &self.sni {
+            ssl.set_hostname(name).unwrap();
+        }
+        if self.resume {
+            if let Some(session) = self.sessions.lock().unwrap().last() {
+                offer_session(&mut ssl, session).unwrap();
+            }
+        }
+        ssl.connect(sock).map(Peer::from).map_err(|e| e.to_string())
+    }
+
+    /// How many sessions or tickets it was given so far.
+    pub fn sessions(&self) -> usize {
+        self.sessions.lock().unwrap().len()
+    }
+
+    /// Forgets them.
+    pub fn forget(&self) {
+        self.sessions.lock().unwrap().clear();
+    }
+
+    /// Keeps only the oldest, to resume the same one again and again.
+    pub fn keep_first(&self) {
+        self.sessions.lock().unwrap().truncate(1);
+    }
+}
+
+impl Settings {
+    /// The name to ask for.
+    pub fn sni(mut self, name: &str) -> Settings {
+        self.sni = Some(name.into());
+        self
+    }
+
+    /// Only this version.
+    pub fn version(mut self, version: SslVersion) -> Settings {
+        self.context.set_min_proto_version(Some(version)).unwrap();
+        self.context.set_max_proto_version(Some(version)).unwrap();
+        self
+    }
+
+    /// Protocols offered, most wanted first.
+    pub fn alpn(mut self, names: &[&str]) -> Settings {
+        let wire: Vec<u8> = names.iter().flat_map(|n| [&[n.len() as u8], n.as_bytes()].concat()).collect();
+        self.context.set_alpn_protos(&wire).unwrap();
+        self
+    }
+
+    /// Cipher suites of TLS 1.2 and before, in OpenSSL's words.
+    pub fn ciphers(mut self, list: &str) -> Settings {
+        self.context.set_cipher_list(list).unwrap();
+        self
+    }
+
+    /// Groups for the key exchange, in OpenSSL's words.
+    pub fn groups(mut self, list: &str) -> Settings {
+        self.context.set_groups_list(list).unwrap();
+        self
+    }
+
+    /// Shows this certificate when asked.
+    pub fn cert(mut self, cert: &Cert) -> Settings {
+        self.context.set_certificate(&cert.x509).unwrap();
+        self.context.set_private_key(&cert.key).unwrap();
+        self
+    }
+
+    /// Resumes the last session it was given.
+    pub fn resume(mut self) -> Settings {
+        self.resume = true;
+        self
+    }
+
+    /// Asks for no ticket: TLS 1.2 resumes by session id then.
+    pub fn no_ticket(mut self) -> Settings {
+        self.context.set_options(openssl::ssl::SslOptions::NO_TICKET);
+        self
+    }
+
+    /// The client.
+    pub fn build(mut self) -> Client {
+        let sessions: Arc<Mutex<Vec<SslSession>>> = Arc::default();
+        let kept = sessions.clone();
+        self.context.set_session_cache_mode(SslSessionCacheMode::CLIENT | SslSessionCacheMode::NO_INTERNAL);
+        self.context.set_new_session_callback(move |_, session| kept.lock().unwrap().push(session));
+        Client { context: self.context.build(), sessions, sni: self.sni, resume: self.resume }
+    }
+}
