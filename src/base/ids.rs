@@ -1,7 +1,10 @@
-//! Indices of configured objects: positions in the plan's vectors and in shared memory alike.
+//! Names of things: indices of configured objects, and kinds of the ids of living ones.
 //!
-//! They are plain numbers that never go stale within one plan; what is born and dies at run time
-//! (connections, streams...) is named by [`crate::base::arena::Id`] instead.
+//! The first are plain numbers, positions in the plan's vectors and in shared memory alike; they never go
+//! stale within one plan. What is born and dies at run time (connections, streams...) is named by an
+//! [`Id`] of a marker kind below, so that a low floor can carry the name of an object of a high one.
+
+use super::arena::Id;
 
 macro_rules! plan_ids {
     ($($(#[$doc:meta])* $name:ident;)*) => {$(
@@ -25,4 +28,28 @@ plan_ids! {
     ServerId;
     /// One bound address of a `bind` line, over all frontends.
     ListenerId;
+}
+
+macro_rules! live_ids {
+    ($($(#[$doc:meta])* $kind:ident => $name:ident;)*) => {$(
+        $(#[$doc])*
+        #[derive(Debug)]
+        pub enum $kind {}
+
+        #[doc = concat!("The name of one of the [`", stringify!($kind), "`].")]
+        pub type $name = Id<$kind>;
+    )*};
+}
+
+live_ids! {
+    /// Kind: tasks of the scheduler.
+    Tasks => TaskId;
+    /// Kind: connections of either side.
+    Conns => ConnId;
+    /// Kind: streams.
+    Streams => StreamId;
+    /// Kind: endpoints made of code.
+    Applets => AppletId;
+    /// Kind: health checks at work.
+    Checks => CheckId;
 }

@@ -1,3 +1,7 @@
 //! Floor 2: readiness, run queue, timers, signals. Imports base and sys.
 
 pub mod log;
+pub mod poll;
+pub mod ready;
+pub mod sched;
+mod timer;
