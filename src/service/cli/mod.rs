@@ -199,6 +199,8 @@ pub struct Vitals {
     pub stopping: bool,
     /// Listening sockets open.
     pub listeners: u32,
+    /// Milliseconds that the start took.
+    pub boot_ms: u32,
     /// Warnings given since the start.
     pub warnings: u32,
     /// Host name, for `node` when none is configured.

@@ -237,7 +237,7 @@ impl CliSession {
             return;
         }
         let words = match self.follow_prefix(words, cx) {
-            Ok(rest) if rest.is_empty() => return self.finish_command(cx),
+            Ok([]) => return self.finish_command(cx),
             Ok(rest) => rest,
             Err(message) => {
                 self.say(&message);
