@@ -1,4 +1,18 @@
-//! Floor 2: the one message form between muxes. Imports base, wire.
+//! Floor 2: the one form of a message between muxes. Imports base and wire.
+//!
+//! A mux parses the bytes it received into a [`head::Head`], asks [`framing`] for the length of the body
+//! and [`hop`] what the connection is to do; rules read and edit the head; the other side's mux encodes it.
 
-/// Placeholder until the head arrives.
-pub struct Head(());
+pub mod cookie;
+mod edit;
+pub mod framing;
+pub mod head;
+pub mod hop;
+mod parse;
+
+#[cfg(test)]
+mod tests;
+
+pub use edit::EditError;
+pub use head::{FieldId, Head};
+pub use parse::{fuzz_h1_head, ParseOpts};
