@@ -80,7 +80,7 @@ fn request_bodies() {
     ] {
         let text = format!("POST / HTTP/1.1\r\nHost: h\r\n{fields}\r\n");
         assert_eq!(decide_request(&text, &ParseOpts::default()), strict, "{fields:?}");
-        assert_eq!(decide_request(&text, &loose()), loose, "{fields:?}");
+        assert_eq!(decide_request(&text, &super::loose()), loose, "{fields:?}");
     }
 }
 
@@ -117,7 +117,7 @@ fn old_versions_and_connect() {
         ),
     ] {
         assert_eq!(decide_request(text, &ParseOpts::default()), strict, "{text:?}");
-        assert_eq!(decide_request(text, &loose()), loose, "{text:?}");
+        assert_eq!(decide_request(text, &super::loose()), loose, "{text:?}");
     }
 }
 
