@@ -1,4 +1,5 @@
 //! Floor 8: command socket, statistics, checks, logs. Imports stream, net, plan, shm.
 
+pub mod applet;
 pub mod cli;
 pub mod stats;
