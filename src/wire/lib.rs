@@ -13,5 +13,6 @@
 pub mod error;
 pub mod h1;
 pub mod http;
+pub mod proxy_header;
 pub mod scan;
 pub mod token;

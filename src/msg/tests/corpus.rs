@@ -22,3 +22,8 @@ fn h1_head() {
 fn chunk() {
     replay("chunk", lighterman_wire::h1::chunk::fuzz_chunk);
 }
+
+#[test]
+fn proxy_header() {
+    replay("proxy_header", lighterman_wire::proxy_header::fuzz_proxy_header);
+}
