@@ -164,6 +164,7 @@ mod tests {
         assert!(set.has(Three::ONE) && !set.has(Three::ONE | Three::TWO) && set.any(Three::ONE | Three::TWO));
         set.clear(Three::ONE);
         set.set(Three::TWO);
+        assert!(!set.is_empty());
         assert_eq!(set, Three::TWO | Three::FOUR);
         assert_eq!(Three::from_bits(0xff), Three::all());
         assert_eq!(Three::all().without(Three::TWO) & Three::FOUR, Three::FOUR);

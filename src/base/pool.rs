@@ -63,7 +63,7 @@ pub struct Pool {
 #[derive(Debug)]
 struct List {
     bytes: usize,
-    free: Vec<Box<Buffer>>,
+    free: Vec<Buffer>,
     used: usize,
     /// The shortest the list has been since the last trim: what nobody needed.
     low: usize,
@@ -100,7 +100,7 @@ impl Pool {
         if let Some(buffer) = list.free.pop() {
             list.low = list.low.min(list.free.len());
             list.used += 1;
-            return Some(*buffer);
+            return Some(buffer);
         }
         let bytes = list.bytes;
         // The last quarter is for small buffers: growth is a favour, progress is not.
@@ -124,7 +124,7 @@ impl Pool {
         let Some(list) = self.lists.iter_mut().find(|list| list.bytes == bytes) else { return };
         buffer.clear();
         list.used = list.used.saturating_sub(1);
-        list.free.push(Box::new(buffer));
+        list.free.push(buffer);
     }
 
     /// Gives the buffer of a holder back when it is empty.
@@ -221,5 +221,79 @@ impl Pool {
             }
         }
         self.allocated -= gained;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::base::arena::Id;
+
+    #[test]
+    fn reuses_and_trims() {
+        let mut pool = Pool::new(1024, 1 << 20);
+        let held: Vec<Buffer> = (0..8).map(|_| pool.get().unwrap()).collect();
+        assert_eq!(pool.used_bytes(), 8 * 1024);
+        held.into_iter().for_each(|buffer| pool.put(buffer));
+        assert_eq!((pool.used_bytes(), pool.allocated_bytes()), (0, 8 * 1024));
+        pool.trim();
+        assert_eq!(pool.allocated_bytes(), 8 * 1024, "all were needed since the last trim");
+        pool.trim();
+        assert_eq!(pool.allocated_bytes(), 0);
+    }
+
+    #[test]
+    fn growing_keeps_the_bytes() {
+        let mut pool = Pool::new(1024, 1 << 20);
+        let mut buffer = pool.get().unwrap();
+        buffer.push(b"0123456789");
+        buffer.consume(3);
+        for capacity in [4096, 16384] {
+            assert!(pool.grow(&mut buffer));
+            assert_eq!((buffer.readable(), buffer.capacity()), (&b"3456789"[..], capacity));
+        }
+        assert!(!pool.grow(&mut buffer));
+        assert_eq!(pool.used_bytes(), 16384);
+    }
+
+    #[test]
+    fn the_last_quarter_is_for_small_ones() {
+        let mut pool = Pool::new(1024, 64 * 1024);
+        let large: Vec<Buffer> = std::iter::from_fn(|| pool.get_sized(Size::Large)).collect();
+        assert_eq!(large.len(), 3);
+        let small: Vec<Buffer> = std::iter::from_fn(|| pool.get()).collect();
+        assert_eq!(small.len(), 16);
+        assert_eq!(pool.failed(), 2);
+    }
+
+    #[test]
+    fn free_large_ones_make_room_for_small_ones() {
+        let mut pool = Pool::new(1024, 64 * 1024);
+        let large: Vec<Buffer> = std::iter::from_fn(|| pool.get_sized(Size::Large)).collect();
+        large.into_iter().for_each(|buffer| pool.put(buffer));
+        assert_eq!(std::iter::from_fn(|| pool.get()).count(), 64);
+    }
+
+    #[test]
+    fn waiters_come_by_class() {
+        let mut pool = Pool::new(1024, 16 * 1024);
+        let mut held: Vec<Buffer> = std::iter::from_fn(|| pool.get()).collect();
+        let task = |n| Id::new(n, 0);
+        pool.wait(task(1), WaitClass::New);
+        pool.wait(task(2), WaitClass::Response);
+        pool.wait(task(3), WaitClass::Request);
+        assert_eq!(pool.next_waiter(), None);
+        pool.put(held.pop().unwrap());
+        assert_eq!(pool.spare(), 1);
+        let order: Vec<TaskId> = std::iter::from_fn(|| pool.next_waiter()).collect();
+        assert_eq!(order, [task(2), task(3), task(1)]);
+        assert!(!pool.is_wanted());
+    }
+
+    #[test]
+    fn foreign_buffers_are_not_kept() {
+        let mut pool = Pool::new(1024, 1 << 20);
+        pool.put(Buffer::with_capacity(100));
+        assert_eq!(pool.allocated_bytes(), 0);
     }
 }
