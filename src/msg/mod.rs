@@ -7,6 +7,7 @@ pub mod cookie;
 mod edit;
 pub mod framing;
 pub mod head;
+pub mod heads;
 pub mod hop;
 mod parse;
 

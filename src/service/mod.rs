@@ -1,5 +1,4 @@
 //! Floor 8: command socket, statistics, checks, logs. Imports stream, net, plan, shm.
 
-pub mod applet;
 pub mod cli;
 pub mod stats;

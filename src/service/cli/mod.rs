@@ -17,7 +17,6 @@ pub mod session;
 mod tests;
 
 use crate::base::doc::Doc;
-use crate::base::tick::{Now, Tick};
 use crate::plan::global::CliLevel;
 use crate::plan::Plan;
 use std::time::Duration;
@@ -119,25 +118,18 @@ pub enum JobStep {
     Done,
     /// `out` is full: again when the client has read.
     Full,
-    /// Nothing to say yet: again at that moment, or earlier when something happened.
-    Wait(Tick),
+    /// Nothing to say yet: again at that time since 1970, or earlier when something happened.
+    Wait(Duration),
 }
 
 /// What commands see of the program.
 pub struct CliCx<'a> {
     /// The configuration.
     pub plan: &'a Plan,
-    /// What time it is.
-    pub now: Now,
+    /// Time since 1970.
+    pub wall: Duration,
     /// What only the process itself knows or can do.
     pub host: &'a mut dyn Host,
-}
-
-impl CliCx<'_> {
-    /// Time since 1970.
-    pub fn wall(&self) -> Duration {
-        Duration::from_micros(self.now.wall_us)
-    }
 }
 
 /// The process behind the command socket: implemented by the control role, and by a stand-in in

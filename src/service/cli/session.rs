@@ -7,7 +7,6 @@
 use super::help;
 use super::line::{self, Line, LINE_MAX};
 use super::{Answer, Ask, CliCx, Command, Face, Job, JobStep, Manners, Role, FAMILIES, OUT_HIGH};
-use crate::base::tick::Tick;
 use crate::plan::global::CliLevel;
 use std::collections::VecDeque;
 use std::time::Duration;
@@ -27,7 +26,7 @@ pub struct CliSession {
     payload: Option<Payload>,
     commands: VecDeque<(Vec<String>, Option<Vec<u8>>)>,
     job: Option<Box<dyn Job>>,
-    waiting: Option<Tick>,
+    waiting: Option<Duration>,
     out: Vec<u8>,
     sent: usize,
     served: bool,
@@ -111,8 +110,8 @@ impl CliSession {
         self.manners.timeout
     }
 
-    /// When [`CliSession::run`] has to be called even if nothing comes in.
-    pub fn wants_wake_at(&self) -> Option<Tick> {
+    /// When [`CliSession::run`] has to be called even if nothing comes in, as time since 1970.
+    pub fn wants_wake_at(&self) -> Option<Duration> {
         self.waiting
     }
 
@@ -317,7 +316,7 @@ impl CliSession {
         if !self.manners.timed {
             return format!("{whom}> ");
         }
-        let up = cx.wall().saturating_sub(cx.host.vitals().started).as_secs();
+        let up = cx.wall.saturating_sub(cx.host.vitals().started).as_secs();
         let (days, hours, minutes, seconds) = (up / 86_400, up / 3600 % 24, up / 60 % 60, up % 60);
         format!("{whom}[{days}:{hours:02}:{minutes:02}:{seconds:02}]> ")
     }

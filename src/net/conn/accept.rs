@@ -1,0 +1,76 @@
+//! A client that has just been accepted.
+
+use std::os::fd::OwnedFd;
+
+use super::handshake::{Shake, Shakes};
+use super::open::front_mux;
+use super::{Client, Conn, Peer, Stage};
+use crate::base::ids::TaskId;
+use crate::event::ready::Ready;
+use crate::expr::view::{Addr, ConnFacts};
+use crate::net::cx::Cx;
+use crate::net::sock::Sock;
+use crate::net::transport::Transport;
+use crate::plan::Listener;
+
+/// What the listening socket tells of a new client.
+pub struct Accepted {
+    /// Its socket.
+    pub fd: OwnedFd,
+    /// Its address.
+    pub src: Addr,
+    /// The address it asked for.
+    pub dst: Addr,
+    /// Its number within the process.
+    pub serial: u64,
+}
+
+impl Conn {
+    /// A connection for a new client; its first wakeup runs the handshakes.
+    pub fn accepted(
+        new: Accepted,
+        xprt: Transport,
+        listener: &Listener,
+        task: TaskId,
+        cx: &mut Cx<'_>,
+    ) -> Conn {
+        let facts = ConnFacts {
+            frontend: listener.proxy,
+            listener: listener.id,
+            src: new.src,
+            dst: new.dst,
+            wire_src: new.src,
+            wire_dst: new.dst,
+            accepted_us: cx.now.wall_us,
+            serial: new.serial,
+            ..ConnFacts::default()
+        };
+        let proxy = cx.plan.proxy(listener.proxy);
+        let mut shakes = Vec::new();
+        if matches!(xprt, Transport::Ssl(_)) {
+            shakes.push(Shake::Tls);
+        }
+        let shakes = Shakes::in_order(shakes);
+        cx.sched.deadline(task, cx.now.tick.deadline(proxy.timeouts.handshake()));
+        Conn {
+            task,
+            xprt,
+            ready: Ready::QUIET,
+            stage: Stage::Shaking,
+            shakes,
+            mux: front_mux(proxy),
+            peer: Peer::Client(Client {
+                facts: Box::new(facts),
+                requests: 0,
+                handshake_ms: 0,
+                since_us: cx.now.wall_us,
+                request_us: 0,
+            }),
+        }
+    }
+}
+
+/// The transport for a new client.
+pub fn raw(fd: OwnedFd) -> Transport {
+    Transport::Raw(Sock::Os(fd))
+}

@@ -1,0 +1,252 @@
+//! A connection, of either side: a transport, the handshakes that must come first, then a mux.
+//!
+//! The worker wakes it; it answers with a [`Verdict`] and may ask for a stream ([`Birth`]). A connection
+//! in handshake, and one that waits for a request, own no stream and no buffer.
+
+pub mod accept;
+pub mod connect;
+mod handshake;
+mod open;
+
+use crate::base::ids::{ConnId, ServerId, TaskId};
+use crate::event::ready::{Edges, Ready};
+use crate::event::sched::Wake;
+use crate::expr::view::{BackFacts, ConnFacts, TlsView};
+use crate::net::cx::{Birth, Cx, Verdict};
+use crate::net::fault::{Cause, Fault};
+use crate::net::mux::{After, Channel, Flow, Mux, MuxOps, Pipe};
+use crate::net::transport::Transport;
+use handshake::Shakes;
+
+/// Where a connection is in its life.
+enum Stage {
+    /// The TCP connection to a server is under way.
+    Connecting,
+    /// Handshakes, in order.
+    Shaking,
+    /// The mux works.
+    Open,
+    /// It failed or was given up before it opened; the stream it was made for has not looked yet.
+    Failed(Fault),
+    /// Output leaves, input is thrown away, then it is closed.
+    Lingering,
+}
+
+/// What differs between the sides.
+pub enum Peer {
+    /// A client.
+    Client(Client),
+    /// A server.
+    Server(ServerSide),
+}
+
+/// What is known of a client's connection.
+pub struct Client {
+    /// Addresses, listener, dates: what fetches ask for.
+    pub facts: Box<ConnFacts>,
+    /// Requests taken from it so far.
+    pub requests: u32,
+    /// Handshakes took so many milliseconds.
+    pub handshake_ms: i32,
+    /// When the handshakes or the last exchange were over: idle time counts from here.
+    pub since_us: u64,
+    /// When the first byte of the request under way came; 0: none has come.
+    pub request_us: u64,
+}
+
+/// What is known of a connection to a server.
+pub struct ServerSide {
+    /// Which server.
+    pub server: ServerId,
+    /// Addresses, reuse: what fetches ask for.
+    pub facts: Box<BackFacts>,
+    /// Requests sent over it so far.
+    pub requests: u32,
+    /// Idle, in the pool of its server.
+    pub pooled: bool,
+}
+
+/// How far a connection to a server has come, as its stream sees it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum BackState {
+    /// Not there yet.
+    Pending,
+    /// It can be used.
+    Ready,
+    /// It will never be.
+    Failed(Fault),
+}
+
+/// How long a closed connection may still drain before it is dropped, in milliseconds.
+const LINGER_MS: u64 = 1000;
+
+/// One connection.
+pub struct Conn {
+    /// Its task.
+    pub task: TaskId,
+    xprt: Transport,
+    ready: Ready,
+    stage: Stage,
+    shakes: Option<Box<Shakes>>,
+    mux: Mux,
+    /// Which side it is on, with what is known of the peer.
+    pub peer: Peer,
+}
+
+/// Lends the parts of a connection that a mux works on.
+macro_rules! pipe {
+    ($xprt:expr, $ready:expr, $cx:expr) => {
+        &mut Pipe {
+            xprt: $xprt,
+            ready: $ready,
+            pool: $cx.pool,
+            heads: $cx.heads,
+            tune: &$cx.plan.global.tune,
+        }
+    };
+}
+pub(crate) use pipe;
+
+impl Conn {
+    /// The poller has news of the descriptor.
+    pub fn edges(&mut self, edges: Edges) {
+        self.ready.merge(edges);
+    }
+
+    /// Handles a wakeup.
+    pub fn on_wake(&mut self, id: ConnId, why: Wake, cx: &mut Cx<'_>, births: &mut Vec<Birth>) -> Verdict {
+        if why.has(Wake::KILL) {
+            return self.close(cx);
+        }
+        match self.stage {
+            Stage::Connecting | Stage::Shaking => self.on_shaking(id, why, cx, births),
+            Stage::Open => self.on_open(id, why, cx, births),
+            Stage::Failed(_) if self.mux.upper().is_some() => Verdict::Keep,
+            Stage::Failed(_) => self.close(cx),
+            Stage::Lingering => self.on_lingering(why, cx),
+        }
+    }
+
+    /// What TLS knows of it.
+    pub fn tls(&self) -> Option<&dyn TlsView> {
+        self.xprt.tls()
+    }
+
+    /// The client's part, on that side.
+    pub fn client(&self) -> Option<&Client> {
+        match &self.peer {
+            Peer::Client(client) => Some(client),
+            Peer::Server(_) => None,
+        }
+    }
+
+    /// The client's part, on that side.
+    pub fn client_mut(&mut self) -> Option<&mut Client> {
+        match &mut self.peer {
+            Peer::Client(client) => Some(client),
+            Peer::Server(_) => None,
+        }
+    }
+
+    /// The server's part, on that side.
+    pub fn server(&self) -> Option<&ServerSide> {
+        match &self.peer {
+            Peer::Server(side) => Some(side),
+            Peer::Client(_) => None,
+        }
+    }
+
+    /// The server's part, on that side.
+    pub fn server_mut(&mut self) -> Option<&mut ServerSide> {
+        match &mut self.peer {
+            Peer::Server(side) => Some(side),
+            Peer::Client(_) => None,
+        }
+    }
+
+    /// Who is woken when something can be received or sent.
+    pub fn bind(&mut self, upper: Option<TaskId>, cx: &mut Cx<'_>) {
+        self.mux.bind(upper);
+        if upper.is_some() {
+            cx.sched.deadline(self.task, None);
+        }
+    }
+
+    /// How far a connection to a server has come.
+    pub fn back_state(&self) -> BackState {
+        match self.stage {
+            Stage::Connecting | Stage::Shaking => BackState::Pending,
+            Stage::Open => BackState::Ready,
+            Stage::Failed(fault) => BackState::Failed(fault),
+            Stage::Lingering => BackState::Failed(Fault::new(Cause::Ended)),
+        }
+    }
+
+    /// Receives into a channel.
+    pub fn recv(&mut self, into: &mut Channel, cx: &mut Cx<'_>) -> Flow {
+        self.mux.recv(into, pipe!(&mut self.xprt, &mut self.ready, cx))
+    }
+
+    /// Sends from a channel.
+    pub fn send(&mut self, from: &mut Channel, cx: &mut Cx<'_>) -> Flow {
+        self.mux.send(from, pipe!(&mut self.xprt, &mut self.ready, cx))
+    }
+
+    /// A read may bring something.
+    pub fn may_recv(&self) -> bool {
+        self.xprt.may_read(&self.ready) || matches!(&self.mux, Mux::H1(mux) if mux.has_input())
+    }
+
+    /// The peer has left: its end or an error has been announced. There may still be bytes to read.
+    pub fn peer_left(&self) -> bool {
+        self.ready.peer_ended()
+    }
+
+    /// From here on bytes pass as they are (101, CONNECT).
+    pub fn enter_tunnel(&mut self) {
+        if let Mux::H1(mux) = &mut self.mux {
+            mux.enter_tunnel();
+        }
+    }
+
+    /// Bytes that no head could be made of.
+    pub fn raw_input(&self) -> &[u8] {
+        match &self.mux {
+            Mux::H1(mux) => mux.raw_input(),
+            Mux::Pass(_) => &[],
+        }
+    }
+
+    /// The stream leaves; says what became of the connection.
+    pub fn detach(&mut self, keep: bool, cx: &mut Cx<'_>) -> After {
+        let open = matches!(self.stage, Stage::Open);
+        let after = match self.mux.detach(pipe!(&mut self.xprt, &mut self.ready, cx)) {
+            After::Reusable if !keep => After::Close,
+            after => after,
+        };
+        self.mux.bind(None);
+        if !open {
+            return After::Close;
+        }
+        match after {
+            After::Reusable => self.rest(cx),
+            After::Linger => self.linger(cx),
+            After::Close => {}
+        }
+        after
+    }
+
+    /// Gives back what it holds; the worker drops the rest.
+    pub fn close(&mut self, cx: &mut Cx<'_>) -> Verdict {
+        if let Mux::H1(mux) = &mut self.mux {
+            mux.release(cx.pool);
+        }
+        self.xprt.close(&mut self.ready, cx.pool);
+        Verdict::Close
+    }
+}
+
+/// Milliseconds between two moments, as logs show them.
+pub fn millis(from_us: u64, to_us: u64) -> i32 {
+    (to_us.saturating_sub(from_us) / 1000).min(i32::MAX as u64) as i32
+}

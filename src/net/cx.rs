@@ -1,0 +1,61 @@
+//! What is handed down with every call: the plan, the time, and what a process has one of.
+
+use crate::base::ids::{ConnId, TaskId};
+use crate::base::pool::Pool;
+use crate::base::tick::Now;
+use crate::event::log::sink::LogSink;
+use crate::event::poll::Poller;
+use crate::event::sched::Sched;
+use crate::msg::heads::HeadPool;
+use crate::net::fault::Fault;
+use crate::plan::Plan;
+
+/// The surroundings of everything that runs in a turn. Built for each wakeup, never stored.
+pub struct Cx<'w> {
+    /// The configuration.
+    pub plan: &'w Plan,
+    /// The time of this turn.
+    pub now: Now,
+    /// Wakeups and deadlines.
+    pub sched: &'w mut Sched,
+    /// Buffers.
+    pub pool: &'w mut Pool,
+    /// Heads.
+    pub heads: &'w mut HeadPool,
+    /// Where descriptors are watched.
+    pub poll: &'w Poller,
+    /// Where log lines go.
+    pub log: &'w mut LogSink,
+}
+
+/// What a connection asks the worker for: done after the borrow of the connection has ended.
+pub struct Birth {
+    /// The connection that has something for a stream.
+    pub conn: ConnId,
+    /// Its task: to be told when the stream could not be made.
+    pub task: TaskId,
+    /// What the stream begins with.
+    pub with: Beginning,
+}
+
+/// What a stream begins with.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Beginning {
+    /// A request head, or in TCP mode a client ready to speak.
+    Work,
+    /// A request that cannot be understood: it is answered with an error and logged.
+    Broken(Fault),
+    /// A request head that did not come in time.
+    TooLate,
+    /// A client that left without a word, or a failed handshake: only logged.
+    Nothing,
+}
+
+/// What the worker does with an object after it was woken.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Verdict {
+    /// It lives on.
+    Keep,
+    /// It is done: remove it.
+    Close,
+}

@@ -1,0 +1,119 @@
+//! The mux that is none: bytes as they are, for `mode tcp`. One stream for the life of the connection.
+
+use super::{After, Channel, Flow, MuxOps, Pipe};
+use crate::base::ids::TaskId;
+use crate::base::pool::Size;
+use crate::net::fault::{Cause, Fault};
+use crate::net::transport::Io;
+
+/// Bytes in, bytes out.
+pub struct PassMux {
+    pub(super) upper: Option<TaskId>,
+    /// How large the next receive buffer is: grows with connections that fill them.
+    size: Size,
+}
+
+impl PassMux {
+    /// A mux nobody uses yet.
+    pub fn new() -> Self {
+        PassMux { upper: None, size: Size::Small }
+    }
+}
+
+impl MuxOps for PassMux {
+    fn bind(&mut self, upper: Option<TaskId>) {
+        self.upper = upper;
+    }
+
+    fn recv(&mut self, into: &mut Channel, pipe: &mut Pipe<'_>) -> Flow {
+        recv_raw(&mut self.size, into, pipe)
+    }
+
+    fn send(&mut self, from: &mut Channel, pipe: &mut Pipe<'_>) -> Flow {
+        send_raw(from, pipe)
+    }
+
+    fn detach(&mut self, _pipe: &mut Pipe<'_>) -> After {
+        After::Close
+    }
+}
+
+/// Receives bytes as they are into a channel: `mode tcp` and tunnels.
+pub(super) fn recv_raw(size: &mut Size, into: &mut Channel, pipe: &mut Pipe<'_>) -> Flow {
+    if into.ended {
+        return Flow::End;
+    }
+    if !pipe.xprt.may_read(pipe.ready) {
+        return Flow::Blocked;
+    }
+    let mut buf = match into.buf.take().or_else(|| pipe.pool.get_sized(*size)) {
+        Some(buf) => buf,
+        None => return Flow::Blocked,
+    };
+    let room = buf.writable().len();
+    if room == 0 {
+        into.buf = Some(buf);
+        return Flow::Blocked;
+    }
+    let io = pipe.xprt.recv(&mut buf, pipe.ready, pipe.pool);
+    if buf.is_empty() {
+        pipe.pool.put(buf);
+    } else {
+        into.buf = Some(buf);
+    }
+    match io {
+        Io::Done(n) => {
+            *size = grown(*size, n, room);
+            into.received += n as u64;
+            Flow::Moved(n)
+        }
+        Io::Again => Flow::Blocked,
+        Io::Eof => {
+            into.ended = true;
+            Flow::End
+        }
+        Io::Fault(fault) => Flow::Broken(fault),
+    }
+}
+
+/// The size of the next buffer after a read of `n` bytes into `room`: larger when it was filled, the
+/// smallest when mostly empty.
+pub(super) fn grown(size: Size, n: usize, room: usize) -> Size {
+    if n == room {
+        size.larger().unwrap_or(size)
+    } else if n < room / 8 {
+        Size::Small
+    } else {
+        size
+    }
+}
+
+/// Sends a channel's bytes as they are; its end becomes a half-close.
+pub(super) fn send_raw(from: &mut Channel, pipe: &mut Pipe<'_>) -> Flow {
+    if from.end_sent {
+        return Flow::End;
+    }
+    if let Some(buf) = &from.buf {
+        match pipe.xprt.send(buf.readable(), from.ended, pipe.ready, pipe.pool) {
+            Io::Done(n) => {
+                from.sent += n as u64;
+                from.consume(n, pipe.pool);
+                if from.buf.is_some() || !from.ended {
+                    return Flow::Moved(n);
+                }
+            }
+            Io::Again => return Flow::Blocked,
+            Io::Eof => return Flow::Broken(Fault::new(Cause::Reset)),
+            Io::Fault(fault) => return Flow::Broken(fault),
+        }
+    }
+    if !pipe.xprt.flush(pipe.ready, pipe.pool) {
+        return Flow::Blocked;
+    }
+    if from.ended {
+        pipe.xprt.shut_write(pipe.ready, pipe.pool);
+        from.end_sent = true;
+        return Flow::End;
+    }
+    Flow::Blocked
+}

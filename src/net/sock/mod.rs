@@ -1,0 +1,99 @@
+//! A connected byte stream: a kernel socket, or an in-memory one for tests.
+
+#[cfg(test)]
+pub mod mem;
+
+use std::io::{self, IoSlice};
+use std::os::fd::{AsRawFd, OwnedFd, RawFd};
+
+use nix::sys::socket::{self, MsgFlags, Shutdown};
+
+/// A connected, non-blocking byte stream.
+pub enum Sock {
+    /// A socket of the kernel: TCP or UNIX.
+    Os(OwnedFd),
+    /// One end of an in-memory pair.
+    #[cfg(test)]
+    Mem(mem::MemSock),
+}
+
+impl Sock {
+    /// The descriptor, if there is one: to be registered with the poller.
+    pub fn fd(&self) -> Option<RawFd> {
+        match self {
+            Sock::Os(fd) => Some(fd.as_raw_fd()),
+            #[cfg(test)]
+            Sock::Mem(_) => None,
+        }
+    }
+
+    /// Reads what is there; 0 is the end of what the peer sends.
+    pub fn recv(&mut self, into: &mut [u8]) -> io::Result<usize> {
+        match self {
+            Sock::Os(fd) => again(|| socket::recv(fd.as_raw_fd(), into, MsgFlags::empty())),
+            #[cfg(test)]
+            Sock::Mem(mem) => mem.recv(into),
+        }
+    }
+
+    /// Sends from `bytes`; `more` tells the kernel that the rest follows at once.
+    pub fn send(&mut self, bytes: &[u8], more: bool) -> io::Result<usize> {
+        match self {
+            Sock::Os(fd) => again(|| socket::send(fd.as_raw_fd(), bytes, send_flags(more))),
+            #[cfg(test)]
+            Sock::Mem(mem) => mem.send(bytes),
+        }
+    }
+
+    /// Sends several slices as one.
+    pub fn send_parts(&mut self, parts: &[IoSlice<'_>], more: bool) -> io::Result<usize> {
+        match self {
+            Sock::Os(fd) => {
+                again(|| socket::sendmsg::<()>(fd.as_raw_fd(), parts, &[], send_flags(more), None))
+            }
+            #[cfg(test)]
+            Sock::Mem(mem) => mem.send_parts(parts),
+        }
+    }
+
+    /// The error a connection attempt ended with, if it did.
+    pub fn take_error(&self) -> Option<io::Error> {
+        match self {
+            Sock::Os(fd) => {
+                let code =
+                    socket::getsockopt(fd, socket::sockopt::SocketError).ok().filter(|code| *code != 0)?;
+                Some(io::Error::from_raw_os_error(code))
+            }
+            #[cfg(test)]
+            Sock::Mem(_) => None,
+        }
+    }
+
+    /// Tells the peer that nothing more comes.
+    pub fn shut_write(&mut self) {
+        match self {
+            // a peer that is gone already has nothing left to be told
+            Sock::Os(fd) => drop(socket::shutdown(fd.as_raw_fd(), Shutdown::Write)),
+            #[cfg(test)]
+            Sock::Mem(mem) => mem.shut_write(),
+        }
+    }
+}
+
+fn send_flags(more: bool) -> MsgFlags {
+    if more {
+        MsgFlags::MSG_NOSIGNAL | MsgFlags::from_bits_retain(libc::MSG_MORE)
+    } else {
+        MsgFlags::MSG_NOSIGNAL
+    }
+}
+
+/// Repeats what a signal interrupted.
+fn again(mut call: impl FnMut() -> nix::Result<usize>) -> io::Result<usize> {
+    loop {
+        match call() {
+            Err(nix::errno::Errno::EINTR) => continue,
+            other => return other.map_err(io::Error::from),
+        }
+    }
+}
