@@ -10,6 +10,7 @@ pub mod log;
 pub mod proxy;
 pub mod reply;
 pub mod rule;
+pub mod scheme;
 pub mod server;
 pub mod timeouts;
 pub mod tls;

@@ -4,8 +4,11 @@ use std::net::IpAddr;
 
 use super::log::LogTarget;
 use super::reply::ErrorPages;
+use super::rule::{Rule, Site};
+use super::scheme::Scheme;
 use super::timeouts::Timeouts;
 use crate::base::ids::{ListenerId, ProxyId, ServerId};
+use crate::expr::acl::Cond;
 
 /// What travels through a proxy.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -69,6 +72,32 @@ pub enum LogStyle {
     Custom,
 }
 
+/// One `use_backend` line.
+pub struct Switch {
+    /// When; `None`: always.
+    pub cond: Option<Cond>,
+    /// The backend.
+    pub to: ProxyId,
+}
+
+/// The rules of a proxy, by the place where they run.
+#[derive(Default)]
+pub struct Rules {
+    lists: [Vec<Rule>; Site::ALL.len()],
+}
+
+impl Rules {
+    /// The rules of one place, in order.
+    pub fn at(&self, site: Site) -> &[Rule] {
+        &self.lists[site as usize]
+    }
+
+    /// The rules of one place, to be added to.
+    pub fn at_mut(&mut self, site: Site) -> &mut Vec<Rule> {
+        &mut self.lists[site as usize]
+    }
+}
+
 /// A proxy as configured, `defaults` applied.
 pub struct Proxy {
     /// Its own index.
@@ -101,6 +130,12 @@ pub struct Proxy {
     pub servers: Vec<ServerId>,
     /// `default_backend`.
     pub default_backend: Option<ProxyId>,
+    /// `use_backend`, in order.
+    pub switches: Vec<Switch>,
+    /// `http-request` and all its kin.
+    pub rules: Rules,
+    /// `balance`; roundrobin when nothing is said.
+    pub scheme: Box<dyn Scheme>,
     /// `retries`: connection attempts after the first.
     pub retries: u32,
     /// `option redispatch [interval]`: 0 off, n: every n-th retry goes to another server, -1: only the last.
