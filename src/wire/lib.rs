@@ -10,6 +10,7 @@
     deny(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::panic)
 )]
 
+pub mod client_hello;
 pub mod error;
 pub mod h1;
 pub mod http;

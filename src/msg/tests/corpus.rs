@@ -27,3 +27,8 @@ fn chunk() {
 fn proxy_header() {
     replay("proxy_header", lighterman_wire::proxy_header::fuzz_proxy_header);
 }
+
+#[test]
+fn client_hello() {
+    replay("client_hello", lighterman_wire::client_hello::fuzz_client_hello);
+}
