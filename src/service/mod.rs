@@ -1,4 +1,6 @@
 //! Floor 8: command socket, statistics, checks, logs. Imports stream, net, plan, shm.
 
+pub mod applet;
+pub mod board;
 pub mod cli;
 pub mod stats;

@@ -8,6 +8,7 @@
 use super::envelope::{Envelope, Sender};
 use super::target::{LogAddr, LogLevel, LogTarget};
 use crate::base::ids::ProxyId;
+use crate::base::tick::Now;
 use lighterman_sys::raw_write::write_now;
 use std::io;
 use std::net::{SocketAddr, UdpSocket};
@@ -138,9 +139,9 @@ impl LogSink {
         self.outlets.len() - 1
     }
 
-    /// A new turn begins at `wall`, the time since 1970.
-    pub fn turn(&mut self, wall: Duration) {
-        self.wall = wall;
+    /// A new turn begins.
+    pub fn turn(&mut self, now: Now) {
+        self.wall = Duration::from_micros(now.wall_us);
     }
 
     /// Whether anybody listens to `from`: without that, a line need not be put together.
@@ -429,7 +430,7 @@ mod tests {
         let mut at = 10;
         let mut say = |text: &str| {
             at += 2;
-            sink.turn(Duration::from_secs(at));
+            sink.turn(Now { wall_us: at * 1_000_000, ..Now::default() });
             sink.emit(Speaker::Program, LogLevel::Info, text.as_bytes());
             sink.flush()
         };

@@ -3,6 +3,7 @@
 use super::args::delay;
 use super::{help, Answer, Ask, CliCx, Command, Face, Job, JobStep};
 use crate::base::doc::Doc;
+use crate::base::tick::Tick;
 use crate::plan::global::CliLevel;
 use std::time::Duration;
 
@@ -158,11 +159,11 @@ fn set_timeout(ask: &mut Ask<'_>, _: &mut CliCx<'_>) -> Result<Answer, String> {
 }
 
 /// Waits up to a moment.
-struct Wait(Duration);
+struct Wait(Tick);
 
 impl Job for Wait {
     fn step(&mut self, out: &mut Vec<u8>, cx: &mut CliCx<'_>) -> JobStep {
-        if cx.wall < self.0 {
+        if cx.now.tick < self.0 {
             return JobStep::Wait(self.0);
         }
         out.extend_from_slice(b"Done.\n");
@@ -175,7 +176,7 @@ fn wait(ask: &mut Ask<'_>, cx: &mut CliCx<'_>) -> Result<Answer, String> {
         "" => Err("Expects a delay, such as '500ms' or '10s'.".to_owned()),
         text => match delay(text, Duration::from_millis(1)) {
             None => Err(format!("Invalid delay '{text}'.")),
-            Some(delay) => Ok(Answer::Work(Box::new(Wait(cx.wall + delay)))),
+            Some(delay) => Ok(Answer::Work(Box::new(Wait(cx.now.tick.after(delay.as_millis() as u64))))),
         },
     }
 }

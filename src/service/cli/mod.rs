@@ -9,20 +9,27 @@ pub mod args;
 pub mod fuzz;
 pub mod general;
 pub mod help;
+pub mod limits;
 pub mod line;
 pub mod process;
+pub mod servers;
 pub mod session;
+pub mod sessions;
+pub mod stat;
 
 #[cfg(test)]
 mod tests;
 
 use crate::base::doc::Doc;
+use crate::base::tick::{Now, Tick};
 use crate::plan::global::CliLevel;
 use crate::plan::Plan;
+use crate::service::board::Board;
 use std::time::Duration;
 
 /// All commands, by family.
-pub const FAMILIES: &[&[Command]] = &[general::ROWS, process::ROWS];
+pub const FAMILIES: &[&[Command]] =
+    &[general::ROWS, process::ROWS, stat::ROWS, servers::ROWS, limits::ROWS, sessions::ROWS];
 
 /// Bytes of output at which a job steps back and lets the client read.
 pub const OUT_HIGH: usize = 16 * 1024;
@@ -118,18 +125,27 @@ pub enum JobStep {
     Done,
     /// `out` is full: again when the client has read.
     Full,
-    /// Nothing to say yet: again at that time since 1970, or earlier when something happened.
-    Wait(Duration),
+    /// Nothing to say yet: again at that moment, or earlier when something happened.
+    Wait(Tick),
 }
 
 /// What commands see of the program.
 pub struct CliCx<'a> {
     /// The configuration.
     pub plan: &'a Plan,
-    /// Time since 1970.
-    pub wall: Duration,
+    /// What time it is.
+    pub now: Now,
+    /// Numbers and switches that all workers share.
+    pub board: &'a dyn Board,
     /// What only the process itself knows or can do.
     pub host: &'a mut dyn Host,
+}
+
+impl CliCx<'_> {
+    /// Time since 1970.
+    pub fn wall(&self) -> Duration {
+        Duration::from_micros(self.now.wall_us)
+    }
 }
 
 /// The process behind the command socket: implemented by the control role, and by a stand-in in

@@ -7,13 +7,12 @@ use super::{Answer, Ask, CliCx, Command, Face, Job, JobStep, Process, Role, Tick
 use crate::base::doc::Doc;
 use crate::plan::global::CliLevel;
 use crate::plan::BindAddr;
-use std::time::Duration;
 
 /// The version that every face of the program names.
 pub const VERSION: &str = env!("CARGO_PKG_VERSION");
 
-/// How often an answer that is on its way is asked for, if nothing wakes the session earlier.
-const ASK_AGAIN: Duration = Duration::from_millis(20);
+/// How often an answer that is on its way is asked for, in milliseconds, if nothing wakes the session earlier.
+const ASK_AGAIN_MS: u64 = 20;
 
 /// The commands of this family.
 pub const ROWS: &[Command] = &[
@@ -145,7 +144,7 @@ fn show_proc(_: &mut Ask<'_>, cx: &mut CliCx<'_>) -> Result<Answer, String> {
                 Role::Control => "control",
                 Role::Worker => "worker",
             };
-            let up = uptime(cx.wall.saturating_sub(process.started));
+            let up = uptime(cx.wall().saturating_sub(process.started));
             out.push_str(&format!(
                 "{:<15} {kind:<15} {:<15} {up:<15} {VERSION:<15}\n",
                 process.pid, process.reloads
@@ -169,7 +168,7 @@ impl Job for Await {
                 out.extend_from_slice(&text);
                 JobStep::Done
             }
-            None => JobStep::Wait(cx.wall + ASK_AGAIN),
+            None => JobStep::Wait(cx.now.tick.after(ASK_AGAIN_MS)),
         }
     }
 }

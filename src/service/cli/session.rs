@@ -7,6 +7,7 @@
 use super::help;
 use super::line::{self, Line, LINE_MAX};
 use super::{Answer, Ask, CliCx, Command, Face, Job, JobStep, Manners, Role, FAMILIES, OUT_HIGH};
+use crate::base::tick::Tick;
 use crate::plan::global::CliLevel;
 use std::collections::VecDeque;
 use std::time::Duration;
@@ -26,7 +27,7 @@ pub struct CliSession {
     payload: Option<Payload>,
     commands: VecDeque<(Vec<String>, Option<Vec<u8>>)>,
     job: Option<Box<dyn Job>>,
-    waiting: Option<Duration>,
+    waiting: Option<Tick>,
     out: Vec<u8>,
     sent: usize,
     served: bool,
@@ -110,8 +111,8 @@ impl CliSession {
         self.manners.timeout
     }
 
-    /// When [`CliSession::run`] has to be called even if nothing comes in, as time since 1970.
-    pub fn wants_wake_at(&self) -> Option<Duration> {
+    /// When [`CliSession::run`] has to be called even if nothing comes in.
+    pub fn wants_wake_at(&self) -> Option<Tick> {
         self.waiting
     }
 
@@ -316,7 +317,7 @@ impl CliSession {
         if !self.manners.timed {
             return format!("{whom}> ");
         }
-        let up = cx.wall.saturating_sub(cx.host.vitals().started).as_secs();
+        let up = cx.wall().saturating_sub(cx.host.vitals().started).as_secs();
         let (days, hours, minutes, seconds) = (up / 86_400, up / 3600 % 24, up / 60 % 60, up % 60);
         format!("{whom}[{days}:{hours:02}:{minutes:02}:{seconds:02}]> ")
     }

@@ -1,14 +1,21 @@
 //! Conversations with the command socket, in memory.
 
-use super::fuzz::{fuzz_cli_line, Nobody};
+use super::fuzz::{fuzz_cli_line, Nobody, PaperBoard};
 use super::session::CliSession;
 use super::{CliCx, Face, Process, Role, FAMILIES, OUT_HIGH};
+use crate::base::tick::{Now, Tick};
 use crate::plan::global::{CliLevel, CliSocket};
 use crate::plan::{BindAddr, Plan};
 use std::collections::HashSet;
 use std::time::Duration;
 
 const WALL: Duration = Duration::from_secs(1_795_213_073);
+
+/// So many milliseconds after the beginning.
+fn at(ms: u64) -> Now {
+    let wall_us = WALL.as_micros() as u64 + ms * 1000;
+    Now { tick: Tick(1_000_000 + ms), mono_us: 1_000_000_000 + ms * 1000, wall_us }
+}
 
 fn process(pid: u32, role: Role, number: u32, reloads: u32) -> Process {
     Process { pid, role, number, reloads, started: WALL - Duration::from_secs(127) }
@@ -31,6 +38,7 @@ fn host() -> Nobody {
 fn converse(home: Face, level: CliLevel, typed: &str, half_close: bool) -> (String, bool) {
     let plan = plan();
     let mut host = host();
+    let board = PaperBoard::new(&plan);
     let mut session = CliSession::new(level, home, Duration::from_secs(10));
     assert_eq!(session.feed(typed.as_bytes()), typed.len());
     if half_close {
@@ -38,7 +46,7 @@ fn converse(home: Face, level: CliLevel, typed: &str, half_close: bool) -> (Stri
     }
     let mut heard = Vec::new();
     for _ in 0..100 {
-        session.run(&mut CliCx { plan: &plan, wall: WALL, host: &mut host });
+        session.run(&mut CliCx { plan: &plan, now: at(0), board: &board, host: &mut host });
         heard.extend_from_slice(session.output());
         session.consume(session.output().len());
     }
@@ -188,31 +196,33 @@ fn unknown_commands_are_answered_with_near_ones() {
 fn waiting_lets_time_pass() {
     let plan = plan();
     let mut host = host();
+    let board = PaperBoard::new(&plan);
     let mut session = CliSession::new(CliLevel::User, Face::Traffic, Duration::from_secs(10));
     session.feed(b"wait 2s;show cli level\n");
-    let mut at = |wall| {
-        session.run(&mut CliCx { plan: &plan, wall, host: &mut host });
+    let mut run = |ms| {
+        session.run(&mut CliCx { plan: &plan, now: at(ms), board: &board, host: &mut host });
         (session.output().to_vec(), session.wants_wake_at())
     };
-    let end = WALL + Duration::from_secs(2);
-    assert_eq!(at(WALL), (Vec::new(), Some(end)));
-    assert_eq!(at(WALL + Duration::from_secs(1)), (Vec::new(), Some(end)));
-    assert_eq!(at(end), (b"Done.\n\nuser\n\n".to_vec(), None));
+    let end = at(2000).tick;
+    assert_eq!(run(0), (Vec::new(), Some(end)));
+    assert_eq!(run(1999), (Vec::new(), Some(end)));
+    assert_eq!(run(2000), (b"Done.\n\nuser\n\n".to_vec(), None));
 }
 
 #[test]
 fn input_and_output_are_bounded() {
     let plan = plan();
     let mut host = host();
+    let board = PaperBoard::new(&plan);
     let mut session = CliSession::new(CliLevel::Admin, Face::Traffic, Duration::from_secs(10));
     let typed = "help;".repeat(200) + "\n";
     session.feed(typed.as_bytes());
-    session.run(&mut CliCx { plan: &plan, wall: WALL, host: &mut host });
+    session.run(&mut CliCx { plan: &plan, now: at(0), board: &board, host: &mut host });
     let one = admin("help\n").len();
     assert!(session.output().len() < OUT_HIGH + one, "a client that does not read gets no more");
     let mut heard = 0;
     while !session.is_over() || !session.output().is_empty() {
-        session.run(&mut CliCx { plan: &plan, wall: WALL, host: &mut host });
+        session.run(&mut CliCx { plan: &plan, now: at(0), board: &board, host: &mut host });
         let part = session.output().len().min(1000);
         session.consume(part);
         heard += part;
@@ -222,7 +232,7 @@ fn input_and_output_are_bounded() {
     let mut session = CliSession::new(CliLevel::Admin, Face::Traffic, Duration::from_secs(10));
     let flood = vec![b'x'; 100_000];
     assert!(session.feed(&flood) < flood.len());
-    session.run(&mut CliCx { plan: &plan, wall: WALL, host: &mut host });
+    session.run(&mut CliCx { plan: &plan, now: at(0), board: &board, host: &mut host });
     assert!(session.is_over() && session.output().starts_with(b"A line may not be longer"));
 }
 

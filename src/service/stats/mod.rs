@@ -4,4 +4,5 @@
 pub mod columns;
 pub mod csv;
 pub mod info;
+pub mod rows;
 pub mod value;
