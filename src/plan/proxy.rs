@@ -201,3 +201,62 @@ pub struct Proxy {
     /// The section line, for messages: `file:line`.
     pub at: String,
 }
+
+impl Proxy {
+    /// A proxy of which nothing is configured but its name and its way of choosing servers: neither a
+    /// frontend nor a backend yet, everything else at its default.
+    pub fn new(id: ProxyId, name: &str, scheme: Box<dyn Scheme>) -> Self {
+        Proxy {
+            id,
+            name: name.to_string(),
+            puid: id.0 + 1,
+            is_frontend: false,
+            is_backend: false,
+            mode: Mode::Tcp,
+            disabled: false,
+            description: None,
+            timeouts: Timeouts::default(),
+            maxconn: 0,
+            fullconn: 0,
+            backlog: 0,
+            listeners: Vec::new(),
+            servers: Vec::new(),
+            default_backend: None,
+            switches: Vec::new(),
+            rules: Rules::default(),
+            scheme,
+            retries: 3,
+            redispatch: 0,
+            all_backups: false,
+            persist_down: false,
+            http_connection: HttpConnection::KeepAlive,
+            pretend_keep_alive: false,
+            http_reuse: HttpReuse::Safe,
+            forward_for: None,
+            monitor_uri: None,
+            errors: ErrorPages::default(),
+            loose_request: false,
+            loose_response: false,
+            buffer_request: false,
+            ignore_probes: false,
+            abort_on_close: false,
+            no_delay: false,
+            client_keepalive: false,
+            server_keepalive: false,
+            independent_streams: false,
+            socket_stats: false,
+            splice: (false, false),
+            inspect_delay: None,
+            res_inspect_delay: None,
+            logs: Vec::new(),
+            log_tag: None,
+            log_style: LogStyle::Default,
+            dont_log_null: false,
+            dont_log_normal: false,
+            log_separate_errors: false,
+            log_asap: false,
+            session_rate_limit: 0,
+            at: String::new(),
+        }
+    }
+}

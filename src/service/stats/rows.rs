@@ -288,7 +288,7 @@ fn backend(proxy: &Proxy, plan: &Plan, board: &dyn Board) -> Row {
     row.set(Col::Downtime, downtime);
     row.set(Col::Lastsess, last_session(of, board));
     row.set(Col::Chkdown, board.count(of, Col::Chkdown));
-    row.set(Col::Algo, algo(proxy));
+    row.set(Col::Algo, proxy.scheme.name());
     row
 }
 
@@ -317,8 +317,4 @@ fn mode(mode: Mode) -> &'static str {
         Mode::Tcp => "tcp",
         Mode::Http => "http",
     }
-}
-
-fn algo(_: &Proxy) -> &'static str {
-    "roundrobin"
 }
