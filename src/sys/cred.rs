@@ -172,7 +172,9 @@ mod tests {
             let cpus = cores().unwrap_or_default();
             let pinned = set_cores(&cpus[..1]).is_ok() && cores().is_ok_and(|c| c == cpus[..1]);
             let wrong = set_cores(&[usize::MAX]).is_err();
-            let rest = set_dumpable(true).is_ok() && no_new_privileges().is_ok() && set_memory_limit(1 << 40).is_ok();
+            let rest = set_dumpable(true).is_ok()
+                && no_new_privileges().is_ok()
+                && set_memory_limit(1 << 40).is_ok();
             i32::from(!(low && up && pinned && wrong && rest))
         });
         assert!(child.unwrap().wait().unwrap().success());

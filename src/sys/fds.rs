@@ -10,7 +10,8 @@ use std::sync::Mutex;
 
 use nix::fcntl::{fcntl, FcntlArg, FdFlag, OFlag};
 use nix::sys::socket::{
-    recvmsg, sendmsg, socketpair, AddressFamily, ControlMessage, ControlMessageOwned, MsgFlags, SockFlag, SockType,
+    recvmsg, sendmsg, socketpair, AddressFamily, ControlMessage, ControlMessageOwned, MsgFlags, SockFlag,
+    SockType,
 };
 
 /// The most descriptors one message carries (the kernel's own limit is 253).
@@ -70,14 +71,20 @@ static CLAIMED: Mutex<BTreeSet<RawFd>> = Mutex::new(BTreeSet::new());
 /// be taken once in the life of the process; 0, 1 and 2 only as copies (see [`duplicate`]).
 pub fn inherit(number: i32) -> io::Result<OwnedFd> {
     if number <= 2 {
-        return Err(io::Error::new(io::ErrorKind::InvalidInput, format!("descriptor {number} cannot be taken over")));
+        return Err(io::Error::new(
+            io::ErrorKind::InvalidInput,
+            format!("descriptor {number} cannot be taken over"),
+        ));
     }
     // SAFETY: F_GETFD takes a number and touches no memory; a closed number is reported, not used.
     unsafe { syscall!(fcntl(number, libc::F_GETFD)) }
         .map_err(|_| io::Error::new(io::ErrorKind::NotFound, format!("descriptor {number} is not open")))?;
     let mut claimed = CLAIMED.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
     if !claimed.insert(number) {
-        return Err(io::Error::new(io::ErrorKind::AlreadyExists, format!("descriptor {number} is used twice")));
+        return Err(io::Error::new(
+            io::ErrorKind::AlreadyExists,
+            format!("descriptor {number} is used twice"),
+        ));
     }
     // SAFETY: it is open, above the standard ones, and this process takes each number once.
     let fd = unsafe { OwnedFd::from_raw_fd(number) };
@@ -165,7 +172,8 @@ mod tests {
         let (map, fd) = crate::map::Mapping::with_fd("lm-out", 10).unwrap();
         let child = crate::fork::fork_child(|| {
             let moved = replace_standard(fd.as_fd(), 1).is_ok() && replace_standard(fd.as_fd(), 3).is_err();
-            let inherits = set_inheritable(fd.as_fd(), true).is_ok() && set_nonblocking(fd.as_fd(), false).is_ok();
+            let inherits =
+                set_inheritable(fd.as_fd(), true).is_ok() && set_nonblocking(fd.as_fd(), false).is_ok();
             let copy = duplicate(1).map(std::fs::File::from);
             let wrote = copy.is_ok_and(|mut f| f.rewind().and_then(|()| f.write_all(b"hi")).is_ok());
             i32::from(!(moved && inherits && wrote))

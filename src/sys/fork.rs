@@ -126,7 +126,10 @@ impl Child {
 
 /// Sends `signal` to a process.
 pub fn kill(pid: u32, signal: i32) -> io::Result<()> {
-    let pid = i32::try_from(pid).ok().filter(|pid| *pid > 0).ok_or_else(|| io::Error::from_raw_os_error(libc::ESRCH))?;
+    let pid = i32::try_from(pid)
+        .ok()
+        .filter(|pid| *pid > 0)
+        .ok_or_else(|| io::Error::from_raw_os_error(libc::ESRCH))?;
     // SAFETY: kill takes two numbers and touches no memory.
     unsafe { syscall!(kill(pid, signal)) }.map(drop)
 }
@@ -211,11 +214,14 @@ mod tests {
         let me = std::process::id();
         let child = fork_child(|| {
             let named = set_name("lm-test-child-with-a-long-name").is_ok();
-            let fine = parent() == me && die_with_parent(libc::SIGTERM).is_ok() && new_session().is_ok() && named;
+            let fine =
+                parent() == me && die_with_parent(libc::SIGTERM).is_ok() && new_session().is_ok() && named;
             i32::from(!fine)
         });
         assert!(child.unwrap().wait().unwrap().success());
-        assert!(Child::of_pid(0).is_none() && Child::of_pid(1).is_none() && Child::of_pid(u32::MAX).is_none());
+        assert!(
+            Child::of_pid(0).is_none() && Child::of_pid(1).is_none() && Child::of_pid(u32::MAX).is_none()
+        );
         assert!(kill(0, 0).is_err(), "never the whole process group");
     }
 }

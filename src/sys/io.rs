@@ -105,7 +105,8 @@ pub fn accept(listener: BorrowedFd<'_>) -> io::Result<(OwnedFd, Peer)> {
                 let fd = unsafe { OwnedFd::from_raw_fd(fd) };
                 return Ok((fd, peer_of(&from)));
             }
-            Err(error) if matches!(error.raw_os_error(), Some(libc::EINTR | libc::ECONNABORTED | libc::EPROTO)) => {}
+            Err(error)
+                if matches!(error.raw_os_error(), Some(libc::EINTR | libc::ECONNABORTED | libc::EPROTO)) => {}
             Err(error) => return Err(error),
         }
     }

@@ -50,7 +50,9 @@ impl RobustLock {
         // SAFETY: attr is room for the attributes, which this call fills.
         check(unsafe { libc::pthread_mutexattr_init(attr.as_mut_ptr()) })?;
         // SAFETY: attr was initialised above.
-        check(unsafe { libc::pthread_mutexattr_setpshared(attr.as_mut_ptr(), libc::PTHREAD_PROCESS_SHARED) })?;
+        check(unsafe {
+            libc::pthread_mutexattr_setpshared(attr.as_mut_ptr(), libc::PTHREAD_PROCESS_SHARED)
+        })?;
         // SAFETY: attr was initialised above.
         check(unsafe { libc::pthread_mutexattr_setrobust(attr.as_mut_ptr(), libc::PTHREAD_MUTEX_ROBUST) })?;
         // SAFETY: the room is ours, of the right size and alignment; nobody uses it before `ready` is set.
@@ -125,7 +127,11 @@ impl Drop for Taken<'_> {
 }
 
 fn check(code: libc::c_int) -> std::io::Result<()> {
-    if code == 0 { Ok(()) } else { Err(std::io::Error::from_raw_os_error(code)) }
+    if code == 0 {
+        Ok(())
+    } else {
+        Err(std::io::Error::from_raw_os_error(code))
+    }
 }
 
 fn deadline(limit: Duration) -> libc::timespec {
@@ -133,7 +139,8 @@ fn deadline(limit: Duration) -> libc::timespec {
     // SAFETY: `now` is room for one timespec. The mutex measures its limit on this very clock.
     unsafe { libc::clock_gettime(libc::CLOCK_REALTIME, &mut now) };
     let nanos = now.tv_nsec + libc::c_long::from(limit.subsec_nanos() as i32);
-    now.tv_sec = now.tv_sec.saturating_add(limit.as_secs().min(1 << 30) as libc::time_t + nanos / 1_000_000_000);
+    now.tv_sec =
+        now.tv_sec.saturating_add(limit.as_secs().min(1 << 30) as libc::time_t + nanos / 1_000_000_000);
     now.tv_nsec = nanos % 1_000_000_000;
     now
 }
@@ -183,7 +190,11 @@ mod tests {
             child.kill(libc::SIGKILL).unwrap();
             let taken = region[0].lock.take(Duration::from_secs(5)).ok().expect("taken over");
             assert!(taken.recovered(), "round {round}");
-            assert_eq!(region[0].a.load(Ordering::SeqCst), region[0].b.load(Ordering::SeqCst) + 1, "half-done work");
+            assert_eq!(
+                region[0].a.load(Ordering::SeqCst),
+                region[0].b.load(Ordering::SeqCst) + 1,
+                "half-done work"
+            );
             region[0].b.fetch_add(1, Ordering::SeqCst);
             drop(taken);
             assert!(!region[0].lock.try_take().ok().expect("free again").recovered());

@@ -9,7 +9,8 @@ use std::ops::Deref;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::ptr::NonNull;
 use std::sync::atomic::{
-    AtomicI16, AtomicI32, AtomicI64, AtomicI8, AtomicU16, AtomicU32, AtomicU64, AtomicU8, AtomicUsize, Ordering,
+    AtomicI16, AtomicI32, AtomicI64, AtomicI8, AtomicU16, AtomicU32, AtomicU64, AtomicU8, AtomicUsize,
+    Ordering,
 };
 use std::sync::Arc;
 use std::{io, mem};
@@ -97,7 +98,9 @@ impl Mapping {
     fn map(len: usize, flags: libc::c_int, fd: libc::c_int) -> io::Result<Arc<Mapping>> {
         let len = round_up(len)?;
         // SAFETY: a fresh mapping at an address of the kernel's choice touches no memory we know of.
-        let at = unsafe { libc::mmap(std::ptr::null_mut(), len, libc::PROT_READ | libc::PROT_WRITE, flags, fd, 0) };
+        let at = unsafe {
+            libc::mmap(std::ptr::null_mut(), len, libc::PROT_READ | libc::PROT_WRITE, flags, fd, 0)
+        };
         match NonNull::new(at.cast::<u8>()) {
             Some(ptr) if at != libc::MAP_FAILED => Ok(Arc::new(Mapping { at: ptr, len })),
             _ => Err(io::Error::last_os_error()),
@@ -257,7 +260,10 @@ mod tests {
         assert_eq!(cells[3].hits.load(Ordering::SeqCst), 77);
         assert_eq!(cells.cast::<AtomicU64>(3 * 16, 1).unwrap()[0].load(Ordering::SeqCst), 77);
         assert!(cells.cast::<AtomicU64>(8 * 16, 1).is_none());
-        assert_eq!(cells[3].low.load(Ordering::SeqCst) + u32::from(cells[3].tail[0].load(Ordering::SeqCst)), 0);
+        assert_eq!(
+            cells[3].low.load(Ordering::SeqCst) + u32::from(cells[3].tail[0].load(Ordering::SeqCst)),
+            0
+        );
     }
 
     #[test]

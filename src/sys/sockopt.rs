@@ -102,7 +102,12 @@ pub fn set_tos(fd: BorrowedFd<'_>, tos: u8) -> io::Result<()> {
 }
 
 /// Idle seconds before probes, seconds between probes, probes before giving up; `None` leaves the system's value.
-pub fn set_keep_alive_timing(fd: BorrowedFd<'_>, idle: Option<u32>, every: Option<u32>, count: Option<u32>) -> io::Result<()> {
+pub fn set_keep_alive_timing(
+    fd: BorrowedFd<'_>,
+    idle: Option<u32>,
+    every: Option<u32>,
+    count: Option<u32>,
+) -> io::Result<()> {
     let rows = [(libc::TCP_KEEPIDLE, idle), (libc::TCP_KEEPINTVL, every), (libc::TCP_KEEPCNT, count)];
     for (name, value) in rows {
         if let Some(value) = value {
@@ -131,8 +136,16 @@ pub fn set_not_sent_low_water(fd: BorrowedFd<'_>, bytes: u32) -> io::Result<()> 
 pub fn set_device(fd: BorrowedFd<'_>, name: &str) -> io::Result<()> {
     let at = name.as_ptr().cast();
     // SAFETY: pointer and length describe `name`.
-    unsafe { syscall!(setsockopt(fd.as_raw_fd(), libc::SOL_SOCKET, libc::SO_BINDTODEVICE, at, name.len() as socklen_t)) }
-        .map(drop)
+    unsafe {
+        syscall!(setsockopt(
+            fd.as_raw_fd(),
+            libc::SOL_SOCKET,
+            libc::SO_BINDTODEVICE,
+            at,
+            name.len() as socklen_t
+        ))
+    }
+    .map(drop)
 }
 
 /// `close` discards unsent data and resets the connection.
@@ -140,8 +153,16 @@ pub fn set_reset_on_close(fd: BorrowedFd<'_>) -> io::Result<()> {
     let linger = libc::linger { l_onoff: 1, l_linger: 0 };
     let size = mem::size_of::<libc::linger>() as socklen_t;
     // SAFETY: pointer and size describe one linger structure.
-    unsafe { syscall!(setsockopt(fd.as_raw_fd(), libc::SOL_SOCKET, libc::SO_LINGER, (&raw const linger).cast(), size)) }
-        .map(drop)
+    unsafe {
+        syscall!(setsockopt(
+            fd.as_raw_fd(),
+            libc::SOL_SOCKET,
+            libc::SO_LINGER,
+            (&raw const linger).cast(),
+            size
+        ))
+    }
+    .map(drop)
 }
 
 /// Takes the pending error of a socket (the result of a non-blocking connect).
@@ -195,7 +216,15 @@ pub fn tcp_info(fd: BorrowedFd<'_>) -> io::Result<TcpInfo> {
     let mut info = MaybeUninit::<libc::tcp_info>::zeroed();
     let mut size = mem::size_of::<libc::tcp_info>() as socklen_t;
     // SAFETY: the kernel writes at most `size` bytes into the structure.
-    unsafe { syscall!(getsockopt(fd.as_raw_fd(), libc::IPPROTO_TCP, libc::TCP_INFO, info.as_mut_ptr().cast(), &mut size)) }?;
+    unsafe {
+        syscall!(getsockopt(
+            fd.as_raw_fd(),
+            libc::IPPROTO_TCP,
+            libc::TCP_INFO,
+            info.as_mut_ptr().cast(),
+            &mut size
+        ))
+    }?;
     // SAFETY: integers only, zeroed before: whatever part the kernel filled, it is valid.
     let info = unsafe { info.assume_init() };
     Ok(TcpInfo {
@@ -295,7 +324,11 @@ mod tests {
         }
         set_quick_ack(tcp.as_fd(), true).unwrap();
         set_fast_open_connect(tcp.as_fd(), true).ok();
-        assert!(is_listening(tcp.as_fd()).unwrap() && is_stream(tcp.as_fd()).unwrap() && !reuses_port(tcp.as_fd()).unwrap());
+        assert!(
+            is_listening(tcp.as_fd()).unwrap()
+                && is_stream(tcp.as_fd()).unwrap()
+                && !reuses_port(tcp.as_fd()).unwrap()
+        );
         let unix = std::os::unix::net::UnixDatagram::unbound().unwrap();
         assert!(set_nodelay(unix.as_fd(), true).is_err() && tcp_info(unix.as_fd()).is_err());
         assert!(!is_stream(unix.as_fd()).unwrap());

@@ -19,8 +19,6 @@ pub mod stat;
 
 #[cfg(test)]
 mod tests;
-#[cfg(test)]
-mod traffic_tests;
 
 use crate::base::doc::Doc;
 use crate::base::tick::{Now, Tick};

@@ -17,7 +17,7 @@ pub const ROWS: &[Command] = &[
         path: &["get", "weight"],
         level: CliLevel::User,
         face: Face::Traffic,
-        start: get_weight,
+        start: report_weight,
         doc: Doc {
             usage: "get weight <bk>/<srv>",
             brief: "report a server's current weight",
@@ -151,7 +151,7 @@ pub fn find_backend<'p>(plan: &'p Plan, name: &str) -> Option<&'p Proxy> {
     backends.find(|known| known.name == name || Some(known.puid) == number)
 }
 
-fn get_weight(ask: &mut Ask<'_>, cx: &mut CliCx<'_>) -> Result<Answer, String> {
+fn report_weight(ask: &mut Ask<'_>, cx: &mut CliCx<'_>) -> Result<Answer, String> {
     let server = find_server(cx.plan, ask.word(2))?;
     let now = cx.board.server(server.id).weight;
     Ok(Answer::Text(format!("{now} (initial {})", server.weight)))

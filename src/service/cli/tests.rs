@@ -1,5 +1,7 @@
 //! Conversations with the command socket, in memory.
 
+mod traffic;
+
 use super::fuzz::{fuzz_cli_line, Nobody, PaperBoard};
 use super::session::CliSession;
 use super::{CliCx, Face, Process, Role, FAMILIES, OUT_HIGH};

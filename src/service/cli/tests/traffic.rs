@@ -1,8 +1,5 @@
 //! Commands about proxies and servers, against a board in memory.
 
-use super::fuzz::{Nobody, PaperBoard};
-use super::session::CliSession;
-use super::{CliCx, Face};
 use crate::base::ids::{ListenerId, ProxyId, ServerId};
 use crate::base::tick::Now;
 use crate::plan::global::CliLevel;
@@ -11,6 +8,9 @@ use crate::plan::scheme::{Balancer, Scheme, ServerView};
 use crate::plan::server::Server;
 use crate::plan::{BindAddr, Mode, Plan, Proxy, ServerAddr};
 use crate::service::board::{Admin, Board, Clear, FrontState};
+use crate::service::cli::fuzz::{Nobody, PaperBoard};
+use crate::service::cli::session::CliSession;
+use crate::service::cli::{CliCx, Face};
 use std::time::Duration;
 
 struct NoScheme;
