@@ -2,10 +2,12 @@
 
 use crate::base::ids::{ConnId, TaskId};
 use crate::base::pool::Pool;
+use crate::base::rng::Rng;
 use crate::base::tick::Now;
 use crate::event::log::sink::LogSink;
 use crate::event::poll::Poller;
 use crate::event::sched::Sched;
+use crate::expr::vars::Effects;
 use crate::msg::heads::HeadPool;
 use crate::net::fault::Fault;
 use crate::plan::Plan;
@@ -24,6 +26,10 @@ pub struct Cx<'w> {
     pub heads: &'w mut HeadPool,
     /// Where descriptors are watched.
     pub poll: &'w Poller,
+    /// Numbers for schemes that draw.
+    pub rng: &'w mut Rng,
+    /// What expressions ask for while they are evaluated.
+    pub effects: &'w Effects,
     /// Where log lines go.
     pub log: &'w mut LogSink,
 }

@@ -24,6 +24,7 @@ pub use server::{Server, ServerAddr};
 pub use timeouts::Timeouts;
 
 use crate::base::ids::{ListenerId, ProxyId, ServerId};
+use crate::expr::map::Maps;
 
 /// The whole compiled configuration.
 #[derive(Default)]
@@ -34,6 +35,8 @@ pub struct Plan {
     pub proxies: Vec<Proxy>,
     /// Every bound address of every `bind` line, by [`ListenerId`].
     pub listeners: Vec<Listener>,
+    /// Maps and ACL files.
+    pub maps: Maps,
     /// Every server of every backend, by [`ServerId`].
     pub servers: Vec<Server>,
 }

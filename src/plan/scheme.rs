@@ -37,8 +37,10 @@ pub struct PickCx<'a> {
     pub body: &'a [u8],
     /// The key of `balance hash <expr>`, already evaluated.
     pub key: Option<&'a [u8]>,
-    /// A number nobody can guess.
+    /// A number for schemes that draw.
     pub random: u64,
+    /// A server that has just failed this request: not chosen while there is another.
+    pub avoid: Option<ServerId>,
 }
 
 /// An algorithm with its arguments, as configured.

@@ -89,6 +89,7 @@ impl Conn {
                 server: server.id,
                 facts: Box::new(BackFacts { dst, http_major, ..BackFacts::default() }),
                 requests: 0,
+                owner: None,
                 pooled: false,
             }),
         }

@@ -62,6 +62,8 @@ pub struct ServerSide {
     pub facts: Box<BackFacts>,
     /// Requests sent over it so far.
     pub requests: u32,
+    /// The client connection it was opened for.
+    pub owner: Option<ConnId>,
     /// Idle, in the pool of its server.
     pub pooled: bool,
 }

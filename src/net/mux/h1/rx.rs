@@ -226,8 +226,8 @@ impl Rx {
                 into.ended = true;
                 Flow::End
             }
-            _ if into.buf.is_some() => Flow::Blocked,
             Stage::Length(left) => self.recv_length(left, into, pipe),
+            _ if into.buf.is_some() => Flow::Blocked,
             Stage::UntilClose => self.recv_until_close(into, pipe),
             Stage::Tunnel => self.recv_tunnel(into, pipe),
             Stage::Chunked(_) => self.recv_chunked(into, pipe),
@@ -268,12 +268,19 @@ impl Rx {
     }
 
     fn recv_length(&mut self, left: u64, into: &mut Channel, pipe: &mut Pipe<'_>) -> Flow {
+        if into.buf.as_ref().is_some_and(Buffer::is_full) {
+            return Flow::Blocked;
+        }
         if let Err(flow) = self.input(pipe) {
             return flow;
         }
         let Some(mut buf) = self.buf.take() else { return Flow::Blocked };
-        let n = (buf.len() as u64).min(left);
-        if n == buf.len() as u64 {
+        let mut n = (buf.len() as u64).min(left);
+        if let Some(part) = &mut into.buf {
+            // rules want to see more of the body at once
+            n = part.take_from(&mut buf, n as usize) as u64;
+            self.keep(buf, pipe);
+        } else if n == buf.len() as u64 {
             into.buf = Some(buf);
         } else {
             let Some(mut part) = pipe.pool.get_sized(pipe.pool.size_of(&buf).unwrap_or(Size::Large)) else {

@@ -1,0 +1,168 @@
+//! Moving both channels once a server is there.
+//!
+//! Each turn of the loop takes what one side gives and hands it to the other at once; it ends when
+//! neither direction can move. What is taken is never more than one buffer per direction.
+
+use super::{Below, Phase, Step, Stream};
+use crate::net::cx::Cx;
+use crate::net::fault::{Cause, Fault};
+use crate::net::mux::Flow;
+use crate::plan::Mode;
+
+impl Stream {
+    pub(super) fn forward(&mut self, below: &mut Below<'_>, cx: &mut Cx<'_>) -> Step {
+        loop {
+            let asked = self.pump_request(below, cx);
+            let answered = self.pump_response(below, cx);
+            if self.phase != Phase::Forward {
+                return Step::Go(self.phase);
+            }
+            if self.is_over() {
+                return Step::Go(Phase::Over);
+            }
+            if !asked && !answered {
+                return Step::Wait;
+            }
+        }
+    }
+
+    /// Nothing is left to be moved.
+    fn is_over(&self) -> bool {
+        match (self.mode, self.tunnel) {
+            (Mode::Http, false) => self.response_ready && self.res.end_sent,
+            _ => self.req.end_sent && self.res.end_sent,
+        }
+    }
+
+    /// Client to server; true when something moved.
+    fn pump_request(&mut self, below: &mut Below<'_>, cx: &mut Cx<'_>) -> bool {
+        let mut moved = false;
+        if !self.req.ended && self.req.buf.is_none() {
+            moved |= self.take_request(below, cx);
+        }
+        if self.phase == Phase::Forward && self.req.has_output() {
+            moved |= self.give_request(below, cx);
+        }
+        moved
+    }
+
+    fn take_request(&mut self, below: &mut Below<'_>, cx: &mut Cx<'_>) -> bool {
+        let Some(front) = below.conns.get_mut(self.front) else {
+            self.client_left(Fault::new(Cause::Reset));
+            return false;
+        };
+        match front.recv(&mut self.req, cx) {
+            Flow::Moved(_) => {
+                self.clock.front_seen = cx.now.tick;
+                true
+            }
+            Flow::Blocked => false,
+            Flow::End => true,
+            Flow::Broken(fault) => {
+                self.client_left(fault);
+                false
+            }
+        }
+    }
+
+    fn give_request(&mut self, below: &mut Below<'_>, cx: &mut Cx<'_>) -> bool {
+        let Some(back) = self.back.and_then(|id| below.conns.get_mut(id)) else { return false };
+        match back.send(&mut self.req, cx) {
+            Flow::Moved(_) => {
+                self.clock.back_seen = cx.now.tick;
+                true
+            }
+            Flow::Blocked => false,
+            Flow::End => {
+                self.clock.back_seen = cx.now.tick;
+                self.request_sent(cx.now.wall_us);
+                true
+            }
+            Flow::Broken(fault) => {
+                self.server_took_no_more(fault, cx);
+                true
+            }
+        }
+    }
+
+    /// The server refuses the request's bytes. It may have answered already: what is there is read
+    /// before anything is decided, so the rest of the request is dropped only.
+    fn server_took_no_more(&mut self, fault: Fault, cx: &mut Cx<'_>) {
+        self.attempt.send_fault = Some(fault);
+        self.req.consume(usize::MAX, cx.pool);
+        self.req.head_sent = true;
+        self.req.ended = true;
+        self.req.end_sent = true;
+    }
+
+    /// Server to client; true when something moved.
+    fn pump_response(&mut self, below: &mut Below<'_>, cx: &mut Cx<'_>) -> bool {
+        let mut moved = false;
+        while self.phase == Phase::Forward && !self.res.ended && self.res.buf.is_none() {
+            if !self.take_response(below, cx) {
+                break;
+            }
+            moved = true;
+        }
+        if self.phase == Phase::Forward
+            && self.res.has_output()
+            && (self.response_ready || self.interim_waits())
+        {
+            moved |= self.give_response(below, cx);
+        }
+        moved
+    }
+
+    fn take_response(&mut self, below: &mut Below<'_>, cx: &mut Cx<'_>) -> bool {
+        let Some(back) = self.back.and_then(|id| below.conns.get_mut(id)) else { return false };
+        if self.interim_waits() {
+            return false;
+        }
+        let head_before = self.res.head.is_some();
+        match back.recv(&mut self.res, cx) {
+            Flow::Moved(_) => {
+                self.clock.back_seen = cx.now.tick;
+                if !head_before && self.res.head.is_some() {
+                    self.response_head(below, cx);
+                }
+                true
+            }
+            Flow::Blocked => false,
+            Flow::End => true,
+            Flow::Broken(fault) => {
+                self.server_failed(fault, below, cx);
+                false
+            }
+        }
+    }
+
+    fn give_response(&mut self, below: &mut Below<'_>, cx: &mut Cx<'_>) -> bool {
+        let Some(front) = below.conns.get_mut(self.front) else {
+            self.client_left(Fault::new(Cause::Reset));
+            return false;
+        };
+        let sent = front.send(&mut self.res, cx);
+        match sent {
+            Flow::Moved(_) | Flow::End => {
+                self.clock.front_seen = cx.now.tick;
+                self.drop_interim(cx);
+                true
+            }
+            Flow::Blocked => {
+                self.drop_interim(cx);
+                false
+            }
+            Flow::Broken(fault) => {
+                self.client_left(fault);
+                false
+            }
+        }
+    }
+
+    /// The client's connection broke in the middle.
+    pub(super) fn client_left(&mut self, fault: Fault) {
+        self.set_term(b'C');
+        self.fault = Some(fault);
+        self.phase = Phase::Over;
+    }
+}

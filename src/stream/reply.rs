@@ -1,0 +1,146 @@
+//! Answers made here: error pages, `return`, redirects, tarpits.
+//!
+//! They pass through the client's mux like any response, so that keep-alive, HEAD and
+//! `http-after-response` work as they do for servers.
+
+use super::{Below, Phase, Step, Stream};
+use crate::msg::framing::Body;
+use crate::msg::ParseOpts;
+use crate::net::cx::Cx;
+use crate::net::fault::{Cause, Fault};
+use crate::net::mux::Flow;
+use crate::plan::reply::{builtin_page, Reply};
+use crate::plan::rule::{Answer, Site};
+use crate::plan::Mode;
+use lighterman_wire::error::Parse;
+use lighterman_wire::http::method::Method;
+
+/// The part of an answer's body that does not fit into the channel yet.
+#[derive(Default)]
+pub(super) struct Pending {
+    body: Vec<u8>,
+    at: usize,
+    /// What is sent when the tarpit is over.
+    pub(super) tarpit: Option<Box<Reply>>,
+}
+
+impl Stream {
+    /// Answers with the page of a status.
+    pub(super) fn error_page(&mut self, status: u16, below: &mut Below<'_>, cx: &mut Cx<'_>) -> Phase {
+        if !self.is_http() {
+            return Phase::Over;
+        }
+        let plan = cx.plan;
+        let own =
+            plan.proxy(self.backend).errors.get(status).or(plan.proxy(self.frontend).errors.get(status));
+        self.res.last |= matches!(status, 400 | 408);
+        match own {
+            Some(page) => self.send_prepared(page, below, cx),
+            None => self.send_prepared(builtin_page(status), below, cx),
+        }
+    }
+
+    /// No server can take it.
+    pub(super) fn no_server(&mut self, below: &mut Below<'_>, cx: &mut Cx<'_>) -> Phase {
+        self.error_page(503, below, cx)
+    }
+
+    /// `monitor-uri`: the answer is not logged.
+    pub(super) fn monitor(&mut self, below: &mut Below<'_>, cx: &mut Cx<'_>) -> Phase {
+        self.txn.term = *b"LR--";
+        self.attempt.silent = true;
+        self.error_page(200, below, cx)
+    }
+
+    /// The answer a rule chose.
+    pub(super) fn answer(&mut self, answer: Answer<'_>, below: &mut Below<'_>, cx: &mut Cx<'_>) -> Phase {
+        match answer {
+            Answer::Ready(reply) => self.send_prepared(reply, below, cx),
+            Answer::Built(reply) => self.send_prepared(&reply, below, cx),
+            Answer::Page(status) => self.error_page(status, below, cx),
+        }
+    }
+
+    /// Puts a prepared answer into the response channel.
+    pub(super) fn send_prepared(&mut self, reply: &Reply, below: &mut Below<'_>, cx: &mut Cx<'_>) -> Phase {
+        self.leave_server(below, cx);
+        self.res.release(cx.pool, cx.heads);
+        self.txn.status = reply.status;
+        let mut head = cx.heads.get();
+        let opts = ParseOpts { head_max: usize::MAX, ..ParseOpts::default() };
+        if !matches!(head.parse_response(&reply.head, &opts), Parse::Done(..)) {
+            cx.heads.put(head);
+            return Phase::Over;
+        }
+        let bodyless = self.req.head.as_ref().is_some_and(|h| h.method_kind() == Method::Head)
+            || matches!(reply.status, 204 | 304 | 100..=199)
+            || reply.body.is_empty();
+        self.res.head = Some(head);
+        self.res.head_sent = false;
+        self.res.ended = true;
+        self.res.end_sent = false;
+        self.res.body = if bodyless { Body::None } else { Body::Length(reply.body.len() as u64) };
+        self.reply.at = 0;
+        self.reply.body.clear();
+        if !bodyless {
+            self.fill_reply(&reply.body, cx);
+        }
+        self.response_ready = true;
+        self.clock.phase_until = None;
+        self.response_rules(Site::HttpAfter, below, cx);
+        Phase::Reply
+    }
+
+    /// Moves what fits of a body into the channel and keeps the rest.
+    fn fill_reply(&mut self, body: &[u8], cx: &mut Cx<'_>) {
+        let Some(mut buf) = cx.pool.get() else {
+            self.reply.body.extend_from_slice(body);
+            self.res.ended = false;
+            return;
+        };
+        let n = buf.push(body);
+        self.res.buf = Some(buf);
+        if n < body.len() {
+            self.reply.body.extend_from_slice(&body[n..]);
+            self.res.ended = false;
+        }
+    }
+
+    fn refill_reply(&mut self, cx: &mut Cx<'_>) {
+        if self.res.buf.is_some() || self.res.ended {
+            return;
+        }
+        let Some(mut buf) = cx.pool.get() else { return };
+        self.reply.at += buf.push(self.reply.body.get(self.reply.at..).unwrap_or_default());
+        self.res.buf = Some(buf);
+        self.res.ended = self.reply.at >= self.reply.body.len();
+    }
+
+    /// Sends an answer made here.
+    pub(super) fn send_reply(&mut self, below: &mut Below<'_>, cx: &mut Cx<'_>) -> Step {
+        let Some(front) = below.conns.get_mut(self.front) else {
+            self.client_left(Fault::new(Cause::Reset));
+            return Step::Go(Phase::Over);
+        };
+        loop {
+            self.refill_reply(cx);
+            match front.send(&mut self.res, cx) {
+                Flow::Moved(_) => self.clock.front_seen = cx.now.tick,
+                Flow::Blocked => return Step::Wait,
+                Flow::End => return Step::Go(Phase::Over),
+                Flow::Broken(fault) => {
+                    self.client_left(fault);
+                    return Step::Go(Phase::Over);
+                }
+            }
+        }
+    }
+
+    /// The tarpit has held the client long enough.
+    pub(super) fn end_of_tarpit(&mut self, below: &mut Below<'_>, cx: &mut Cx<'_>) -> Phase {
+        match self.reply.tarpit.take() {
+            Some(reply) if self.mode == Mode::Http => self.send_prepared(&reply, below, cx),
+            _ => Phase::Over,
+        }
+    }
+}

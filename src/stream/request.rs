@@ -1,0 +1,179 @@
+//! The request: its head, its dates, and where it goes.
+
+use super::{Below, Phase, Step, Stream};
+use crate::expr::view::Txn;
+use crate::msg::Head;
+use crate::net::conn::{millis, Client};
+use crate::net::cx::Cx;
+use crate::net::fault::{Cause, Fault};
+use crate::net::mux::Flow;
+use crate::plan::proxy::ForwardFor;
+use crate::plan::Mode;
+
+/// The dates a stream begins with.
+pub(super) fn start_times(txn: &mut Txn, client: &Client, now_us: u64) {
+    let times = &mut txn.times;
+    times.accept_us = client.facts.accepted_us;
+    times.handshake = client.handshake_ms;
+    times.request_us = if client.request_us == 0 { now_us } else { client.request_us };
+    times.idle = millis(client.since_us, times.request_us);
+}
+
+impl Stream {
+    /// Takes the request head the client's mux holds.
+    pub(super) fn head(&mut self, below: &mut Below<'_>, cx: &mut Cx<'_>) -> Step {
+        let Some(front) = below.conns.get_mut(self.front) else { return Step::Go(Phase::Over) };
+        match front.recv(&mut self.req, cx) {
+            Flow::Moved(_) if self.req.head.is_some() => {}
+            Flow::Broken(fault) => {
+                let phase = self.refuse(fault, below, cx);
+                return Step::Go(phase);
+            }
+            _ => return Step::Wait,
+        }
+        self.txn.times.request = millis(self.txn.times.request_us, cx.now.wall_us);
+        let proxy = cx.plan.proxy(self.frontend);
+        if let Some(head) = &self.req.head {
+            if !proxy.logs.is_empty() {
+                note_request_line(&mut self.txn.request_line, head);
+            }
+            if proxy.monitor_uri.as_deref().is_some_and(|uri| uri == head.uri()) {
+                let phase = self.monitor(below, cx);
+                return Step::Go(phase);
+            }
+        }
+        Step::Go(Phase::FrontContent)
+    }
+
+    /// Chooses the backend.
+    pub(super) fn switch(&mut self, below: &mut Below<'_>, cx: &mut Cx<'_>) -> Step {
+        let proxy = cx.plan.proxy(self.frontend);
+        let target = match self.txn.settings.backend {
+            Some(id) => Some(id),
+            None => match self.switch_rules(below, cx) {
+                Ok(target) => target,
+                Err(step) => return step,
+            },
+        };
+        let backend = target.or(proxy.default_backend).or(Some(proxy.id).filter(|_| proxy.is_backend));
+        let Some(backend) = backend else {
+            self.txn.term = *b"SC--";
+            return Step::Go(self.no_server(below, cx));
+        };
+        self.backend = backend;
+        self.txn.backend = Some(backend);
+        self.clock.phase_until = None;
+        self.attempt.last_look = false;
+        if backend == self.frontend {
+            return Step::Go(Phase::Target);
+        }
+        Step::Go(Phase::BackContent)
+    }
+
+    /// A request that cannot be understood.
+    pub(super) fn refuse(&mut self, fault: Fault, below: &mut Below<'_>, cx: &mut Cx<'_>) -> Phase {
+        self.fault = Some(fault);
+        self.txn.request_line.clear();
+        match fault.cause {
+            Cause::Malformed(_) | Cause::TooLarge => {
+                self.txn.term = *b"PR--";
+                self.error_page(400, below, cx)
+            }
+            _ => {
+                self.txn.term = *b"CR--";
+                Phase::Over
+            }
+        }
+    }
+
+    /// A request head that did not come in time.
+    pub(super) fn too_late(&mut self, below: &mut Below<'_>, cx: &mut Cx<'_>) -> Phase {
+        self.txn.term = *b"cR--";
+        let silent = below.conns.get(self.front).is_none_or(|c| c.raw_input().is_empty());
+        if silent && cx.plan.proxy(self.frontend).ignore_probes {
+            return Phase::Over;
+        }
+        self.error_page(408, below, cx)
+    }
+
+    /// What `option forwardfor` and its kin add on the way out.
+    pub(super) fn add_forwarding_fields(&mut self, below: &Below<'_>, cx: &Cx<'_>) {
+        let (front, back) = (cx.plan.proxy(self.frontend), cx.plan.proxy(self.backend));
+        let Some(option) = back.forward_for.as_ref().or(front.forward_for.as_ref()) else { return };
+        let Some(src) = self.source(below).map(|a| a.to_canonical()) else { return };
+        let if_none = front.forward_for.iter().chain(&back.forward_for).any(|o| o.if_none);
+        if let Some(head) = &mut self.req.head {
+            add_forwarded_for(head, option, if_none, src);
+        }
+    }
+
+    /// The client's address as rules see it.
+    pub(super) fn source(&self, below: &Below<'_>) -> Option<std::net::IpAddr> {
+        match self.txn.settings.src {
+            Some(set) => Some(set.ip()),
+            None => below.conns.get(self.front)?.client()?.facts.src.ip(),
+        }
+    }
+
+    /// Takes more of the request for rules that want to see it; true when something came.
+    pub(super) fn fill_request(&mut self, below: &mut Below<'_>, cx: &mut Cx<'_>) -> bool {
+        if self.request_is_whole() {
+            return false;
+        }
+        let Some(front) = below.conns.get_mut(self.front) else { return false };
+        match front.recv(&mut self.req, cx) {
+            Flow::Moved(_) => true,
+            Flow::Blocked | Flow::End => false,
+            Flow::Broken(fault) => {
+                self.fault = Some(fault);
+                self.req.ended = true;
+                false
+            }
+        }
+    }
+
+    pub(super) fn is_http(&self) -> bool {
+        self.mode == Mode::Http
+    }
+}
+
+fn add_forwarded_for(head: &mut Head, option: &ForwardFor, if_none: bool, src: std::net::IpAddr) {
+    use std::io::Write;
+    let name = option.header.as_bytes();
+    if if_none && head.first(name).is_some() {
+        return;
+    }
+    if option.except.is_some_and(|(net, bits)| covers(net, bits, src)) {
+        return;
+    }
+    let mut text = [0u8; 48];
+    let mut room = &mut text[..];
+    // an address always fits: the longest has 45 characters
+    let _ = write!(room, "{src}");
+    let used = 48 - room.len();
+    let _ = head.add(name, &text[..used]);
+}
+
+/// Whether an address lies in a network.
+fn covers(net: std::net::IpAddr, bits: u8, addr: std::net::IpAddr) -> bool {
+    use std::net::IpAddr;
+    match (net, addr) {
+        (IpAddr::V4(n), IpAddr::V4(a)) => {
+            let mask = u32::MAX.checked_shl(32 - u32::from(bits.min(32))).unwrap_or(0);
+            n.to_bits() & mask == a.to_bits() & mask
+        }
+        (IpAddr::V6(n), IpAddr::V6(a)) => {
+            let mask = u128::MAX.checked_shl(128 - u32::from(bits.min(128))).unwrap_or(0);
+            n.to_bits() & mask == a.to_bits() & mask
+        }
+        _ => false,
+    }
+}
+
+/// The request line as it came, for logs.
+fn note_request_line(line: &mut Vec<u8>, head: &Head) {
+    line.clear();
+    for part in [head.method(), b" ", head.uri(), b" ", head.version_text()] {
+        line.extend_from_slice(part);
+    }
+}

@@ -1,0 +1,104 @@
+//! The response: its head, its rules, and what to do when the server fails.
+
+use super::{Below, Phase, Stream};
+use crate::msg::framing::Body;
+use crate::net::conn::millis;
+use crate::net::cx::Cx;
+use crate::net::fault::{Cause, Fault};
+use crate::plan::proxy::HttpConnection;
+use crate::plan::rule::Site;
+use crate::plan::{Mode, Proxy};
+use lighterman_wire::http::method::Method;
+
+impl Stream {
+    /// A response head has come: interim ones pass, the final one goes through the rules.
+    pub(super) fn response_head(&mut self, below: &mut Below<'_>, cx: &mut Cx<'_>) {
+        let Some(head) = &self.res.head else { return };
+        let status = head.status();
+        if status < 200 && status != 101 {
+            self.interim(cx);
+            return;
+        }
+        self.txn.server_status = status;
+        self.txn.status = status;
+        self.txn.times.response = millis(self.attempt.request_sent_us, cx.now.wall_us);
+        self.attempt.response_us = cx.now.wall_us;
+        let method = self.req.head.as_ref().map_or(Method::Get, |h| h.method_kind());
+        if self.res.body == Body::Tunnel && (status == 101 || method == Method::Connect) {
+            self.enter_tunnel(below);
+        }
+        if !self.response_rules(Site::HttpResponse, below, cx)
+            || !self.response_rules(Site::HttpAfter, below, cx)
+        {
+            return;
+        }
+        let front = cx.plan.proxy(self.frontend);
+        let back = cx.plan.proxy(self.backend);
+        self.res.last |= closes_client(front) || closes_client(back);
+        self.response_ready = true;
+    }
+
+    /// An interim response: forwarded to clients that know them, forgotten otherwise.
+    fn interim(&mut self, cx: &mut Cx<'_>) {
+        let v10 = self.req.head.as_ref().is_some_and(|h| h.version() == lighterman_wire::http::Version::V10);
+        if v10 {
+            self.res.head_sent = true;
+            self.drop_interim(cx);
+        }
+    }
+
+    /// An interim head is on its way to the client.
+    pub(super) fn interim_waits(&self) -> bool {
+        !self.response_ready && self.res.head.as_ref().is_some_and(|h| h.status() < 200 && h.status() != 101)
+    }
+
+    /// Once an interim head has left, its place is free for the next.
+    pub(super) fn drop_interim(&mut self, cx: &mut Cx<'_>) {
+        if self.interim_waits() && self.res.head_sent {
+            if let Some(head) = self.res.head.take() {
+                cx.heads.put(head);
+            }
+            self.res.head_sent = false;
+        }
+    }
+
+    /// From here on bytes pass both ways.
+    fn enter_tunnel(&mut self, below: &mut Below<'_>) {
+        self.tunnel = true;
+        self.req.ended = false;
+        self.req.end_sent = false;
+        for id in [Some(self.front), self.back].into_iter().flatten() {
+            if let Some(conn) = below.conns.get_mut(id) {
+                conn.enter_tunnel();
+            }
+        }
+    }
+
+    /// The server's side broke: another attempt, an error for the client, or an end in the middle.
+    pub(super) fn server_failed(&mut self, fault: Fault, below: &mut Below<'_>, cx: &mut Cx<'_>) {
+        self.fault = Some(fault);
+        if self.mode == Mode::Tcp || self.tunnel {
+            self.set_term(b'S');
+            self.phase = Phase::Over;
+            return;
+        }
+        if self.response_ready {
+            // the head has left: all that can be said is that the connection ends here
+            self.set_term(b'S');
+            self.phase = Phase::Over;
+            return;
+        }
+        if self.may_try_again(fault) {
+            self.phase = self.try_again(fault, below, cx);
+            return;
+        }
+        let malformed = matches!(fault.cause, Cause::Malformed(_) | Cause::TooLarge);
+        self.txn.term = if malformed { *b"PH--" } else { *b"SH--" };
+        self.phase = self.error_page(502, below, cx);
+    }
+}
+
+/// The client's connection is closed after each answer.
+fn closes_client(proxy: &Proxy) -> bool {
+    proxy.mode == Mode::Http && proxy.http_connection == HttpConnection::Close
+}

@@ -1,0 +1,224 @@
+//! Running rules: what they may see is lent to them, what they decide is carried out here.
+
+use super::world::WorldView;
+use super::{Below, Phase, Step, Stream};
+use crate::base::ids::ProxyId;
+use crate::expr::acl::Verdict as Holds;
+use crate::expr::vars::VarsMut;
+use crate::expr::view::{Bytes, Timeout};
+use crate::net::cx::Cx;
+use crate::plan::reply::builtin_page;
+use crate::plan::rule::{self, Act, ActionCx, Answer, Need, Site};
+
+impl Stream {
+    pub(super) fn front_content(&mut self, below: &mut Below<'_>, cx: &mut Cx<'_>) -> Step {
+        let next = if self.is_http() { Phase::FrontRules } else { Phase::Switch };
+        self.request_rules(Site::TcpContent, self.frontend, next, below, cx)
+    }
+
+    pub(super) fn front_rules(&mut self, below: &mut Below<'_>, cx: &mut Cx<'_>) -> Step {
+        self.request_rules(Site::HttpRequest, self.frontend, Phase::Switch, below, cx)
+    }
+
+    pub(super) fn back_content(&mut self, below: &mut Below<'_>, cx: &mut Cx<'_>) -> Step {
+        let next = if self.is_http() { Phase::BackRules } else { Phase::Target };
+        self.request_rules(Site::TcpContent, self.backend, next, below, cx)
+    }
+
+    pub(super) fn back_rules(&mut self, below: &mut Below<'_>, cx: &mut Cx<'_>) -> Step {
+        self.request_rules(Site::HttpRequest, self.backend, Phase::Target, below, cx)
+    }
+
+    /// Runs the rules of one request-side place; `next` is where all goes when they let it pass.
+    fn request_rules(
+        &mut self,
+        site: Site,
+        proxy: ProxyId,
+        next: Phase,
+        below: &mut Below<'_>,
+        cx: &mut Cx<'_>,
+    ) -> Step {
+        let plan = cx.plan;
+        let rules = plan.proxy(proxy).rules.at(site);
+        if rules.is_empty() {
+            return Step::Go(next);
+        }
+        let mut cursor = self.cursor;
+        let act = match self.action_cx(site, below, cx) {
+            Some(mut acx) => rule::run(rules, &mut cursor, &mut acx),
+            None => return Step::Go(Phase::Over),
+        };
+        self.cursor = cursor;
+        let passes = matches!(act, Act::Next | Act::Stop | Act::SwitchToHttp | Act::ExpectProxy);
+        if passes {
+            self.cursor = 0;
+            self.clock.phase_until = None;
+            self.attempt.last_look = false;
+            return Step::Go(next);
+        }
+        if let Act::Wait(need) = act {
+            return self.wait_for(need, proxy, below, cx);
+        }
+        self.cursor = 0;
+        Step::Go(self.carry_out(act, below, cx))
+    }
+
+    /// What a rule decided that ends the request's way to a server.
+    fn carry_out(&mut self, act: Act<'_>, below: &mut Below<'_>, cx: &mut Cx<'_>) -> Phase {
+        match act {
+            Act::Reply(answer) => {
+                self.txn.term = *b"LR--";
+                self.answer(answer, below, cx)
+            }
+            Act::Deny(status, answer) => {
+                self.txn.term = *b"PR--";
+                self.answer(answer.unwrap_or(Answer::Page(status)), below, cx)
+            }
+            Act::Tarpit(status, answer) => {
+                self.txn.term = *b"PT--";
+                self.reply.tarpit = Some(Box::new(match answer {
+                    Some(Answer::Ready(reply)) => reply.clone(),
+                    Some(Answer::Built(reply)) => *reply,
+                    _ => builtin_page(status).clone(),
+                }));
+                self.clock.phase_until = cx.now.tick.deadline(self.limit(Timeout::Tarpit, cx));
+                Phase::Tarpit
+            }
+            Act::Failed => {
+                self.txn.term = *b"PR--";
+                self.error_page(500, below, cx)
+            }
+            Act::Reject | Act::Drop => {
+                self.txn.term = *b"PR--";
+                Phase::Over
+            }
+            // nothing else ends a rule list: see `rule::run`
+            _ => Phase::Over,
+        }
+    }
+
+    /// A rule needs more than has come: takes what the client sends, until there is enough, no room, or
+    /// no time.
+    fn wait_for(&mut self, need: Need, proxy: ProxyId, below: &mut Below<'_>, cx: &mut Cx<'_>) -> Step {
+        if self.clock.phase_until.is_none() && !self.attempt.last_look {
+            let patience = match need {
+                Need::Bytes => cx.plan.proxy(proxy).inspect_delay.unwrap_or(0),
+                Need::Body { time_ms, .. } => time_ms,
+            };
+            if patience == 0 && need == Need::Bytes {
+                self.attempt.last_look = true;
+                return Step::Go(self.phase);
+            }
+            self.clock.phase_until = Some(cx.now.tick.after(u64::from(patience)));
+        }
+        if self.attempt.last_look {
+            // rules that were told so do not wait: this is a rule that asks all the same
+            return Step::Go(Phase::Over);
+        }
+        if self.fill_request(below, cx) {
+            return Step::Go(self.phase);
+        }
+        if self.request_is_whole() {
+            self.attempt.last_look = true;
+            return Step::Go(self.phase);
+        }
+        Step::Wait
+    }
+
+    /// Nothing can be added to what rules see of the request.
+    pub(super) fn request_is_whole(&self) -> bool {
+        self.req.ended || self.req.buf.as_ref().is_some_and(|b| b.room() == 0)
+    }
+
+    /// Everything a rule may see and change.
+    fn action_cx<'a>(&'a mut self, site: Site, below: &'a Below<'_>, cx: &'a Cx<'_>) -> Option<ActionCx<'a>> {
+        let front = below.conns.get(self.front)?;
+        let client = front.client()?;
+        let back = self.back.and_then(|id| below.conns.get(id));
+        let whole_req = self.request_is_whole() || self.attempt.last_look;
+        let whole_res = self.res.ended;
+        let bytes = Bytes { data: self.req.buf.as_ref().map_or(&[], |b| b.readable()), whole: whole_req };
+        let res_bytes = Bytes { data: self.res.buf.as_ref().map_or(&[], |b| b.readable()), whole: whole_res };
+        let http = self.mode == crate::plan::Mode::Http;
+        let pick = |mine: bool, b: Bytes<'a>| if mine { b } else { Bytes::NONE };
+        Some(ActionCx {
+            site,
+            date_us: cx.now.wall_us,
+            last: self.attempt.last_look,
+            conn: &client.facts,
+            tls: front.tls(),
+            back: back.and_then(|c| c.server()).map(|s| s.facts.as_ref()),
+            back_tls: back.and_then(|c| c.tls()),
+            req: self.req.head.as_deref_mut(),
+            res: self.res.head.as_deref_mut(),
+            req_body: pick(http, bytes),
+            res_body: pick(http, res_bytes),
+            req_bytes: pick(!http, bytes),
+            res_bytes: pick(!http, res_bytes),
+            txn: &mut self.txn,
+            vars: VarsMut {
+                proc: None,
+                sess: None,
+                txn: Some(&mut self.txn_vars),
+                msg: Some(&mut self.msg_vars),
+                check: None,
+            },
+            effects: cx.effects,
+            maps: &cx.plan.maps,
+            world: &WorldView,
+        })
+    }
+
+    /// `use_backend`: the first whose condition holds.
+    pub(super) fn switch_rules(
+        &mut self,
+        below: &mut Below<'_>,
+        cx: &mut Cx<'_>,
+    ) -> Result<Option<ProxyId>, Step> {
+        let plan = cx.plan;
+        let switches = &plan.proxy(self.frontend).switches;
+        if switches.is_empty() {
+            return Ok(None);
+        }
+        let Some(acx) = self.action_cx(Site::HttpRequest, below, cx) else {
+            return Err(Step::Go(Phase::Over));
+        };
+        let facts = acx.facts();
+        let found = switches.iter().find(|s| s.cond.as_ref().is_none_or(|c| c.eval(&facts) == Holds::Yes));
+        Ok(found.map(|s| s.to))
+    }
+
+    /// Runs the response-side rules of both proxies; false: the stream goes another way.
+    pub(super) fn response_rules(&mut self, site: Site, below: &mut Below<'_>, cx: &mut Cx<'_>) -> bool {
+        let plan = cx.plan;
+        let both = [Some(self.backend), Some(self.frontend).filter(|f| *f != self.backend)];
+        for proxy in both.into_iter().flatten() {
+            let rules = plan.proxy(proxy).rules.at(site);
+            if rules.is_empty() {
+                continue;
+            }
+            let mut cursor = 0;
+            let Some(mut acx) = self.action_cx(site, below, cx) else { return false };
+            let act = rule::run(rules, &mut cursor, &mut acx);
+            match act {
+                Act::Next | Act::Stop | Act::Wait(_) => {}
+                Act::Interim(_) | Act::SwitchToHttp | Act::ExpectProxy | Act::Service(_) => {}
+                // an answer that replaces an answer: nothing replaces it in turn
+                _ if site == Site::HttpAfter => {}
+                act => {
+                    self.txn.term = *b"PH--";
+                    self.phase = match act {
+                        Act::Deny(status, None) if status == 403 => self.error_page(502, below, cx),
+                        Act::Failed => self.error_page(502, below, cx),
+                        act => self.carry_out(act, below, cx),
+                    };
+                    return false;
+                }
+            }
+        }
+        if let Some(head) = &self.res.head {
+            self.txn.status = head.status();
+        }
+        true
+    }
+}

@@ -1,0 +1,318 @@
+//! A server for the request, and a connection to it: reused, or new; and what to do when it fails.
+
+use super::{Below, Phase, Step, Stream};
+use crate::base::ids::{ConnId, ServerId};
+use crate::event::sched::Owner;
+use crate::expr::view::Timeout;
+use crate::net::conn::{connect, millis, BackState, Conn};
+use crate::net::cx::Cx;
+use crate::net::fault::{Cause, Fault};
+use crate::net::mux::After;
+use crate::plan::proxy::{HttpConnection, HttpReuse};
+use crate::plan::scheme::PickCx;
+use crate::plan::{Mode, Server};
+use lighterman_wire::http::method::Method;
+
+/// How the search for a server stands.
+#[derive(Default)]
+pub(super) struct Attempt {
+    /// The search began then (microseconds since 1970): queue time counts from here.
+    pub(super) began_us: u64,
+    /// The present connection attempt began then.
+    pub(super) connect_us: u64,
+    /// The whole request was sent then.
+    pub(super) request_sent_us: u64,
+    /// The response head came then.
+    pub(super) response_us: u64,
+    /// The connection had served other requests: its end before a first byte says nothing.
+    pub(super) reused: bool,
+    /// Sending the request failed.
+    pub(super) send_fault: Option<Fault>,
+    /// Rules run for the last time: what is not there will not come.
+    pub(super) last_look: bool,
+    /// No log line.
+    pub(super) silent: bool,
+    /// Counted as a request of the chosen server.
+    counted: bool,
+    /// The server of the last attempt, not to be chosen by `option redispatch`.
+    avoid: Option<ServerId>,
+}
+
+/// Pause before another attempt at the same server, milliseconds.
+const TURN_AROUND_MS: u32 = 1000;
+
+impl Stream {
+    pub(super) fn target(&mut self, below: &mut Below<'_>, cx: &mut Cx<'_>) -> Step {
+        if self.attempt.began_us == 0 {
+            self.attempt.began_us = cx.now.wall_us;
+            self.add_forwarding_fields(below, cx);
+        }
+        let server = match self.server {
+            Some(server) => server,
+            None => match self.pick(below, cx) {
+                Some(server) => server,
+                None => {
+                    self.txn.term = *b"SC--";
+                    return Step::Go(self.no_server(below, cx));
+                }
+            },
+        };
+        self.server = Some(server);
+        self.txn.server = Some(server);
+        if self.txn.times.queue < 0 {
+            self.txn.times.queue = millis(self.attempt.began_us, cx.now.wall_us);
+        }
+        if !self.attempt.counted {
+            below.backends.took(server);
+            self.attempt.counted = true;
+        }
+        self.prepare_request(cx);
+        if let Some(id) = self.idle_connection(server, below, cx) {
+            self.back = Some(id);
+            self.attempt.reused = true;
+            self.txn.times.connect = 0;
+            return Step::Go(self.connected(below, cx));
+        }
+        self.attempt.reused = false;
+        self.attempt.connect_us = cx.now.wall_us;
+        match self.connect(cx.plan.server(server), below, cx) {
+            Ok(id) => {
+                self.back = Some(id);
+                Step::Go(Phase::Connecting)
+            }
+            Err(fault) => Step::Go(self.connect_failed(fault, below, cx)),
+        }
+    }
+
+    fn pick(&mut self, below: &mut Below<'_>, cx: &mut Cx<'_>) -> Option<ServerId> {
+        let ask = PickCx {
+            servers: &[],
+            source: self.source(below),
+            req: self.req.head.as_deref(),
+            bytes: if self.mode == Mode::Tcp { self.req.bytes() } else { &[] },
+            body: if self.mode == Mode::Http { self.req.bytes() } else { &[] },
+            key: None,
+            random: cx.rng.next(),
+            avoid: self.attempt.avoid,
+        };
+        below.backends.pick(self.backend, ask)
+    }
+
+    /// Settles what the request says of its connection.
+    fn prepare_request(&mut self, cx: &Cx<'_>) {
+        let (front, back) = (cx.plan.proxy(self.frontend), cx.plan.proxy(self.backend));
+        let closes = |c: HttpConnection| c != HttpConnection::KeepAlive;
+        self.req.last = closes(front.http_connection) || closes(back.http_connection);
+        self.req.head_sent = false;
+    }
+
+    /// An idle connection that this request may use.
+    fn idle_connection(
+        &mut self,
+        server: ServerId,
+        below: &mut Below<'_>,
+        cx: &mut Cx<'_>,
+    ) -> Option<ConnId> {
+        if self.mode != Mode::Http || self.req.last {
+            return None;
+        }
+        let first = self.txn.request_index == 0;
+        let reuse = cx.plan.proxy(self.backend).http_reuse;
+        while let Some(id) = below.backends.server(server).idle.pop() {
+            let Some(conn) = below.conns.get_mut(id) else { continue };
+            let Some(side) = conn.server_mut() else { continue };
+            let proven = side.requests > 1;
+            let allowed = match reuse {
+                HttpReuse::Always => true,
+                HttpReuse::Aggressive => proven || !first,
+                HttpReuse::Safe => !first,
+                HttpReuse::Never => side.owner == Some(self.front),
+            };
+            if !allowed {
+                below.backends.server(server).idle.push(id);
+                return None;
+            }
+            side.pooled = false;
+            side.requests += 1;
+            side.facts.reused = true;
+            conn.bind(Some(self.task), cx);
+            return Some(id);
+        }
+        None
+    }
+
+    fn connect(&mut self, server: &Server, below: &mut Below<'_>, cx: &mut Cx<'_>) -> Result<ConnId, Fault> {
+        let proxy = cx.plan.proxy(self.backend);
+        let local = Fault::new(Cause::Local);
+        let fd = connect::begin(server, proxy, self.txn.settings.dst)?;
+        let vacant = below.conns.vacant().ok_or(local)?;
+        let id = vacant.id();
+        let nice = self.txn.settings.nice.unwrap_or(0);
+        let task = cx.sched.spawn(Owner::Conn(id), nice).ok_or(local)?;
+        let watched = cx.poll.watch(std::os::fd::AsRawFd::as_raw_fd(&fd), id.pack());
+        if let Err(error) = watched {
+            cx.sched.end(task);
+            return Err(Fault::from_io(&error));
+        }
+        let limit = self.limit(Timeout::Connect, cx);
+        cx.sched.deadline(task, cx.now.tick.deadline(limit));
+        let mut conn = Conn::to_server(connect::raw(fd), server, task, self.task, cx);
+        if let Some(side) = conn.server_mut() {
+            side.requests = 1;
+            side.owner = Some(self.front);
+        }
+        Ok(vacant.fill(conn))
+    }
+
+    pub(super) fn connecting(&mut self, below: &mut Below<'_>, cx: &mut Cx<'_>) -> Step {
+        let state = match self.back.and_then(|id| below.conns.get(id)) {
+            Some(conn) => conn.back_state(),
+            None => BackState::Failed(Fault::new(Cause::Reset)),
+        };
+        match state {
+            BackState::Pending => Step::Wait,
+            BackState::Ready => {
+                self.txn.times.connect = millis(self.attempt.connect_us, cx.now.wall_us);
+                Step::Go(self.connected(below, cx))
+            }
+            BackState::Failed(fault) => Step::Go(self.connect_failed(fault, below, cx)),
+        }
+    }
+
+    /// The connection is there: the exchange begins.
+    fn connected(&mut self, _below: &mut Below<'_>, cx: &mut Cx<'_>) -> Phase {
+        self.clock.front_seen = cx.now.tick;
+        self.clock.back_seen = cx.now.tick;
+        self.txn.handler = "";
+        Phase::Forward
+    }
+
+    /// The whole request has left.
+    pub(super) fn request_sent(&mut self, now_us: u64) {
+        if self.attempt.request_sent_us == 0 {
+            self.attempt.request_sent_us = now_us;
+        }
+    }
+
+    /// No connection to the server: another attempt, or an error.
+    fn connect_failed(&mut self, fault: Fault, below: &mut Below<'_>, cx: &mut Cx<'_>) -> Phase {
+        self.fault = Some(fault);
+        if self.retries_left(cx) {
+            return self.try_again(fault, below, cx);
+        }
+        let late = fault.cause == Cause::TimedOut;
+        self.txn.term = if late { *b"sC--" } else { *b"SC--" };
+        self.txn.times.connect = -1;
+        self.no_server(below, cx)
+    }
+
+    fn retries_left(&self, cx: &Cx<'_>) -> bool {
+        let allowed = self.txn.settings.retries.unwrap_or(cx.plan.proxy(self.backend).retries);
+        self.txn.retries < allowed
+    }
+
+    /// A request may be sent once more when the server cannot have acted on it: the connection was an
+    /// old one that ended without a byte, and the method does no harm twice.
+    pub(super) fn may_try_again(&self, fault: Fault) -> bool {
+        let silent = matches!(fault.cause, Cause::Ended | Cause::Reset);
+        let untouched = self.res.head.is_none() && self.res.received == 0;
+        let harmless = self.req.received == 0
+            && self.req.head.as_ref().is_some_and(|h| {
+                matches!(
+                    h.method_kind(),
+                    Method::Get
+                        | Method::Head
+                        | Method::Options
+                        | Method::Put
+                        | Method::Delete
+                        | Method::Trace
+                )
+            });
+        self.attempt.reused && silent && untouched && harmless
+    }
+
+    /// Prepares another attempt: at once on a new connection or another server, else after a pause.
+    pub(super) fn try_again(&mut self, fault: Fault, below: &mut Below<'_>, cx: &mut Cx<'_>) -> Phase {
+        let was_reused = self.attempt.reused;
+        self.drop_back(below, cx);
+        self.req.end_sent = false;
+        self.attempt.send_fault = None;
+        self.attempt.request_sent_us = 0;
+        if was_reused {
+            return Phase::Target;
+        }
+        self.txn.retries += 1;
+        let proxy = cx.plan.proxy(self.backend);
+        let allowed = self.txn.settings.retries.unwrap_or(proxy.retries);
+        let elsewhere = match proxy.redispatch {
+            0 => false,
+            every if every > 0 => self.txn.retries % every as u32 == 0,
+            _ => self.txn.retries == allowed,
+        };
+        if elsewhere && below.backends.views(self.backend).iter().filter(|v| v.usable).count() > 1 {
+            self.attempt.avoid = self.server;
+            self.leave_server(below, cx);
+            self.server = None;
+            self.txn.redispatched = true;
+            return Phase::Target;
+        }
+        let _ = fault;
+        let wait = self.limit(Timeout::Connect, cx).map_or(TURN_AROUND_MS, |ms| ms.min(TURN_AROUND_MS));
+        self.clock.phase_until = Some(cx.now.tick.after(u64::from(wait)));
+        Phase::Pause
+    }
+
+    /// `timeout queue`.
+    pub(super) fn queue_timeout(&mut self, below: &mut Below<'_>, cx: &mut Cx<'_>) -> Phase {
+        self.txn.term = *b"sQ--";
+        self.no_server(below, cx)
+    }
+
+    /// The connection to the server is of no more use.
+    fn drop_back(&mut self, below: &mut Below<'_>, cx: &mut Cx<'_>) {
+        let Some(id) = self.back.take() else { return };
+        if let Some(conn) = below.conns.get_mut(id) {
+            conn.detach(false, cx);
+            cx.sched.wake(conn.task, crate::event::sched::Wake::KILL);
+        }
+    }
+
+    /// The server is done with this request: its connection is kept for the next one, or dropped.
+    pub(super) fn leave_server(&mut self, below: &mut Below<'_>, cx: &mut Cx<'_>) {
+        if let Some(server) = self.server.filter(|_| self.attempt.counted) {
+            below.backends.left(server);
+            self.attempt.counted = false;
+        }
+        let Some(id) = self.back.take() else { return };
+        let Some(conn) = below.conns.get_mut(id) else { return };
+        let whole = self.mode == Mode::Http && !self.tunnel && self.res.ended && self.req.end_sent;
+        let after = conn.detach(whole && self.attempt.send_fault.is_none(), cx);
+        let task = conn.task;
+        let room = match (after, conn.server_mut()) {
+            (After::Reusable, Some(side)) => {
+                let server = side.server;
+                let plan = cx.plan.server(server);
+                let fits = plan
+                    .pool_max_conn
+                    .is_none_or(|max| below.backends.server(server).idle.len() < max as usize)
+                    && plan.max_reuse.is_none_or(|max| side.requests <= max);
+                side.pooled = fits;
+                fits.then_some(server)
+            }
+            _ => None,
+        };
+        match room {
+            Some(server) => below.backends.server(server).idle.push(id),
+            None => cx.sched.wake(task, crate::event::sched::Wake::KILL),
+        }
+    }
+
+    /// The client is done with this stream: its connection waits for another request, or goes.
+    pub(super) fn leave_client(&mut self, keep: bool, below: &mut Below<'_>, cx: &mut Cx<'_>) {
+        let Some(conn) = below.conns.get_mut(self.front) else { return };
+        let after = conn.detach(keep, cx);
+        if after == After::Close {
+            cx.sched.wake(conn.task, crate::event::sched::Wake::KILL);
+        }
+    }
+}
