@@ -93,7 +93,14 @@ pub fn strip(head: &mut Head) {
     }
 }
 
+/// Tokens of `Connection` that name no field, or one that goes anyway.
+const USUAL: &[&[u8]] = &[b"keep-alive", b"close", b"upgrade", b"te"];
+
 fn strip_named(head: &mut Head) {
+    let usual = |token: &[u8]| USUAL.iter().any(|u| token.eq_ignore_ascii_case(u));
+    if head.tagged(Tag::Connection).flat_map(List::new).all(usual) {
+        return;
+    }
     let doomed: SmallVec<[FieldId; 8]> = {
         let named = |tag: Tag, name: &[u8]| {
             head.tagged(Tag::Connection)

@@ -111,13 +111,13 @@ impl Head {
                     self.scan.line = line_at as u32;
                     self.scan.seek = at as u32;
                     if self.scan.stage == Stage::Start {
-                        plausible(window.get(line_at..).unwrap_or_default(), side, line_at)?;
+                        plausible(window.get(line_at..).unwrap_or_default(), side, opts, line_at)?;
                     }
                     return Ok(None);
                 }
                 LineEnd::Bad(what, at) => {
                     if self.scan.stage == Stage::Start {
-                        plausible(window.get(line_at..).unwrap_or_default(), side, line_at)?;
+                        plausible(window.get(line_at..).unwrap_or_default(), side, opts, line_at)?;
                     }
                     return Err(Malformed::new(what, at));
                 }
@@ -233,7 +233,7 @@ fn shift(why: Malformed, by: usize) -> Malformed {
 const PLAUSIBLE_MAX: usize = 24;
 
 /// Refuses at once what can never become a start line: a TLS hello, a greeting of another protocol.
-fn plausible(line: &[u8], side: Side, at: usize) -> Result<(), Malformed> {
+fn plausible(line: &[u8], side: Side, opts: &ParseOpts, at: usize) -> Result<(), Malformed> {
     let line = line.get(..PLAUSIBLE_MAX).unwrap_or(line);
     match side {
         Side::Request => {
@@ -245,14 +245,12 @@ fn plausible(line: &[u8], side: Side, at: usize) -> Result<(), Malformed> {
                 Some(_) => Err(Malformed::new(What::Method, at + end)),
             }
         }
-        Side::Response => {
-            let odd = line.iter().take_while(|b| b.is_ascii_uppercase()).count() < line.len().min(4);
-            if odd {
-                Err(Malformed::new(What::Version, at))
-            } else {
-                Ok(())
-            }
-        }
+        // Other protocols' names may stand there when violations are accepted.
+        Side::Response if opts.violations == Violations::Accept => Ok(()),
+        Side::Response => match line.iter().zip(b"HTTP/").position(|(a, b)| a != b) {
+            Some(_) => Err(Malformed::new(What::Version, at)),
+            None => Ok(()),
+        },
     }
 }
 

@@ -1,7 +1,7 @@
 //! Small scans that several codecs share: line ends, optional white space, lists, numbers.
 
 use crate::error::What;
-use memchr::{memchr, memchr3};
+use memchr::{memchr, memchr2, memchr3};
 
 /// Where a line ends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -123,8 +123,12 @@ impl<'a> Iterator for List<'a> {
 
 /// Offset of the first comma outside quotes. An unfinished quote covers the rest.
 fn comma(bytes: &[u8]) -> Option<usize> {
+    let first = memchr2(b',', b'"', bytes)?;
+    if bytes.get(first) == Some(&b',') {
+        return Some(first);
+    }
     let mut quoted = false;
-    let mut at = 0;
+    let mut at = first;
     while let Some(&b) = bytes.get(at) {
         match b {
             b'"' => quoted = !quoted,

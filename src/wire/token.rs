@@ -79,17 +79,22 @@ const fn set(table: &mut [u8; 256], at: usize, class: u8) {
     }
 }
 
-/// Whether `b` belongs to one of the classes in `class`.
+/// Whether `b` belongs to one of the classes in `set`.
 #[inline(always)]
-pub fn is(b: u8, class: u8) -> bool {
-    // A byte is always a valid index; the compiler drops the check.
-    TABLE.get(usize::from(b)).copied().unwrap_or(0) & class != 0
+pub fn is(b: u8, set: u8) -> bool {
+    class(b) & set != 0
 }
 
-/// Length of the prefix of `bytes` made only of `class`.
+#[inline(always)]
+fn class(b: u8) -> u8 {
+    // A byte is always a valid index; the compiler drops the check.
+    TABLE.get(usize::from(b)).copied().unwrap_or(0)
+}
+
+/// Length of the prefix of `bytes` made only of bytes of the class `set`.
 #[inline]
-pub fn prefix(bytes: &[u8], class: u8) -> usize {
-    bytes.iter().position(|&b| !is(b, class)).unwrap_or(bytes.len())
+pub fn prefix(bytes: &[u8], set: u8) -> usize {
+    bytes.iter().position(|&b| class(b) & set == 0).unwrap_or(bytes.len())
 }
 
 /// Whether `bytes` is not empty and made only of `class`.

@@ -1,6 +1,7 @@
 //! The request line (RFC 9112 3): method, target, version, one space between.
 
-use super::{protocol, Protocol, Violations};
+use super::version::protocol;
+use super::{Protocol, Violations};
 use crate::error::{Malformed, What};
 use crate::http::method::Method;
 use crate::http::uri::{self, Form, Layout};

@@ -1,6 +1,7 @@
 //! The status line (RFC 9112 4): version, three digits, reason.
 
-use super::{protocol, Protocol, Violations};
+use super::version::protocol;
+use super::{Protocol, Violations};
 use crate::error::{Malformed, What};
 use crate::token;
 

@@ -100,9 +100,8 @@ impl Tag {
     pub fn of(name: &[u8]) -> Tag {
         let (Some(&first), Some(&last)) = (name.first(), name.last()) else { return Tag::Other };
         let inner = name.get(name.len().saturating_sub(4)).copied().unwrap_or(first);
-        let slot = slot(name.len(), first, last, inner);
-        let tag = TABLE.get(slot).copied().unwrap_or(Tag::Other);
-        if same_name(tag.name().as_bytes(), name) {
+        let (tag, known) = TABLE.get(slot(name.len(), first, last, inner)).copied().unwrap_or(EMPTY);
+        if same_name(known.as_bytes(), name) {
             tag
         } else {
             Tag::Other
@@ -138,15 +137,17 @@ const fn slot(len: usize, first: u8, last: u8, inner: u8) -> usize {
     ((len.wrapping_mul(83) + first * 128 + last * 122 + inner * 30) >> 2) & (SLOTS - 1)
 }
 
-static TABLE: [Tag; SLOTS] = build();
+const EMPTY: (Tag, &str) = (Tag::Other, "");
+
+static TABLE: [(Tag, &str); SLOTS] = build();
 
 #[allow(
     clippy::indexing_slicing,
     clippy::panic,
     reason = "runs in the compiler only; a panic is a build error"
 )]
-const fn build() -> [Tag; SLOTS] {
-    let mut table = [Tag::Other; SLOTS];
+const fn build() -> [(Tag, &'static str); SLOTS] {
+    let mut table = [EMPTY; SLOTS];
     let mut i = 0;
     while i < Tag::ALL.len() {
         let tag = Tag::ALL[i];
@@ -154,8 +155,8 @@ const fn build() -> [Tag; SLOTS] {
         let len = name.len();
         let inner = if len < 4 { name[0] } else { name[len - 4] };
         let slot = slot(len, name[0], name[len - 1], inner);
-        assert!(matches!(table[slot], Tag::Other), "two names share a slot: choose other factors");
-        table[slot] = tag;
+        assert!(matches!(table[slot].0, Tag::Other), "two names share a slot: choose other factors");
+        table[slot] = (tag, tag.name());
         i += 1;
     }
     table
