@@ -3,4 +3,6 @@
 pub mod applet;
 pub mod board;
 pub mod cli;
+pub mod desk;
+pub mod log;
 pub mod stats;
