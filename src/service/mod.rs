@@ -5,4 +5,5 @@ pub mod board;
 pub mod cli;
 pub mod desk;
 pub mod log;
+pub mod sessions;
 pub mod stats;
