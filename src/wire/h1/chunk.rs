@@ -243,9 +243,6 @@ impl SizeLine {
 /// What follows the data of every chunk.
 pub const CHUNK_END: &[u8] = b"\r\n";
 
-/// The last chunk and an empty trailer section.
-pub const LAST_CHUNK: &[u8] = b"0\r\n\r\n";
-
 /// Feeds any bytes to a decoder, whole and byte by byte, and checks that both agree. For fuzzing.
 pub fn fuzz_chunk(bytes: &[u8]) {
     let whole = decode(bytes, usize::MAX);

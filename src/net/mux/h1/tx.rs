@@ -12,6 +12,7 @@ use crate::msg::Head;
 use crate::net::fault::{Cause, Fault};
 use crate::net::mux::{Channel, Flow, Pipe};
 use crate::net::transport::Io;
+use lighterman_wire::h1::chunk::{SizeLine, CHUNK_END};
 use lighterman_wire::http::name::Tag;
 use lighterman_wire::http::Version;
 
@@ -184,10 +185,9 @@ impl Tx {
                 self.buf = Some(out);
                 return;
             }
-            let mut line = [0u8; 10];
-            out.push(hex_line(n, &mut line));
+            out.push(SizeLine::new(n as u64).bytes());
             out.push(body.readable().get(..n).unwrap_or_default());
-            out.push(b"\r\n");
+            out.push(CHUNK_END);
             self.buf = Some(out);
             from.consume(n, pipe.pool);
         }
@@ -285,20 +285,4 @@ fn set_connection(head: &mut Head, upgrade: bool, close: bool, keep: bool) {
 fn get_for(pool: &mut Pool, size: usize) -> Option<Buffer> {
     let fits = [Size::Small, Size::Medium, Size::Large].into_iter().find(|s| pool.bytes(*s) >= size);
     pool.get_sized(fits.unwrap_or(Size::Large))
-}
-
-/// A chunk's size line.
-fn hex_line(n: usize, line: &mut [u8; 10]) -> &[u8] {
-    let mut digits = 1;
-    while n >> (4 * digits) != 0 {
-        digits += 1;
-    }
-    for (i, slot) in line.iter_mut().take(digits).enumerate() {
-        let nibble = (n >> (4 * (digits - 1 - i))) & 15;
-        *slot = b"0123456789abcdef".get(nibble).copied().unwrap_or(b'0');
-    }
-    for (slot, byte) in line.iter_mut().skip(digits).zip(*b"\r\n") {
-        *slot = byte;
-    }
-    line.get(..digits + 2).unwrap_or_default()
 }
