@@ -1,6 +1,8 @@
 //! `help`, and what an unknown command is answered: both are printed from the rows.
 
-use super::{Command, Manners, FAMILIES};
+use super::general::level_name;
+use super::{Command, Face, Manners, FAMILIES};
+use crate::base::doc::Doc;
 use crate::lang::suggest::nearest;
 
 /// Commands that the client could mean by words it typed, or all for no word.
@@ -71,4 +73,48 @@ fn print(title: &str, mut commands: Vec<&'static Command>, manners: &Manners) ->
         out.push_str(&format!("  {:<40}: {}\n", command.doc.usage, command.doc.brief));
     }
     out
+}
+
+/// The manual of all commands, as Markdown: `doc/reference` holds a copy that a test compares.
+pub fn reference() -> String {
+    let mut commands: Vec<&Command> = FAMILIES.iter().flat_map(|rows| rows.iter()).collect();
+    commands.sort_by_key(|command| command.path);
+    let mut out = String::from(
+        "# Commands of the command socket\n\n\
+         What `stats socket` and the master's socket (`-S`) understand. Several commands on one line are \
+         separated by `;`, each answer ends with an empty line. A `;`, a blank or a `\\` that belongs to a \
+         word is written behind a `\\`. A command that takes a payload ends its line with `<<`; the payload \
+         ends with an empty line (`<<END`: with a line `END`).\n",
+    );
+    for command in commands {
+        let Doc { usage, brief, text, example } = command.doc;
+        let level = level_name(command.level);
+        let face = match command.face {
+            Face::Traffic => "",
+            Face::Master => ", master's socket only",
+            Face::Both => ", also on the master's socket",
+        };
+        out.push_str(&format!("\n## `{usage}`\n\n*Level {level}{face}.* {}.\n\n{text}\n", capital(brief)));
+        out.push_str(&format!("\n```\n{example}\n```\n"));
+    }
+    out
+}
+
+fn capital(text: &str) -> String {
+    let mut chars = text.chars();
+    chars.next().map_or(String::new(), |first| first.to_uppercase().chain(chars).collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_manual_holds_every_command() {
+        let manual = reference();
+        for command in FAMILIES.iter().flat_map(|rows| rows.iter()) {
+            assert!(manual.contains(&format!("\n## `{}`\n", command.doc.usage)));
+        }
+        assert!(manual.contains("*Level admin.* Change a server's weight.\n"));
+    }
 }

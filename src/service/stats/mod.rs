@@ -4,5 +4,6 @@
 pub mod columns;
 pub mod csv;
 pub mod info;
+pub mod prom;
 pub mod rows;
 pub mod value;
