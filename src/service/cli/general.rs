@@ -101,6 +101,36 @@ pub const ROWS: &[Command] = &[
         },
     },
     Command {
+        path: &["expert-mode"],
+        level: CliLevel::Admin,
+        face: Face::Both,
+        start: |ask, _| {
+            let word = ask.word(1).to_owned();
+            switch("expert-mode", &word, &mut ask.manners.expert)
+        },
+        doc: Doc {
+            usage: "expert-mode [on|off]",
+            brief: "show or set whether commands for developers are known",
+            text: "Without argument, tells which. It holds for this connection.",
+            example: "expert-mode on",
+        },
+    },
+    Command {
+        path: &["experimental-mode"],
+        level: CliLevel::Admin,
+        face: Face::Both,
+        start: |ask, _| {
+            let word = ask.word(1).to_owned();
+            switch("experimental-mode", &word, &mut ask.manners.experimental)
+        },
+        doc: Doc {
+            usage: "experimental-mode [on|off]",
+            brief: "show or set whether experimental commands are known",
+            text: "Without argument, tells which. It holds for this connection.",
+            example: "experimental-mode on",
+        },
+    },
+    Command {
         path: &["wait"],
         level: CliLevel::User,
         face: Face::Both,
@@ -142,6 +172,16 @@ fn prompt(ask: &mut Ask<'_>, _: &mut CliCx<'_>) -> Result<Answer, String> {
     };
     ask.manners.interactive = interactive;
     ask.manners.prompt = prompt;
+    Ok(Answer::Nothing)
+}
+
+fn switch(name: &str, word: &str, mode: &mut bool) -> Result<Answer, String> {
+    match word {
+        "" => return Ok(Answer::Text(format!("{name} is {}", if *mode { "ON" } else { "OFF" }))),
+        "on" => *mode = true,
+        "off" => *mode = false,
+        _ => return Err(format!("'{name}' expects 'on' or 'off'.")),
+    }
     Ok(Answer::Nothing)
 }
 

@@ -104,6 +104,10 @@ pub struct Manners {
     pub prompt: bool,
     /// Whether the prompt shows how long the program runs.
     pub timed: bool,
+    /// `expert-mode` is on.
+    pub expert: bool,
+    /// `experimental-mode` is on.
+    pub experimental: bool,
     /// `quit` was given.
     pub quit: bool,
     /// Which commands are known now.

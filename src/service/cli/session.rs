@@ -49,6 +49,8 @@ impl CliSession {
             interactive: false,
             prompt: false,
             timed: false,
+            expert: false,
+            experimental: false,
             quit: false,
             side: home,
             timeout,

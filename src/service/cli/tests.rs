@@ -92,6 +92,11 @@ fn each_answer_ends_with_an_empty_line() {
         ("user;show cli level;set timeout cli 1s\n", "\nuser\n\n\n".to_owned()),
         ("operator;user;operator;show cli level\n", "\n\nPermission denied\n\nuser\n\n".to_owned()),
         ("show env NO_SUCH_VARIABLE\n", "Variable not found\n\n".to_owned()),
+        (
+            "expert-mode;expert-mode on;expert-mode",
+            "expert-mode is OFF\n\n\nexpert-mode is ON\n\n".to_owned(),
+        ),
+        ("experimental-mode maybe", "'experimental-mode' expects 'on' or 'off'.\n\n".to_owned()),
         ("show startup-logs\n", "[NOTICE]   (1) : nothing\n\n".to_owned()),
         (
             "show cli sockets\n",
