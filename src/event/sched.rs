@@ -128,6 +128,11 @@ impl Sched {
         }
     }
 
+    /// Whose task it is; `None`: it has ended. A poller's token is the task's packed id.
+    pub fn owner(&self, task: TaskId) -> Option<Owner> {
+        self.tasks.get(task).map(|t| t.owner)
+    }
+
     /// Changes the priority from the next wakeup on.
     pub fn renice(&mut self, task: TaskId, nice: i16) {
         if let Some(task) = self.tasks.get_mut(task) {

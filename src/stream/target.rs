@@ -149,7 +149,7 @@ impl Stream {
         let id = vacant.id();
         let nice = self.txn.settings.nice.unwrap_or(0);
         let task = cx.sched.spawn(Owner::Conn(id), nice).ok_or(local)?;
-        let watched = cx.poll.watch(std::os::fd::AsRawFd::as_raw_fd(&fd), id.pack());
+        let watched = cx.poll.watch(std::os::fd::AsRawFd::as_raw_fd(&fd), task.pack());
         if let Err(error) = watched {
             cx.sched.end(task);
             return Err(Fault::from_io(&error));

@@ -1,1 +1,130 @@
-//! Floor 9: the event loop's owner: arenas, dispatch, births and deaths.
+//! Floor 9: the event loop's owner. A [`Worker`] holds the arenas side by side and lends them out: one
+//! object at a time is handled, and what it may see of the others is passed to it.
+
+mod accept;
+mod dispatch;
+mod turn;
+
+use std::io;
+use std::os::fd::OwnedFd;
+
+use crate::base::arena::Arena;
+use crate::base::ids::{Conns, ListenerId, Streams, TaskId};
+use crate::base::pool::Pool;
+use crate::base::rng::Rng;
+use crate::base::tick::{Clock, Now};
+use crate::event::log::sink::LogSink;
+use crate::event::poll::Poller;
+use crate::event::sched::{Owner, Sched};
+use crate::expr::vars::Effects;
+use crate::msg::heads::HeadPool;
+use crate::net::conn::Conn;
+use crate::net::cx::{Birth, Cx};
+use crate::net::sock::listen::ListenSock;
+use crate::plan::Plan;
+use crate::stream::backends::Backends;
+use crate::stream::{Below, Stream};
+
+/// A listening socket at work.
+struct Door {
+    id: ListenerId,
+    sock: ListenSock,
+    task: TaskId,
+}
+
+/// What one process has one of: lent to everything that runs.
+struct House {
+    sched: Sched,
+    poll: Poller,
+    pool: Pool,
+    heads: HeadPool,
+    rng: Rng,
+    effects: Effects,
+    log: LogSink,
+    now: Now,
+}
+
+/// A worker: one event loop with all it serves.
+pub struct Worker<'p> {
+    plan: &'p Plan,
+    clock: Clock,
+    house: House,
+    doors: Vec<Door>,
+    conns: Arena<Conn, Conns>,
+    streams: Arena<Stream, Streams>,
+    backends: Backends,
+    births: Vec<Birth>,
+    serial: u64,
+    /// New clients are not taken any more; what is there is finished.
+    draining: bool,
+}
+
+impl House {
+    fn cx<'w>(&'w mut self, plan: &'w Plan) -> Cx<'w> {
+        Cx {
+            plan,
+            now: self.now,
+            sched: &mut self.sched,
+            pool: &mut self.pool,
+            heads: &mut self.heads,
+            poll: &self.poll,
+            rng: &mut self.rng,
+            effects: &self.effects,
+            log: &mut self.log,
+        }
+    }
+}
+
+impl<'p> Worker<'p> {
+    /// A worker for a plan, with the sockets it accepts from.
+    pub fn new(plan: &'p Plan, sockets: Vec<(ListenerId, OwnedFd)>, log: LogSink) -> io::Result<Self> {
+        let clock = Clock::real();
+        let now = clock.read();
+        let tune = &plan.global.tune;
+        let limit = conns_max(plan);
+        let mut house = House {
+            sched: Sched::new(limit.saturating_mul(3)),
+            poll: Poller::new(tune.maxpollevents)?,
+            pool: Pool::new(tune.bufsize, tune.buffers_limit * tune.bufsize),
+            heads: HeadPool::default(),
+            rng: Rng::from_seed(now.wall_us ^ u64::from(std::process::id()) << 32),
+            effects: Effects::new(),
+            log,
+            now,
+        };
+        let mut doors = Vec::with_capacity(sockets.len());
+        for (id, fd) in sockets {
+            let task = house.sched.spawn(Owner::Listener(id), plan.listener(id).nice);
+            let Some(task) = task else { return Err(io::ErrorKind::OutOfMemory.into()) };
+            let sock = ListenSock::new(fd);
+            house.poll.watch_read(sock.fd(), task.pack())?;
+            doors.push(Door { id, sock, task });
+        }
+        Ok(Worker {
+            plan,
+            clock,
+            house,
+            doors,
+            conns: Arena::with_limit(limit.saturating_mul(2)),
+            streams: Arena::with_limit(limit),
+            backends: Backends::new(plan),
+            births: Vec::new(),
+            serial: 0,
+            draining: false,
+        })
+    }
+
+    /// The parts a stream works with, and the surroundings.
+    fn lend(&mut self) -> (&mut Arena<Stream, Streams>, Below<'_>, Cx<'_>) {
+        let Worker { plan, house, streams, conns, backends, .. } = self;
+        (streams, Below { conns, backends }, house.cx(plan))
+    }
+}
+
+/// Client connections a worker may have.
+fn conns_max(plan: &Plan) -> u32 {
+    match plan.global.maxconn {
+        0 => 1 << 20,
+        n => n,
+    }
+}

@@ -15,8 +15,8 @@ use crate::plan::Listener;
 
 /// What the listening socket tells of a new client.
 pub struct Accepted {
-    /// Its socket.
-    pub fd: OwnedFd,
+    /// What carries it.
+    pub xprt: Transport,
     /// Its address.
     pub src: Addr,
     /// The address it asked for.
@@ -29,7 +29,6 @@ impl Conn {
     /// A connection for a new client; its first wakeup runs the handshakes.
     pub fn accepted(
         new: Accepted,
-        xprt: Transport,
         listener: &Listener,
         task: TaskId,
         cx: &mut Cx<'_>,
@@ -47,14 +46,14 @@ impl Conn {
         };
         let proxy = cx.plan.proxy(listener.proxy);
         let mut shakes = Vec::new();
-        if matches!(xprt, Transport::Ssl(_)) {
+        if matches!(new.xprt, Transport::Ssl(_)) {
             shakes.push(Shake::Tls);
         }
         let shakes = Shakes::in_order(shakes);
         cx.sched.deadline(task, cx.now.tick.deadline(proxy.timeouts.handshake()));
         Conn {
             task,
-            xprt,
+            xprt: new.xprt,
             ready: Ready::QUIET,
             stage: Stage::Shaking,
             shakes,

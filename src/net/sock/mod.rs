@@ -1,5 +1,6 @@
 //! A connected byte stream: a kernel socket, or an in-memory one for tests.
 
+pub mod listen;
 #[cfg(test)]
 pub mod mem;
 

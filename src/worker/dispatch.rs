@@ -1,0 +1,79 @@
+//! Who is woken, and what becomes of them: births and deaths happen here, after every borrow has ended.
+
+use super::Worker;
+use crate::base::ids::{ConnId, StreamId, TaskId};
+use crate::event::sched::{Owner, Wake};
+use crate::net::cx::{Birth, Verdict};
+use crate::stream::{Below, Stream};
+
+impl Worker<'_> {
+    pub(super) fn dispatch(&mut self, owner: Owner, task: TaskId, why: Wake) {
+        match owner {
+            Owner::Listener(id) => self.accept(id, task),
+            Owner::Conn(id) => self.wake_conn(id, task, why),
+            Owner::Stream(id) => self.wake_stream(id, task, why),
+            Owner::Applet(_) | Owner::Check(_) | Owner::House(_) => {}
+        }
+    }
+
+    pub(super) fn wake_conn(&mut self, id: ConnId, task: TaskId, why: Wake) {
+        let Worker { plan, house, conns, births, .. } = self;
+        let Some(conn) = conns.get_mut(id) else { return };
+        let verdict = conn.on_wake(id, why, &mut house.cx(plan), births);
+        if verdict == Verdict::Close {
+            self.bury_conn(id, task);
+        }
+        while let Some(birth) = self.births.pop() {
+            self.deliver(&birth);
+        }
+    }
+
+    fn bury_conn(&mut self, id: ConnId, task: TaskId) {
+        if let Some(conn) = self.conns.remove(id) {
+            if let Some(side) = conn.server().filter(|side| side.pooled) {
+                let idle = &mut self.backends.server(side.server).idle;
+                if let Some(place) = idle.iter().position(|other| *other == id) {
+                    idle.swap_remove(place);
+                }
+            }
+        }
+        self.house.sched.end(task);
+    }
+
+    /// Makes the stream a connection asks for, and runs it at once.
+    fn deliver(&mut self, birth: &Birth) {
+        let Worker { plan, house, conns, streams, backends, .. } = self;
+        let nice = conns
+            .get(birth.conn)
+            .and_then(|c| c.client())
+            .map_or(0, |client| plan.listener(client.facts.listener).nice);
+        let made = streams.vacant().and_then(|vacant| {
+            let id = vacant.id();
+            let task = house.sched.spawn(Owner::Stream(id), nice)?;
+            let mut below = Below { conns, backends };
+            match Stream::new(task, birth.conn, birth.with, &mut below, &mut house.cx(plan)) {
+                Some(stream) => {
+                    vacant.fill(stream);
+                    Some((id, task))
+                }
+                None => {
+                    house.sched.end(task);
+                    None
+                }
+            }
+        });
+        match made {
+            Some((id, task)) => self.wake_stream(id, task, Wake::INIT),
+            None => self.house.sched.wake(birth.task, Wake::KILL),
+        }
+    }
+
+    fn wake_stream(&mut self, id: StreamId, task: TaskId, why: Wake) {
+        let (streams, mut below, mut cx) = self.lend();
+        let Some(stream) = streams.get_mut(id) else { return };
+        if stream.on_wake(why, &mut below, &mut cx) == Verdict::Close {
+            streams.remove(id);
+            self.house.sched.end(task);
+        }
+    }
+}

@@ -1,0 +1,59 @@
+//! The loop: wait for news, wake who is concerned, run what is due, within a budget per turn.
+
+use std::io;
+use std::time::Duration;
+
+use super::Worker;
+use crate::base::ids::TaskId;
+use crate::event::sched::{Owner, Wake};
+
+impl Worker<'_> {
+    /// Runs until nothing is left to be served.
+    pub fn run(&mut self) -> io::Result<()> {
+        while !(self.draining && self.conns.is_empty()) {
+            let wait = self.patience();
+            self.turn(wait)?;
+        }
+        Ok(())
+    }
+
+    /// How long the poller may sleep.
+    fn patience(&self) -> Option<Duration> {
+        if !self.house.sched.is_idle() {
+            return Some(Duration::ZERO);
+        }
+        let until = self.house.sched.next_deadline()?;
+        Some(Duration::from_millis(until.since(self.clock.read().tick)))
+    }
+
+    /// One turn.
+    pub fn turn(&mut self, wait: Option<Duration>) -> io::Result<()> {
+        self.house.poll.wait(wait)?;
+        self.house.now = self.clock.read();
+        self.house.log.turn(self.house.now);
+        self.take_news();
+        self.house.sched.expire(self.house.now.tick);
+        for _ in 0..self.plan.global.tune.runqueue_depth.max(1) {
+            let Some((owner, task, why)) = self.house.sched.next() else { break };
+            self.dispatch(owner, task, why);
+        }
+        let lost = self.house.log.flush();
+        self.count_lost_lines(lost);
+        Ok(())
+    }
+
+    fn take_news(&mut self) {
+        let Worker { house, conns, .. } = self;
+        for (token, edges) in house.poll.news() {
+            let task = TaskId::unpack(token);
+            if let Some(Owner::Conn(id)) = house.sched.owner(task) {
+                if let Some(conn) = conns.get_mut(id) {
+                    conn.edges(edges);
+                }
+            }
+            house.sched.wake(task, Wake::IO);
+        }
+    }
+
+    fn count_lost_lines(&mut self, _lost: u64) {}
+}
