@@ -155,9 +155,12 @@ impl Pool {
     }
 
     /// Remembers that `who` needs a buffer; it is named by [`Pool::next_waiter`] when there is one. A task
-    /// that waits must not wait again before it was named.
+    /// that waits already keeps its place.
     pub fn wait(&mut self, who: TaskId, class: WaitClass) {
-        self.waiters[class as usize].push_back(who);
+        let queue = &mut self.waiters[class as usize];
+        if !queue.contains(&who) {
+            queue.push_back(who);
+        }
     }
 
     /// The next task that waits while there is a buffer for it: responses before requests before new work.

@@ -5,6 +5,9 @@ mod accept;
 mod dispatch;
 mod turn;
 
+#[cfg(test)]
+mod tests;
+
 use std::io;
 use std::os::fd::OwnedFd;
 
@@ -21,7 +24,7 @@ use crate::msg::heads::HeadPool;
 use crate::net::conn::Conn;
 use crate::net::cx::{Birth, Cx};
 use crate::net::sock::listen::ListenSock;
-use crate::plan::Plan;
+use crate::plan::{Plan, Tune};
 use crate::stream::backends::Backends;
 use crate::stream::{Below, Stream};
 
@@ -85,7 +88,7 @@ impl<'p> Worker<'p> {
         let mut house = House {
             sched: Sched::new(limit.saturating_mul(3)),
             poll: Poller::new(tune.maxpollevents)?,
-            pool: Pool::new(tune.bufsize, tune.buffers_limit * tune.bufsize),
+            pool: Pool::new(tune.bufsize, buffer_bytes_max(tune)),
             heads: HeadPool::default(),
             rng: Rng::from_seed(now.wall_us ^ u64::from(std::process::id()) << 32),
             effects: Effects::new(),
@@ -118,6 +121,14 @@ impl<'p> Worker<'p> {
     fn lend(&mut self) -> (&mut Arena<Stream, Streams>, Below<'_>, Cx<'_>) {
         let Worker { plan, house, streams, conns, backends, .. } = self;
         (streams, Below { conns, backends }, house.cx(plan))
+    }
+}
+
+/// Bytes that buffers may take: `tune.buffers.limit` counts those of `tune.bufsize`.
+fn buffer_bytes_max(tune: &Tune) -> usize {
+    match tune.buffers_limit {
+        0 => usize::MAX / 8,
+        n => n.saturating_mul(tune.bufsize),
     }
 }
 

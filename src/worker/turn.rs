@@ -37,6 +37,7 @@ impl Worker<'_> {
             let Some((owner, task, why)) = self.house.sched.next() else { break };
             self.dispatch(owner, task, why);
         }
+        self.wake_buffer_waiters();
         let lost = self.house.log.flush();
         self.count_lost_lines(lost);
         Ok(())
@@ -52,6 +53,17 @@ impl Worker<'_> {
                 }
             }
             house.sched.wake(task, Wake::IO);
+        }
+    }
+
+    /// Whoever waits for a buffer looks again when there are some.
+    fn wake_buffer_waiters(&mut self) {
+        let house = &mut self.house;
+        if house.pool.is_wanted() {
+            for _ in 0..house.pool.spare() {
+                let Some(task) = house.pool.next_waiter() else { break };
+                house.sched.wake(task, Wake::BUFFER);
+            }
         }
     }
 

@@ -27,12 +27,7 @@ pub struct Accepted {
 
 impl Conn {
     /// A connection for a new client; its first wakeup runs the handshakes.
-    pub fn accepted(
-        new: Accepted,
-        listener: &Listener,
-        task: TaskId,
-        cx: &mut Cx<'_>,
-    ) -> Conn {
+    pub fn accepted(new: Accepted, listener: &Listener, task: TaskId, cx: &mut Cx<'_>) -> Conn {
         let facts = ConnFacts {
             frontend: listener.proxy,
             listener: listener.id,

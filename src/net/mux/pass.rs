@@ -1,8 +1,9 @@
 //! The mux that is none: bytes as they are, for `mode tcp`. One stream for the life of the connection.
 
 use super::{After, Channel, Flow, MuxOps, Pipe};
+use crate::base::buffer::Buffer;
 use crate::base::ids::TaskId;
-use crate::base::pool::Size;
+use crate::base::pool::{Pool, Size, WaitClass};
 use crate::net::fault::{Cause, Fault};
 use crate::net::transport::Io;
 
@@ -26,7 +27,7 @@ impl MuxOps for PassMux {
     }
 
     fn recv(&mut self, into: &mut Channel, pipe: &mut Pipe<'_>) -> Flow {
-        recv_raw(&mut self.size, into, pipe)
+        recv_raw(&mut self.size, self.upper, into, pipe)
     }
 
     fn send(&mut self, from: &mut Channel, pipe: &mut Pipe<'_>) -> Flow {
@@ -39,16 +40,20 @@ impl MuxOps for PassMux {
 }
 
 /// Receives bytes as they are into a channel: `mode tcp` and tunnels.
-pub(super) fn recv_raw(size: &mut Size, into: &mut Channel, pipe: &mut Pipe<'_>) -> Flow {
+pub(super) fn recv_raw(
+    size: &mut Size,
+    upper: Option<TaskId>,
+    into: &mut Channel,
+    pipe: &mut Pipe<'_>,
+) -> Flow {
     if into.ended {
         return Flow::End;
     }
     if !pipe.xprt.may_read(pipe.ready) {
         return Flow::Blocked;
     }
-    let mut buf = match into.buf.take().or_else(|| pipe.pool.get_sized(*size)) {
-        Some(buf) => buf,
-        None => return Flow::Blocked,
+    let Some(mut buf) = into.buf.take().or_else(|| buffer(*size, upper, pipe.pool)) else {
+        return Flow::Blocked;
     };
     let room = buf.writable().len();
     if room == 0 {
@@ -74,6 +79,15 @@ pub(super) fn recv_raw(size: &mut Size, into: &mut Channel, pipe: &mut Pipe<'_>)
         }
         Io::Fault(fault) => Flow::Broken(fault),
     }
+}
+
+/// A buffer to receive into; when there is none, the stream is woken as soon as there is.
+pub(super) fn buffer(size: Size, upper: Option<TaskId>, pool: &mut Pool) -> Option<Buffer> {
+    let got = pool.get_sized(size).or_else(|| pool.get());
+    if let (None, Some(upper)) = (&got, upper) {
+        pool.wait(upper, WaitClass::Request);
+    }
+    got
 }
 
 /// The size of the next buffer after a read of `n` bytes into `room`: larger when it was filled, the

@@ -147,6 +147,7 @@ impl H1Mux {
 impl MuxOps for H1Mux {
     fn bind(&mut self, upper: Option<TaskId>) {
         self.upper = upper;
+        self.rx.upper = upper;
     }
 
     fn recv(&mut self, into: &mut Channel, pipe: &mut Pipe<'_>) -> Flow {
@@ -158,7 +159,7 @@ impl MuxOps for H1Mux {
     }
 
     fn detach(&mut self, pipe: &mut Pipe<'_>) -> After {
-        self.upper = None;
+        self.bind(None);
         let whole = self.rx.is_done() && self.tx.is_done();
         if whole && self.exchange.keep {
             // a server that says more than it was asked cannot be trusted with another request

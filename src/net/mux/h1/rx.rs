@@ -5,13 +5,14 @@
 
 use super::{Exchange, HeadPoll, Side};
 use crate::base::buffer::Buffer;
+use crate::base::ids::TaskId;
 use crate::base::pool::Size;
 use crate::msg::framing::{self, Body};
 use crate::msg::heads::HeadPool;
 use crate::msg::hop::Hop;
 use crate::msg::{Head, ParseOpts};
 use crate::net::fault::{Cause, Fault};
-use crate::net::mux::pass::{grown, recv_raw};
+use crate::net::mux::pass::{buffer, grown, recv_raw};
 use crate::net::mux::{Channel, Flow, Pipe};
 use crate::net::transport::Io;
 use lighterman_wire::error::{Malformed, Parse, What};
@@ -31,6 +32,8 @@ enum Stage {
 /// What has been received and not handed up yet.
 pub(super) struct Rx {
     pub(super) buf: Option<Buffer>,
+    /// Who is woken when there is a buffer again.
+    pub(super) upper: Option<TaskId>,
     /// The next head, whole.
     pub(super) head: Option<Box<Head>>,
     /// The next head, of which something has come.
@@ -42,7 +45,15 @@ pub(super) struct Rx {
 
 impl Rx {
     pub(super) fn new() -> Self {
-        Rx { buf: None, head: None, partial: None, stage: Stage::Head, body: Body::None, size: Size::Small }
+        Rx {
+            buf: None,
+            upper: None,
+            head: None,
+            partial: None,
+            stage: Stage::Head,
+            body: Body::None,
+            size: Size::Small,
+        }
     }
 
     /// Waits for a head of which nothing has come.
@@ -73,7 +84,7 @@ impl Rx {
         if !pipe.xprt.may_read(pipe.ready) {
             return Io::Again;
         }
-        let Some(mut buf) = self.buf.take().or_else(|| pipe.pool.get_sized(self.size)) else {
+        let Some(mut buf) = self.buf.take().or_else(|| buffer(self.size, self.upper, pipe.pool)) else {
             return Io::Again;
         };
         let room = buf.writable().len();
@@ -317,7 +328,7 @@ impl Rx {
         if self.buf.is_some() {
             return self.hand_over(into);
         }
-        recv_raw(&mut self.size, into, pipe)
+        recv_raw(&mut self.size, self.upper, into, pipe)
     }
 
     /// All that is here belongs to the body.
