@@ -49,6 +49,8 @@ pub struct Program {
     kept: Vec<OwnedFd>,
     listening: BTreeMap<String, Listening>,
     workers: Option<u32>,
+    /// No file and no mode arguments: the command line says it all.
+    no_file: bool,
 }
 
 impl Program {
@@ -70,12 +72,18 @@ impl Program {
             kept: Vec::new(),
             listening: BTreeMap::new(),
             workers: None,
+            no_file: false,
         }
         .unix("cli")
         .unix("master")
     }
 
-    /// More command line arguments.
+    /// A run of `binary` without a configuration file: only with the arguments given.
+    pub fn fileless(binary: &str) -> Program {
+        Program { no_file: true, ..Program::bare(binary, "") }
+    }
+
+    /// More command line arguments; `${name}` in them is replaced by the variable of that name.
     pub fn args(mut self, args: &[&str]) -> Program {
         self.args.extend(args.iter().map(|a| a.to_string()));
         self
@@ -170,10 +178,13 @@ impl Program {
         };
         let path = self.dir.file("lighterman.cfg", text);
         let mut command = Command::new(&self.binary);
-        for file in self.files.iter().chain([&path]) {
+        for file in self.files.iter().chain([&path]).filter(|_| !self.no_file) {
             command.arg("-f").arg(file);
         }
-        command.args(&self.args).envs(self.env.iter().cloned()).env("LC_ALL", "C").env("TZ", "UTC");
+        let filled = |arg: &String| {
+            self.env.iter().fold(arg.clone(), |a, (name, value)| a.replace(&format!("${{{name}}}"), value))
+        };
+        command.args(self.args.iter().map(filled)).envs(self.env.iter().cloned()).env("LC_ALL", "C").env("TZ", "UTC");
         command
     }
 }
