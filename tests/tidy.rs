@@ -444,8 +444,7 @@ fn words(source: &Source, wrong: &mut Vec<String>) {
     }
     if src {
         for (name, first, _) in source.functions() {
-            if name.starts_with("get_") {
-                let short = &name[4..];
+            if let Some(short) = name.strip_prefix("get_") {
                 wrong.push(format!("{}:{}: fn {name}: call it `{short}`", source.path, first + 1));
             }
         }

@@ -29,7 +29,8 @@ fn roundrobin_takes_turns_and_is_the_default() {
 
 #[test]
 fn weights_share_in_proportion() {
-    let (program, _servers) = spread("    balance roundrobin", ["weight 4", "weight 2", "weight 1", "weight 0"]);
+    let (program, _servers) =
+        spread("    balance roundrobin", ["weight 4", "weight 2", "weight 1", "weight 0"]);
     let got = picks(program, 28);
     let count = |name| got.matches(name).count();
     assert_eq!((count('a'), count('b'), count('c'), count('d')), (16, 8, 4, 0), "{got}");
@@ -110,8 +111,11 @@ fn a_backup_serves_when_all_others_are_out() {
 
     let backup = Server::named("backup");
     let gone = Server::nobody();
-    let proxy = program_with_gone(&format!("    option redispatch 1\n    server a {gone}\n    server d {} backup\n", backup.addr()))
-        .start();
+    let proxy = program_with_gone(&format!(
+        "    option redispatch 1\n    server a {gone}\n    server d {} backup\n",
+        backup.addr()
+    ))
+    .start();
     // Servers without checks stay up: a refused one is tried, and only redispatching leaves it.
     let status = proxy.get("fe", "/").status;
     assert!(matches!(status, 200 | 503), "{status}");
@@ -127,7 +131,11 @@ fn program_with_gone(lines: &str) -> Program {
 #[test]
 fn redispatch_finds_a_living_server() {
     let living = Server::named("living");
-    let text = format!("    option redispatch 1\n    server a {}\n    server b {}\n", Server::nobody(), living.addr());
+    let text = format!(
+        "    option redispatch 1\n    server a {}\n    server b {}\n",
+        Server::nobody(),
+        living.addr()
+    );
     let proxy = program_with_gone(&text).start();
     for _ in 0..6 {
         let response = proxy.get("fe", "/");

@@ -15,7 +15,12 @@ const FINE: &str = "defaults\n    mode http\n    timeout connect 1s\n    timeout
 #[test]
 fn a_valid_file_says_so() {
     let output = checked(FINE);
-    assert_eq!((output.code(), output.stdout.as_str()), (0, "Configuration file is valid\n"), "{}", output.stderr);
+    assert_eq!(
+        (output.code(), output.stdout.as_str()),
+        (0, "Configuration file is valid\n"),
+        "{}",
+        output.stderr
+    );
     assert_eq!(output.stderr, "");
 }
 
@@ -41,7 +46,11 @@ fn all_errors_of_a_file_at_once() {
     let output = checked(text);
     assert_eq!(output.code(), 1);
     for place in [":2:", ":3:", ":5:", ":6:", ":7:", ":8:"] {
-        assert!(output.stderr.contains(&format!("lighterman.cfg{place}")), "no error at {place}:\n{}", output.stderr);
+        assert!(
+            output.stderr.contains(&format!("lighterman.cfg{place}")),
+            "no error at {place}:\n{}",
+            output.stderr
+        );
     }
     for near in ["http", "connect", "weight", "frontend"] {
         assert!(output.stderr.contains(near), "{near}:\n{}", output.stderr);
@@ -89,10 +98,16 @@ fn what_cannot_be_had_is_named() {
     assert!(missing.stderr.contains("/nowhere/lighterman.cfg"), "{}", missing.stderr);
 
     let taken = Server::named("x");
-    fails(program(&format!("listen fe\n    bind {}\n", taken.addr())), &[&taken.addr().to_string(), "in use"]);
+    fails(
+        program(&format!("listen fe\n    bind {}\n", taken.addr())),
+        &[&taken.addr().to_string(), "in use"],
+    );
     fails(program("listen fe\n    bind 127.0.0.1:0 ssl crt /nowhere/a.pem\n"), &["/nowhere/a.pem"]);
     fails(program("listen fe\n    bind /nowhere/sock\n"), &["/nowhere/sock"]);
-    fails(program("global\n    user nobody-of-that-name\nlisten fe\n    bind 127.0.0.1:0\n"), &["nobody-of-that-name"]);
+    fails(
+        program("global\n    user nobody-of-that-name\nlisten fe\n    bind 127.0.0.1:0\n"),
+        &["nobody-of-that-name"],
+    );
 
     let (a, b) = (Cert::new(&["a.test"]), Cert::new(&["b.test"]));
     for (name, bytes, words) in [
@@ -193,7 +208,9 @@ fn quotes_escapes_and_variables() {
     .listen("fe")
     .start();
     let mut client = proxy.connect("fe");
-    for (uri, text) in [("/1", "a \"b\" c"), ("/2", "d \"e\" ${fe} \\n"), ("/3", "f g#h"), ("/4", "i j"), ("/5", "klm")] {
+    for (uri, text) in
+        [("/1", "a \"b\" c"), ("/2", "d \"e\" ${fe} \\n"), ("/3", "f g#h"), ("/4", "i j"), ("/5", "klm")]
+    {
         assert_eq!(client.get(uri).text(), text, "{uri}");
     }
 }
@@ -201,7 +218,10 @@ fn quotes_escapes_and_variables() {
 #[test]
 fn several_files_and_directories() {
     let output = Program::bare(BIN, "listen fe\n    bind 127.0.0.1:0\n    server s1 127.0.0.1:80\n")
-        .also("first.cfg", "defaults\n    mode http\n    timeout connect 1s\n    timeout client 1s\n    timeout server 1s\n")
+        .also(
+            "first.cfg",
+            "defaults\n    mode http\n    timeout connect 1s\n    timeout client 1s\n    timeout server 1s\n",
+        )
         .run(&["-c", "-V"]);
     assert_eq!((output.code(), output.stderr.as_str()), (0, ""));
 
@@ -289,7 +309,11 @@ fn hostile_files_give_errors() {
     for text in [deep, long, open, escape, nul, conditions] {
         let output = checked(&text);
         assert_eq!(output.code(), 1, "{:.60}: {:.200}", text, output.stderr);
-        assert!(output.stderr.contains("[ALERT]") && !output.stderr.contains("panicked"), "{:.300}", output.stderr);
+        assert!(
+            output.stderr.contains("[ALERT]") && !output.stderr.contains("panicked"),
+            "{:.300}",
+            output.stderr
+        );
         assert!(output.stderr.len() < 200_000);
     }
 }

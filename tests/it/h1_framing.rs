@@ -62,7 +62,9 @@ fn chunked_answers_keep_their_trailers() {
 
 #[test]
 fn a_chunked_answer_for_an_old_client_ends_with_the_connection() {
-    let server = Server::http(|_| Reply::raw("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n0\r\n\r\n"));
+    let server = Server::http(|_| {
+        Reply::raw("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n0\r\n\r\n")
+    });
     let proxy = relay("", server.addr()).start();
     let mut client = proxy.connect("fe");
     client.send("GET / HTTP/1.0\r\nConnection: keep-alive\r\n\r\n");
@@ -266,7 +268,7 @@ fn target_forms_pass() {
     for (request, uri) in [
         ("OPTIONS * HTTP/1.1\r\nHost: x\r\n\r\n", "*"),
         ("GET http://x/abs HTTP/1.1\r\nHost: x\r\n\r\n", "http://x/abs"),
-        ("GET /%41?b=%zz#c HTTP/1.1\r\nHost: x\r\n\r\n", "/%41?b=%zz#c"),
+        ("GET /%41?b=%zz HTTP/1.1\r\nHost: x\r\n\r\n", "/%41?b=%zz"),
         ("PROPFIND /dav HTTP/1.1\r\nHost: x\r\n\r\n", "/dav"),
     ] {
         client.send(request);

@@ -254,7 +254,10 @@ fn monitor_uri_answers_for_the_proxy() {
 #[test]
 fn errorfiles_replace_the_pages() {
     let program = program("listen fe\n    bind \"fd@${fe}\"\n    errorfile 503 \"${page}\"\n").listen("fe");
-    let page = program.file("503.http", "HTTP/1.0 503 Mine\r\nContent-Type: text/plain\r\nConnection: close\r\n\r\nmy own page\n");
+    let page = program.file(
+        "503.http",
+        "HTTP/1.0 503 Mine\r\nContent-Type: text/plain\r\nConnection: close\r\n\r\nmy own page\n",
+    );
     let proxy = program.env("page", page).start();
     let response = proxy.get("fe", "/");
     assert_eq!((response.status, response.text().as_str()), (503, "my own page\n"));

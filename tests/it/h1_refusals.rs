@@ -51,6 +51,7 @@ const REQUESTS: &[(&str, &str)] = &[
     ("bad method", "GE(T / HTTP/1.1\r\nHost: x\r\n\r\n"),
     ("no target", "GET  HTTP/1.1\r\nHost: x\r\n\r\n"),
     ("space in the target", "GET /a b HTTP/1.1\r\nHost: x\r\n\r\n"),
+    ("fragment in the target", "GET /a#b HTTP/1.1\r\nHost: x\r\n\r\n"),
     ("high byte in the target", "GET /\u{e9} HTTP/1.1\r\nHost: x\r\n\r\n"),
     ("control byte in the target", "GET /\x01 HTTP/1.1\r\nHost: x\r\n\r\n"),
     ("TLS on a plain port", "\x16\x03\x01\x02\x00\x01\x00\x01\u{1}\u{3}\u{3}\r\n\r\n"),
@@ -109,7 +110,10 @@ fn bad_chunks_never_reach_the_server_as_a_whole_request() {
 const RESPONSES: &[(&str, &str)] = &[
     ("nothing", ""),
     ("nonsense", "hello\r\n\r\n"),
-    ("length and chunked", "HTTP/1.1 200 OK\r\nContent-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n"),
+    (
+        "length and chunked",
+        "HTTP/1.1 200 OK\r\nContent-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
+    ),
     ("two lengths", "HTTP/1.1 200 OK\r\nContent-Length: 5\r\nContent-Length: 6\r\n\r\nhello!"),
     ("bad length", "HTTP/1.1 200 OK\r\nContent-Length: five\r\n\r\nhello"),
     ("unknown coding", "HTTP/1.1 200 OK\r\nTransfer-Encoding: xchunked\r\n\r\n0\r\n\r\n"),

@@ -51,7 +51,7 @@ fn an_http_line() {
     let response = client.response();
     let size = response.head.raw.len() + response.body.len();
     let line = logs.next();
-    let (rest, times) = split(text(&line), 3);
+    let (rest, times) = split(text(&line), 4);
     let month = "[##/Nov/####:##:##:##.###]".len();
     let expected = format!(
         "127.0.0.1:{} [##/???/####:##:##:##.###] fe fe/s1 200 {size} - - ---- 1/1/0/0/0 0/0 \"GET /x?q=1 HTTP/1.1\"",
@@ -82,7 +82,7 @@ fn a_tcp_line() {
     client.half_close();
     client.rest();
     let line = logs.next();
-    let (rest, times) = split(text(&line), 3);
+    let (rest, times) = split(text(&line), 4);
     assert_eq!(
         unnamed(&rest),
         format!("127.0.0.1:{port} [##/???/####:##:##:##.###] fe fe/s1 5 -- 1/1/0/0/0 0/0")
@@ -119,11 +119,9 @@ fn the_envelope() {
 #[test]
 fn other_envelopes_and_tags() {
     let server = Server::named("x");
-    for (options, begins) in [
-        ("format raw", "127.0.0.1:"),
-        ("format short", "<134>127.0.0.1:"),
-        ("format rfc5424", "<134>1 "),
-    ] {
+    for (options, begins) in
+        [("format raw", "127.0.0.1:"), ("format short", "<6>127.0.0.1:"), ("format rfc5424", "<134>1 ")]
+    {
         let logs = Logs::udp();
         let proxy = program(&format!(
             "global\n    log-tag mytag\nlisten fe\n    log {} {options} local0\n    option httplog\n    bind \"fd@${{fe}}\"\n    server s1 {}\n",
@@ -153,24 +151,26 @@ fn a_line_is_cut_at_its_length() {
     .start();
     proxy.get("fe", &format!("/{}", "y".repeat(1000)));
     let line = logs.next();
-    assert!(line.len() <= 200 && line.len() >= 190, "{} bytes", line.len());
+    assert!(line.len() <= 201 && line.len() >= 190, "{} bytes", line.len());
     assert!(line.ends_with('\n'));
 }
 
 #[test]
 fn errors_that_no_server_caused() {
     let (server, logs) = (Server::named("x"), Logs::udp());
-    let proxy = logging(&logs, "    option httplog\n    timeout http-request 200ms", &server.addr().to_string()).start();
+    let proxy =
+        logging(&logs, "    option httplog\n    timeout http-request 200ms", &server.addr().to_string())
+            .start();
     let mut client = proxy.connect("fe");
     client.send("GET / HTTP/1.1\r\n broken\r\n\r\n");
     client.response();
-    let (line, times) = split(text(&logs.next()).to_string().as_str(), 3);
+    let (line, times) = split(text(&logs.next()).to_string().as_str(), 4);
     assert!(line.ends_with(" fe fe/<NOSRV> 400 0 - - PR-- 1/1/0/0/0 0/0 \"<BADREQ>\""), "{line}");
     assert_eq!(times[..4], [-1, -1, -1, -1]);
     let mut client = proxy.connect("fe");
     client.send("GET /");
     client.response();
-    let (line, _) = split(text(&logs.next()).to_string().as_str(), 3);
+    let (line, _) = split(text(&logs.next()).to_string().as_str(), 4);
     assert!(line.ends_with(" fe fe/<NOSRV> 408 0 - - cR-- 1/1/0/0/0 0/0 \"<BADREQ>\""), "{line}");
 }
 
@@ -202,7 +202,7 @@ fn how_sessions_end() {
         drop(client);
         let line = logs.next();
         let words: Vec<&str> = text(&line).split(' ').collect();
-        assert_eq!((words[4], words[8]), (status, ends), "{line}");
+        assert_eq!((words[5], words[9]), (status, ends), "{line}");
     }
 }
 
@@ -261,7 +261,8 @@ fn quotes_and_control_bytes_are_escaped() {
 #[test]
 fn dontlognull_leaves_silent_connections_out() {
     let (server, logs) = (Server::named("x"), Logs::udp());
-    let proxy = logging(&logs, "    option httplog\n    option dontlognull", &server.addr().to_string()).start();
+    let proxy =
+        logging(&logs, "    option httplog\n    option dontlognull", &server.addr().to_string()).start();
     let client = proxy.connect("fe");
     let port = client.port();
     drop(client);
@@ -309,7 +310,9 @@ fn stdout_gets_lines_too() {
     .listen("fe")
     .start();
     proxy.get("fe", "/out");
-    lighterman_harness::eventually("the line on stdout", || proxy.stdout().contains("\"GET /out HTTP/1.1\"\n"));
+    lighterman_harness::eventually("the line on stdout", || {
+        proxy.stdout().contains("\"GET /out HTTP/1.1\"\n")
+    });
 }
 
 #[test]

@@ -1,6 +1,6 @@
 //! `mode tcp`: bytes both ways, half-close, backpressure, timeouts, what becomes of refusals.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use lighterman_harness::{deadline, eventually, procs, End, Peer, Server};
 
@@ -122,11 +122,12 @@ fn a_refused_server_closes_the_client_after_its_retries() {
 #[test]
 fn an_idle_session_ends_by_timeout_client() {
     let server = Server::echo();
-    let proxy = relay("    mode tcp\n    timeout client 300ms\n    timeout server 10s", server.addr()).start();
+    let proxy =
+        relay("    mode tcp\n    timeout client 300ms\n    timeout server 10s", server.addr()).start();
     let mut client = proxy.connect("fe");
     client.send("x");
     client.expect("x");
-    let began = Instant::now();
+    let began = lighterman_harness::Watch::start();
     client.ends();
     assert!(began.elapsed() >= Duration::from_millis(250), "too early: {:?}", began.elapsed());
     eventually("the server's side to be closed", || server.open() == 0);
@@ -138,7 +139,8 @@ fn an_idle_session_ends_by_timeout_server() {
         peer.expect("x");
         peer.ends();
     });
-    let proxy = relay("    mode tcp\n    timeout client 10s\n    timeout server 300ms", server.addr()).start();
+    let proxy =
+        relay("    mode tcp\n    timeout client 10s\n    timeout server 300ms", server.addr()).start();
     let mut client = proxy.connect("fe");
     client.send("x");
     client.ends();

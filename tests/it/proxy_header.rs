@@ -2,7 +2,7 @@
 
 use std::net::SocketAddr;
 use std::process::{Child, Command, Stdio};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use lighterman_harness::header::{self, raw_v2, v1, v2};
 use lighterman_harness::tls::{Cert, Client};
@@ -56,9 +56,12 @@ fn the_header_gives_the_addresses() {
 fn local_and_unknown_keep_the_real_addresses() {
     let server = teller();
     let proxy = accepting(&server).start();
-    for header in
-        [header::v2_local(), b"PROXY UNKNOWN\r\n".to_vec(), b"PROXY UNKNOWN whatever 1 2 3\r\n".to_vec(), raw_v2(0x21, 0, b"")]
-    {
+    for header in [
+        header::v2_local(),
+        b"PROXY UNKNOWN\r\n".to_vec(),
+        b"PROXY UNKNOWN whatever 1 2 3\r\n".to_vec(),
+        raw_v2(0x21, 0, b""),
+    ] {
         let mut client = proxy.connect("fe");
         client.send(&header);
         let expected = format!("127.0.0.1:{} {}", client.port(), client.remote());
@@ -113,7 +116,7 @@ fn the_header_is_awaited_no_longer_than_the_client_timeout() {
     .start();
     let mut client = proxy.connect("fe");
     client.send("PROXY TCP4 1.2");
-    let began = Instant::now();
+    let began = lighterman_harness::Watch::start();
     client.drain();
     assert!(began.elapsed() > Duration::from_millis(200));
 }
@@ -144,7 +147,11 @@ fn the_log_names_what_came_instead() {
 }
 
 /// The first bytes that a server gets through `server .. <options>`, read by `read`.
-fn sent<T: Send + 'static>(options: &str, ssl: bool, read: impl Fn(&mut Peer) -> T + Send + Sync + 'static) -> (T, SocketAddr, SocketAddr) {
+fn sent<T: Send + 'static>(
+    options: &str,
+    ssl: bool,
+    read: impl Fn(&mut Peer) -> T + Send + Sync + 'static,
+) -> (T, SocketAddr, SocketAddr) {
     let (tell, told) = std::sync::mpsc::channel();
     let server = Server::start(move |mut peer, _| {
         tell.send(read(&mut peer)).unwrap();
@@ -190,7 +197,9 @@ fn version_2_carries_what_was_asked() {
     let (client, verify, inner) = header.ssl().expect("the TLS part");
     assert_eq!((client & 1, client & 6), (1, 0), "TLS, without a client certificate");
     assert_ne!(verify, 0, "no certificate was verified");
-    let of = |kind: u8| inner.iter().find(|(k, _)| *k == kind).map(|(_, v)| String::from_utf8_lossy(v).into_owned());
+    let of = |kind: u8| {
+        inner.iter().find(|(k, _)| *k == kind).map(|(_, v)| String::from_utf8_lossy(v).into_owned())
+    };
     assert_eq!(of(0x21).as_deref(), Some("TLSv1.3"));
     assert!(of(0x23).is_some_and(|c| c.contains("AES") || c.contains("CHACHA")), "{inner:?}");
     // The checksum is over the header with its own field zeroed.
@@ -223,6 +232,7 @@ fn the_short_names_ask_for_the_tls_part() {
 fn the_header_comes_before_the_tls_of_the_server() {
     let context = Cert::new(&["s.test"]).server();
     let server = Server::start(move |mut peer, _| {
+        peer = peer.careful();
         let line = peer.proxy_v1();
         let mut ssl = openssl::ssl::Ssl::new(&context).unwrap();
         ssl.set_accept_state();
@@ -280,12 +290,18 @@ struct Haproxy(Child, Dir);
 
 impl Haproxy {
     fn start(text: &str) -> Option<Haproxy> {
-        let binary = ["/usr/sbin/haproxy", "/usr/bin/haproxy"].into_iter().find(|p| std::path::Path::new(p).exists())?;
+        let binary = ["/usr/sbin/haproxy", "/usr/bin/haproxy"]
+            .into_iter()
+            .find(|p| std::path::Path::new(p).exists())?;
         let dir = Dir::new();
         let prelude = "defaults\n    mode http\n    timeout connect 10s\n    timeout client 20s\n    timeout server 20s\n";
         let file = dir.file("haproxy.cfg", format!("{prelude}{text}"));
         let mut command = Command::new(binary);
-        command.args(["-db", "-f", &file]).current_dir(dir.path()).stdout(Stdio::null()).stderr(Stdio::null());
+        command
+            .args(["-db", "-f", &file])
+            .current_dir(dir.path())
+            .stdout(Stdio::null())
+            .stderr(Stdio::null());
         Some(Haproxy(command.spawn().ok()?, dir))
     }
 
@@ -340,7 +356,8 @@ fn from_haproxy() {
         )) else {
             return;
         };
-        let sock = lighterman_harness::until("haproxy", || std::os::unix::net::UnixStream::connect(&socket).ok());
+        let sock =
+            lighterman_harness::until("haproxy", || std::os::unix::net::UnixStream::connect(&socket).ok());
         let mut client = Peer::from(sock);
         client.send(v1("10.0.0.1:1111", "10.0.0.2:2222"));
         assert_eq!(client.get("/").text(), "10.0.0.1:1111 10.0.0.2:2222", "{send}");

@@ -81,7 +81,9 @@ fn redirects() {
         let response = proxy.get("fe", uri);
         assert_eq!((response.status, response.field("location")), (status, Some(location)), "{uri}");
         assert_eq!(response.field("content-length"), Some("0"));
-        assert_eq!(response.field("cache-control"), Some("no-cache"));
+        if status == 302 {
+            assert_eq!(response.field("cache-control"), Some("no-cache"));
+        }
     }
     assert_eq!(proxy.get("fe", "/").text(), "ok");
 }
@@ -240,13 +242,13 @@ fn tls_facts_reach_the_server() {
     let pem = program.file("a.pem", Cert::new(&["a.test"]).pem());
     let proxy = program.env("pem", pem).start();
     let mut client = Client::new().sni("a.test").build().connect(proxy.addr("fe"));
-    let cipher = client.tls().current_cipher().unwrap().standard_name().unwrap_or_default();
+    let cipher = client.tls().current_cipher().unwrap().name();
     client.get("/");
     let request = server.last();
     assert_eq!(request.field("x-proto"), Some("https"));
     assert_eq!(request.field("x-sni"), Some("a.test"));
     assert_eq!(request.field("x-version"), Some("TLSv1.3"));
-    assert!(request.field("x-cipher").is_some_and(|c| cipher.ends_with(&c[4..]) || c == cipher), "{cipher}");
+    assert_eq!(request.field("x-cipher"), Some(cipher));
 }
 
 #[test]

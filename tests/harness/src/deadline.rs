@@ -34,6 +34,21 @@ pub fn within<T>(limit: Duration, mut found: impl FnMut() -> Option<T>) -> Optio
     }
 }
 
+/// Measures how long something took.
+pub struct Watch(Instant);
+
+impl Watch {
+    /// Starts now.
+    pub fn start() -> Watch {
+        Watch(Instant::now())
+    }
+
+    /// The time since the start.
+    pub fn elapsed(&self) -> Duration {
+        self.0.elapsed()
+    }
+}
+
 /// Lets time pass, for what has no event to wait for (that nothing happens).
 pub fn pause(time: Duration) {
     std::thread::sleep(time);

@@ -17,7 +17,7 @@ pub mod program;
 pub mod server;
 pub mod tls;
 
-pub use deadline::{eventually, until, LIMIT};
+pub use deadline::{eventually, until, Watch, LIMIT};
 pub use dir::Dir;
 pub use http::{Reply, Request, Response};
 pub use load::Load;

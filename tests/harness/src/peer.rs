@@ -32,6 +32,8 @@ pub struct Peer {
     line: Line,
     unread: Vec<u8>,
     limit: Duration,
+    /// How much one read may take.
+    gulp: usize,
 }
 
 enum Got {
@@ -77,6 +79,12 @@ impl Peer {
     /// Another deadline than [`LIMIT`] for every later wait.
     pub fn limit(mut self, limit: Duration) -> Peer {
         self.limit = limit;
+        self
+    }
+
+    /// Takes nothing from the socket that was not asked for: for what another reader goes on with.
+    pub fn careful(mut self) -> Peer {
+        self.gulp = 1;
         self
     }
 
@@ -270,14 +278,15 @@ impl Peer {
     }
 
     fn more(&mut self, end: Instant) -> Got {
-        let mut chunk = [0; 65536];
+        let mut area = [0; 65536];
+        let chunk = &mut area[..self.gulp];
         loop {
             let got = match &mut self.line {
-                Line::Tcp(s) => s.set_read_timeout(Some(left(end))).and_then(|()| s.read(&mut chunk)),
-                Line::Unix(s) => s.set_read_timeout(Some(left(end))).and_then(|()| s.read(&mut chunk)),
+                Line::Tcp(s) => s.set_read_timeout(Some(left(end))).and_then(|()| s.read(chunk)),
+                Line::Unix(s) => s.set_read_timeout(Some(left(end))).and_then(|()| s.read(chunk)),
                 Line::Tls(s) => {
                     let _ = s.get_ref().set_read_timeout(Some(left(end)));
-                    tls_read(s, &mut chunk)
+                    tls_read(s, chunk)
                 }
             };
             match got {
@@ -320,19 +329,19 @@ fn tls_read(s: &mut SslStream<TcpStream>, into: &mut [u8]) -> io::Result<usize> 
 impl From<TcpStream> for Peer {
     fn from(s: TcpStream) -> Peer {
         s.set_nodelay(true).ok();
-        Peer { line: Line::Tcp(s), unread: Vec::new(), limit: LIMIT }
+        Peer { line: Line::Tcp(s), unread: Vec::new(), limit: LIMIT, gulp: 65536 }
     }
 }
 
 impl From<UnixStream> for Peer {
     fn from(s: UnixStream) -> Peer {
-        Peer { line: Line::Unix(s), unread: Vec::new(), limit: LIMIT }
+        Peer { line: Line::Unix(s), unread: Vec::new(), limit: LIMIT, gulp: 65536 }
     }
 }
 
 impl From<SslStream<TcpStream>> for Peer {
     fn from(s: SslStream<TcpStream>) -> Peer {
-        Peer { line: Line::Tls(Box::new(s)), unread: Vec::new(), limit: LIMIT }
+        Peer { line: Line::Tls(Box::new(s)), unread: Vec::new(), limit: LIMIT, gulp: 65536 }
     }
 }
 

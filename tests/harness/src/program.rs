@@ -62,7 +62,8 @@ impl Program {
     /// A run of `binary` with exactly this configuration.
     pub fn bare(binary: &str, text: &str) -> Program {
         Program {
-            binary: binary.into(),
+            // Another build of the program, or another program that speaks its language.
+            binary: std::env::var("LIGHTERMAN_BIN").unwrap_or(binary.into()),
             dir: Dir::new(),
             text: text.into(),
             files: Vec::new(),
@@ -145,19 +146,23 @@ impl Program {
         self.dir.file(name, text)
     }
 
-    /// Starts it.
+    /// Starts it: `-d`, or `-W` with a master socket when it has workers.
     #[track_caller]
     pub fn start(mut self) -> Proxy {
-        let mode: &[&str] = if self.workers.is_some() { &["-W", "-S", "fd@${master}"] } else { &["-d"] };
-        let master = self.env.iter().find(|(n, _)| n == "master").map(|(_, v)| v.clone()).unwrap_or_default();
-        let mode: Vec<String> = mode.iter().map(|a| a.replace("${master}", &master)).collect();
+        let mode: &[&str] = match self.workers {
+            _ if self.no_file => &[],
+            Some(_) => &["-W", "-S", "fd@${master}"],
+            None => &["-d"],
+        };
+        self.args.extend(mode.iter().map(|a| a.to_string()));
+        self.start_as_given()
+    }
+
+    /// Starts it with no other arguments than those given.
+    #[track_caller]
+    pub fn start_as_given(mut self) -> Proxy {
         let mut command = self.command();
-        command
-            .args(mode)
-            .stdin(Stdio::null())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped())
-            .process_group(0);
+        command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).process_group(0);
         let child = spawn(&mut command, &self.handed);
         self.handed.clear(); // from here on the listeners are the program's alone
         Proxy::new(child, self)
@@ -184,7 +189,11 @@ impl Program {
         let filled = |arg: &String| {
             self.env.iter().fold(arg.clone(), |a, (name, value)| a.replace(&format!("${{{name}}}"), value))
         };
-        command.args(self.args.iter().map(filled)).envs(self.env.iter().cloned()).env("LC_ALL", "C").env("TZ", "UTC");
+        command
+            .args(self.args.iter().map(filled))
+            .envs(self.env.iter().cloned())
+            .env("LC_ALL", "C")
+            .env("TZ", "UTC");
         command
     }
 }

@@ -98,6 +98,14 @@ impl Cert {
         Cert { x509: x509.build(), key }
     }
 
+    /// The common name that a peer showed.
+    #[track_caller]
+    pub fn name_of(peer: &Peer) -> String {
+        let cert = peer.tls().peer_certificate().expect("the server showed a certificate");
+        let name = cert.subject_name().entries().next().expect("a subject");
+        String::from_utf8_lossy(name.data().as_slice()).into_owned()
+    }
+
     /// Key and certificate in one PEM, as `crt` reads it.
     pub fn pem(&self) -> Vec<u8> {
         [self.key_pem(), self.cert_pem()].concat()
