@@ -52,8 +52,9 @@ const PRINTERS: &[&str] = &["src/main.rs", "src/args.rs", "src/args/", "contrib/
 const FILE_LINES: usize = 900;
 /// Longest function.
 const FN_LINES: usize = 100;
-/// Longest function of a `mod.rs`, which declares and documents but holds no logic.
-const MOD_FN_LINES: usize = 15;
+/// Longest function of a `mod.rs`, which declares, documents, holds a type that is the face of its floor and passes
+/// calls on, but no logic.
+const MOD_FN_LINES: usize = 40;
 
 /// A Rust file, and the same with comments and the inside of strings blanked out.
 struct Source {
@@ -74,7 +75,15 @@ const CHECKS: &[(&str, Check, &str, &str)] = &[
     ("floors", floors, "src/lang/x.rs", "//! X.\nuse lighterman_sys::map;\n"),
     ("pure_codecs", pure_codecs, "src/wire/x.rs", "//! X.\nuse std::net::TcpStream;\n"),
     ("head", head, "src/base/x.rs", "use std::io;\n"),
-    ("size", size, "src/base/mod.rs", "//! X.\nfn a() {\n\n\n\n\n\n\n\n\n\n\n\n\n\n\n\n\n}\n"),
+    (
+        "size",
+        size,
+        "src/base/mod.rs",
+        concat!(
+            "//! X.\nfn a() {\n",
+            "\n\n\n\n\n\n\n\n\n\n\n\n\n\n\n\n\n\n\n\n\n\n\n\n\n\n\n\n\n\n\n\n\n\n\n\n\n\n\n\n}\n"
+        ),
+    ),
     ("unwrap", unwrap, "src/base/x.rs", "//! X.\nfn a(b: Option<u8>) -> u8 {\n    b.unwrap()\n}\n"),
     ("unwrap", unwrap, "src/base/x.rs", "//! X.\nfn a(b: Option<u8>) -> u8 {\n    b.expect(\"x\")\n}\n"),
     ("cellar", cellar, "src/base/x.rs", "//! X.\nfn a() { unsafe { b() } }\n"),
@@ -444,7 +453,7 @@ fn words(source: &Source, wrong: &mut Vec<String>) {
     }
     if src {
         for (name, first, _) in source.functions() {
-            if let Some(short) = name.strip_prefix("get_") {
+            if let Some(short) = name.strip_prefix("get_").filter(|s| *s != "mut") {
                 wrong.push(format!("{}:{}: fn {name}: call it `{short}`", source.path, first + 1));
             }
         }
