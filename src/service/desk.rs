@@ -1,20 +1,18 @@
 //! The command sockets of one process: doors, clients, and their tasks.
 //!
-//! Owned by the loop of the control role (or of the only process), which forwards wakeups by
-//! [`Owner::Applet`] and the poller's edges. A desk has as many seats as `stats maxconn` says; when
+//! Owned by the loop of the control role (or of the only process), which forwards wakeups by owner
+//! ([`Owner::Applet`] for clients, [`Owner::House`] with the number of a door) and the poller's edges;
+//! tokens are packed task ids. A desk has as many seats as `stats maxconn` says; when
 //! all are taken, further clients wait in the kernel's queue.
 
 use super::applet::{CliClient, CliDoor, ClientNext};
 use super::cli::CliCx;
 use crate::base::arena::Arena;
 use crate::base::ids::{AppletId, Applets, TaskId};
+use crate::event::poll::Poller;
 use crate::event::ready::Edges;
 use crate::event::sched::{Owner, Sched, Wake};
 use std::io;
-use std::os::fd::RawFd;
-
-/// Registers a client's descriptor with the poller.
-pub type Watch<'a> = &'a mut dyn FnMut(RawFd, AppletId) -> io::Result<()>;
 
 struct Seat {
     client: CliClient,
@@ -25,20 +23,28 @@ struct Seat {
 pub struct Desk {
     doors: Vec<CliDoor>,
     seats: Arena<Seat, Applets>,
+    /// Number of the first door's owner.
+    first: u16,
     /// A client may wait that found no seat.
     crowded: bool,
 }
 
 impl Desk {
-    /// A desk with at most `seats` clients at once (`stats maxconn`).
-    pub fn new(doors: Vec<CliDoor>, seats: u32) -> Desk {
-        Desk { doors, seats: Arena::with_limit(seats.max(1)), crowded: false }
-    }
-
-    /// The doors' descriptors, to be watched for reading; their positions are what
-    /// [`Desk::on_door`] takes.
-    pub fn doors(&self) -> impl Iterator<Item = RawFd> + '_ {
-        self.doors.iter().map(CliDoor::fd)
+    /// A desk with at most `seats` clients at once (`stats maxconn`). The task of the first door is
+    /// owned by [`Owner::House`] of number `first`, the others follow.
+    pub fn open(
+        doors: Vec<CliDoor>,
+        seats: u32,
+        first: u16,
+        sched: &mut Sched,
+        poll: &Poller,
+    ) -> io::Result<Desk> {
+        for (number, door) in (first..).zip(&doors) {
+            let task = sched.spawn(Owner::House(number), 0).ok_or(io::ErrorKind::OutOfMemory)?;
+            poll.watch_read(door.fd(), task.pack())?;
+            sched.wake(task, Wake::INIT);
+        }
+        Ok(Desk { doors, seats: Arena::with_limit(seats.max(1)), first, crowded: false })
     }
 
     /// Clients at the desk.
@@ -56,9 +62,11 @@ impl Desk {
         self.doors.clear();
     }
 
-    /// Lets in who waits at a door. An error is that of the socket; the door stays open.
-    pub fn on_door(&mut self, door: usize, sched: &mut Sched, watch: Watch<'_>) -> io::Result<()> {
-        let Some(door) = self.doors.get(door) else { return Ok(()) };
+    /// Lets in who waits at the door whose task is owned by [`Owner::House`] of that number. An error
+    /// is that of the socket; the door stays open.
+    pub fn on_door(&mut self, number: u16, sched: &mut Sched, poll: &Poller) -> io::Result<()> {
+        let place = number.checked_sub(self.first).map(usize::from);
+        let Some(door) = place.and_then(|place| self.doors.get(place)) else { return Ok(()) };
         loop {
             let Some(vacant) = self.seats.vacant() else {
                 self.crowded = true;
@@ -70,7 +78,7 @@ impl Desk {
                 self.crowded = true;
                 return Ok(());
             };
-            if let Err(why) = watch(client.fd(), id) {
+            if let Err(why) = poll.watch(client.fd(), task.pack()) {
                 sched.end(task);
                 return Err(why);
             }
@@ -88,7 +96,7 @@ impl Desk {
     }
 
     /// A client's task runs.
-    pub fn on_wake(&mut self, id: AppletId, sched: &mut Sched, cx: &mut CliCx<'_>, watch: Watch<'_>) {
+    pub fn on_wake(&mut self, id: AppletId, sched: &mut Sched, cx: &mut CliCx<'_>, poll: &Poller) {
         let Some(seat) = self.seats.get_mut(id) else { return };
         match seat.client.on_wake(cx) {
             ClientNext::Wait(deadline) => sched.deadline(seat.task, deadline),
@@ -96,7 +104,7 @@ impl Desk {
             ClientNext::Close => {
                 sched.end(seat.task);
                 self.seats.remove(id);
-                self.refill(sched, watch);
+                self.refill(sched, poll);
             }
         }
     }
@@ -109,13 +117,13 @@ impl Desk {
     }
 
     /// A seat is free: whoever found none may come in now.
-    fn refill(&mut self, sched: &mut Sched, watch: Watch<'_>) {
+    fn refill(&mut self, sched: &mut Sched, poll: &Poller) {
         if !std::mem::take(&mut self.crowded) {
             return;
         }
-        for door in 0..self.doors.len() {
+        for number in (self.first..).take(self.doors.len()) {
             // What is wrong with a door shows again when the next client comes.
-            let _ = self.on_door(door, sched, watch);
+            let _ = self.on_door(number, sched, poll);
         }
     }
 }
@@ -135,25 +143,39 @@ mod tests {
     struct Scene {
         desk: Desk,
         sched: Sched,
+        poll: Poller,
         clock: Clock,
         plan: Plan,
     }
 
     impl Scene {
-        /// Runs all tasks until nobody has anything to do.
-        fn run(&mut self) {
-            self.sched.expire(self.clock.read().tick);
-            let (board, mut host) = (PaperBoard::new(&self.plan), Nobody::default());
-            while let Some((owner, _, _)) = self.sched.next() {
-                let Owner::Applet(id) = owner else { continue };
-                let now = self.clock.read();
-                let mut cx = CliCx { plan: &self.plan, now, board: &board, host: &mut host };
-                self.desk.on_wake(id, &mut self.sched, &mut cx, &mut |_, _| Ok(()));
-            }
+        fn new(door: CliDoor, seats: u32) -> Scene {
+            let (mut sched, poll) = (Sched::new(10), Poller::new(10).unwrap());
+            let desk = Desk::open(vec![door], seats, 7, &mut sched, &poll).unwrap();
+            Scene { desk, sched, poll, clock: Clock::virtual_from_start(), plan: Plan::default() }
         }
 
-        fn knock(&mut self) {
-            self.desk.on_door(0, &mut self.sched, &mut |_, _| Ok(())).unwrap();
+        /// Takes the poller's news and runs all tasks until nobody has anything to do.
+        fn run(&mut self) {
+            let Scene { desk, sched, poll, clock, plan } = self;
+            poll.wait(Some(Duration::ZERO)).unwrap();
+            for (token, edges) in poll.news() {
+                let task = TaskId::unpack(token);
+                match sched.owner(task) {
+                    Some(Owner::Applet(id)) => desk.on_edges(id, edges, sched),
+                    _ => sched.wake(task, Wake::IO),
+                }
+            }
+            sched.expire(clock.read().tick);
+            let (board, mut host) = (PaperBoard::new(plan), Nobody::default());
+            while let Some((owner, _, _)) = sched.next() {
+                let mut cx = CliCx { plan, now: clock.read(), board: &board, host: &mut host };
+                match owner {
+                    Owner::Applet(id) => desk.on_wake(id, sched, &mut cx, poll),
+                    Owner::House(number) => desk.on_door(number, sched, poll).unwrap(),
+                    _ => {}
+                }
+            }
         }
     }
 
@@ -163,25 +185,15 @@ mod tests {
         let address = listener.local_addr().unwrap();
         let door =
             CliDoor::new(listener.into(), CliLevel::User, Face::Traffic, Duration::from_secs(10)).unwrap();
-        let mut scene = Scene {
-            desk: Desk::new(vec![door], 2),
-            sched: Sched::new(10),
-            clock: Clock::virtual_from_start(),
-            plan: Plan::default(),
-        };
-        assert_eq!(scene.desk.doors().count(), 1);
+        let mut scene = Scene::new(door, 2);
         let mut clients: Vec<TcpStream> = (0..4).map(|_| TcpStream::connect(address).unwrap()).collect();
-        for client in &mut clients {
-            client.set_read_timeout(Some(Duration::from_secs(5))).unwrap();
-        }
-        scene.knock();
+        clients[0].set_read_timeout(Some(Duration::from_secs(5))).unwrap();
+        scene.run();
         assert_eq!(scene.desk.len(), 2);
         clients[0].write_all(b"show cli level\n").unwrap();
-        let all = Edges { read: true, write: true, ..Edges::default() };
-        let ids: Vec<AppletId> = scene.desk.seats.iter().map(|(id, _)| id).collect();
+        let first = scene.desk.seats.iter().next().unwrap().0;
         // The bytes are on their way through the kernel's loopback.
-        while scene.desk.seats.contains(ids[0]) {
-            scene.desk.on_edges(ids[0], all, &mut scene.sched);
+        while scene.desk.seats.contains(first) {
             scene.run();
         }
         let mut heard = String::new();
@@ -195,6 +207,6 @@ mod tests {
         scene.desk.close_doors();
         scene.clock.advance(10_000);
         scene.run();
-        assert!(scene.desk.is_empty() && scene.sched.count().0 == 0);
+        assert!(scene.desk.is_empty());
     }
 }

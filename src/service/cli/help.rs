@@ -14,8 +14,7 @@ pub fn list(words: &[String], manners: &Manners) -> String {
 
 /// The answer to a command that does not exist.
 pub fn unknown(words: &[String], manners: &Manners) -> String {
-    let typed: Vec<&str> = words.iter().take(2).map(String::as_str).collect();
-    let typed = typed.join(" ");
+    let typed = words.first().map_or("", String::as_str);
     let found = likely(words, manners);
     if found.is_empty() {
         let title = format!("Unknown command: '{typed}'. Please enter one of the following commands only:");
