@@ -18,6 +18,8 @@ pub struct Cx<'w> {
     pub plan: &'w Plan,
     /// The time of this turn.
     pub now: Now,
+    /// The process is leaving: no connection is kept for another request.
+    pub leaving: bool,
     /// Wakeups and deadlines.
     pub sched: &'w mut Sched,
     /// Buffers.

@@ -85,6 +85,7 @@ impl Stream {
         if !bodyless {
             self.fill_reply(&reply.body, cx);
         }
+        self.res.last |= cx.leaving;
         self.response_ready = true;
         self.clock.phase_until = None;
         self.response_rules(Site::HttpAfter, below, cx);

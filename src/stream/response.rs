@@ -34,7 +34,7 @@ impl Stream {
         }
         let front = cx.plan.proxy(self.frontend);
         let back = cx.plan.proxy(self.backend);
-        self.res.last |= closes_client(front) || closes_client(back);
+        self.res.last |= cx.leaving || closes_client(front) || closes_client(back);
         self.response_ready = true;
     }
 

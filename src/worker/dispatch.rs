@@ -12,6 +12,7 @@ impl Worker<'_> {
             Owner::Listener(id) => self.accept(id, task),
             Owner::Conn(id) => self.wake_conn(id, task, why),
             Owner::Stream(id) => self.wake_stream(id, task, why),
+            Owner::House(super::signals::SIGNALS) => self.on_signals(),
             Owner::Applet(_) | Owner::Check(_) | Owner::House(_) => {}
         }
     }

@@ -3,6 +3,8 @@
 
 mod accept;
 mod dispatch;
+mod drain;
+mod signals;
 mod turn;
 
 #[cfg(test)]
@@ -10,6 +12,8 @@ mod tests;
 
 use std::io;
 use std::os::fd::OwnedFd;
+
+use lighterman_sys::signal::Signals;
 
 use crate::base::arena::Arena;
 use crate::base::ids::{Conns, ListenerId, Streams, TaskId};
@@ -33,6 +37,26 @@ struct Door {
     id: ListenerId,
     sock: ListenSock,
     task: TaskId,
+    /// Not accepted from for now.
+    paused: bool,
+}
+
+/// Who a process is, and what it accepts from.
+pub struct Seat {
+    /// Its number among the workers, from 0.
+    pub number: usize,
+    /// The sockets it takes clients from.
+    pub traffic: Vec<(ListenerId, OwnedFd)>,
+    /// It has all roles.
+    pub alone: bool,
+}
+
+/// Serves until told to stop.
+pub fn serve(plan: &Plan, seat: Seat) -> io::Result<()> {
+    let log = crate::service::log::open_sink(plan, std::process::id());
+    let mut worker = Worker::new(plan, seat.traffic, log)?;
+    worker.obey_signals()?;
+    worker.run()
 }
 
 /// What one process has one of: lent to everything that runs.
@@ -45,6 +69,8 @@ struct House {
     effects: Effects,
     log: LogSink,
     now: Now,
+    /// New clients are not taken any more; what is there is finished.
+    leaving: bool,
 }
 
 /// A worker: one event loop with all it serves.
@@ -58,8 +84,9 @@ pub struct Worker<'p> {
     backends: Backends,
     births: Vec<Birth>,
     serial: u64,
-    /// New clients are not taken any more; what is there is finished.
-    draining: bool,
+    signals: Option<Signals>,
+    /// The end, at once.
+    stopped: bool,
 }
 
 impl House {
@@ -67,6 +94,7 @@ impl House {
         Cx {
             plan,
             now: self.now,
+            leaving: self.leaving,
             sched: &mut self.sched,
             pool: &mut self.pool,
             heads: &mut self.heads,
@@ -94,6 +122,7 @@ impl<'p> Worker<'p> {
             effects: Effects::new(),
             log,
             now,
+            leaving: false,
         };
         let mut doors = Vec::with_capacity(sockets.len());
         for (id, fd) in sockets {
@@ -101,7 +130,7 @@ impl<'p> Worker<'p> {
             let Some(task) = task else { return Err(io::ErrorKind::OutOfMemory.into()) };
             let sock = ListenSock::new(fd);
             house.poll.watch_read(sock.fd(), task.pack())?;
-            doors.push(Door { id, sock, task });
+            doors.push(Door { id, sock, task, paused: false });
         }
         Ok(Worker {
             plan,
@@ -113,8 +142,16 @@ impl<'p> Worker<'p> {
             backends: Backends::new(plan),
             births: Vec::new(),
             serial: 0,
-            draining: false,
+            signals: None,
+            stopped: false,
         })
+    }
+
+    /// Signals are heard from now on.
+    fn obey_signals(&mut self) -> io::Result<()> {
+        let (signals, _) = signals::watch(&mut self.house.sched, &self.house.poll)?;
+        self.signals = Some(signals);
+        Ok(())
     }
 
     /// The parts a stream works with, and the surroundings.

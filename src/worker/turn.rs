@@ -10,7 +10,7 @@ use crate::event::sched::{Owner, Wake};
 impl Worker<'_> {
     /// Runs until nothing is left to be served.
     pub fn run(&mut self) -> io::Result<()> {
-        while !(self.draining && self.conns.is_empty()) {
+        while !(self.stopped || self.house.leaving && self.conns.is_empty()) {
             let wait = self.patience();
             self.turn(wait)?;
         }

@@ -204,6 +204,11 @@ impl Conn {
         self.ready.peer_ended()
     }
 
+    /// It waits for a request, or for use in a pool: nobody misses it.
+    pub fn is_idle(&self) -> bool {
+        matches!(self.stage, Stage::Open) && matches!(&self.mux, Mux::H1(mux) if mux.is_idle())
+    }
+
     /// From here on bytes pass as they are (101, CONNECT).
     pub fn enter_tunnel(&mut self) {
         if let Mux::H1(mux) = &mut self.mux {

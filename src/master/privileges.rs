@@ -1,0 +1,59 @@
+//! Limits and rights: raised while we may, dropped before anything comes in from the network.
+
+use std::io;
+
+use lighterman_sys::cred;
+
+use super::Fatal;
+use crate::plan::Global;
+
+/// Descriptors besides those of connections: sockets, logs, channels, poller.
+const SPARE_DESCRIPTORS: u64 = 100;
+
+/// Asks for the descriptors that `maxconn` (or `ulimit-n`) needs.
+pub(super) fn raise_limits(global: &Global) -> Result<(), Fatal> {
+    let wanted = match (global.ulimit_n, global.maxconn) {
+        (0, 0) => return raise_to_hard(),
+        (0, maxconn) => u64::from(maxconn) * 2 + SPARE_DESCRIPTORS,
+        (limit, _) => u64::from(limit),
+    };
+    let got = cred::raise_descriptor_limit(wanted).map_err(|e| fatal("raise the descriptor limit", &e))?;
+    if got < wanted {
+        log::warn!("{wanted} descriptors are needed for maxconn, the system allows {got}");
+    }
+    Ok(())
+}
+
+/// Without a word in the configuration: as many as the system allows without asking for more.
+fn raise_to_hard() -> Result<(), Fatal> {
+    let (_, hard) = cred::descriptor_limit().map_err(|e| fatal("read the descriptor limit", &e))?;
+    cred::raise_descriptor_limit(hard).map_err(|e| fatal("raise the descriptor limit", &e))?;
+    Ok(())
+}
+
+/// Becomes the user and enters the directory the configuration names. For good.
+pub(super) fn drop_rights(global: &Global) -> Result<(), Fatal> {
+    if let Some(dir) = &global.chroot {
+        cred::enter_root(dir).map_err(|e| fatal(&format!("chroot to {}", dir.display()), &e))?;
+    }
+    if let Some(gid) = global.gid {
+        cred::set_groups(&[])
+            .and_then(|()| cred::set_group(gid))
+            .map_err(|e| fatal(&format!("become group {gid}"), &e))?;
+    }
+    if let Some(uid) = global.uid {
+        cred::set_user(uid).map_err(|e| fatal(&format!("become user {uid}"), &e))?;
+    }
+    Ok(())
+}
+
+/// Binds a worker to its cores (`cpu-map`).
+pub(super) fn pin(global: &Global, worker: usize) -> Result<(), Fatal> {
+    let Some(cores) = global.cpu_map.get(worker).filter(|cores| !cores.is_empty()) else { return Ok(()) };
+    let cores: Vec<usize> = cores.iter().map(|core| *core as usize).collect();
+    cred::set_cores(&cores).map_err(|e| fatal(&format!("bind worker {} to cores {cores:?}", worker + 1), &e))
+}
+
+fn fatal(doing: &str, error: &io::Error) -> Fatal {
+    Fatal(format!("cannot {doing}: {error}"))
+}
