@@ -48,7 +48,7 @@ tests() {
 step format cargo fmt --all --check
 step lints cargo clippy --workspace --all-targets --quiet -- -D warnings
 tests tests cargo test --workspace --no-fail-fast
-step "API documentation" env RUSTDOCFLAGS="-D warnings" cargo doc --no-deps --workspace --quiet
+step "API documentation" env RUSTDOCFLAGS="-D warnings -A rustdoc::private_intra_doc_links" cargo doc --no-deps --workspace --quiet
 step "system OpenSSL" cargo check --quiet --no-default-features --features system-openssl
 
 if [ "$failed" != 0 ]; then

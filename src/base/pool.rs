@@ -91,11 +91,11 @@ impl Pool {
     /// An empty small buffer, or `None` when the limit is reached: then [`Pool::wait`].
     #[inline]
     pub fn get(&mut self) -> Option<Buffer> {
-        self.get_sized(Size::Small)
+        self.sized(Size::Small)
     }
 
     /// An empty buffer of the given size. Large ones are denied early, small ones last.
-    pub fn get_sized(&mut self, size: Size) -> Option<Buffer> {
+    pub fn sized(&mut self, size: Size) -> Option<Buffer> {
         let list = &mut self.lists[size as usize];
         if let Some(buffer) = list.free.pop() {
             list.low = list.low.min(list.free.len());
@@ -141,7 +141,7 @@ impl Pool {
     /// changes nothing when it is the largest already or the pool has none to give.
     pub fn grow(&mut self, buffer: &mut Buffer) -> bool {
         let Some(size) = self.size_of(buffer).and_then(Size::larger) else { return false };
-        let Some(mut larger) = self.get_sized(size) else { return false };
+        let Some(mut larger) = self.sized(size) else { return false };
         larger.push(buffer.readable());
         self.put(std::mem::replace(buffer, larger));
         true
@@ -262,7 +262,7 @@ mod tests {
     #[test]
     fn the_last_quarter_is_for_small_ones() {
         let mut pool = Pool::new(1024, 64 * 1024);
-        let large: Vec<Buffer> = std::iter::from_fn(|| pool.get_sized(Size::Large)).collect();
+        let large: Vec<Buffer> = std::iter::from_fn(|| pool.sized(Size::Large)).collect();
         assert_eq!(large.len(), 3);
         let small: Vec<Buffer> = std::iter::from_fn(|| pool.get()).collect();
         assert_eq!(small.len(), 16);
@@ -272,7 +272,7 @@ mod tests {
     #[test]
     fn free_large_ones_make_room_for_small_ones() {
         let mut pool = Pool::new(1024, 64 * 1024);
-        let large: Vec<Buffer> = std::iter::from_fn(|| pool.get_sized(Size::Large)).collect();
+        let large: Vec<Buffer> = std::iter::from_fn(|| pool.sized(Size::Large)).collect();
         large.into_iter().for_each(|buffer| pool.put(buffer));
         assert_eq!(std::iter::from_fn(|| pool.get()).count(), 64);
     }

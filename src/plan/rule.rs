@@ -1,7 +1,7 @@
 //! Rules: a condition and an action, evaluated in order at one place of a stream's life.
 //!
 //! The stream floor fills an [`ActionCx`], calls [`run`] and interprets the [`Act`] it gets back: a
-//! closed set. Actions are table rows ([`ActionKw`]) that build a `Box<dyn Action>` at load time;
+//! closed set. Actions are table rows (`act::ActionKw`) that build a `Box<dyn Action>` at load time;
 //! they see and change the stream only through [`ActionCx`].
 
 use crate::expr::acl::{Cond, Verdict};

@@ -40,7 +40,7 @@ impl Signals {
     /// The next one that waits; `None` when all are read.
     pub fn next(&self) -> io::Result<Option<Caught>> {
         let got = self.fd.read_signal()?;
-        Ok(got.map(|info| Caught { number: info.ssi_signo.cast_signed(), pid: info.ssi_pid }))
+        Ok(got.map(|info| Caught { number: info.ssi_signo as i32, pid: info.ssi_pid }))
     }
 }
 

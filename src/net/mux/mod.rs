@@ -1,6 +1,6 @@
 //! The mux: between a connection's transport and the streams that use it.
 //!
-//! It turns bytes into messages (a [`Head`], body bytes, an end) and back. A closed set, stored as an
+//! It turns bytes into messages (a `Head`, body bytes, an end) and back. A closed set, stored as an
 //! enum so that the data path is matched and inlined; [`MuxOps`] keeps the members alike. One
 //! connection carries one stream at a time today; the verbs name no slot until a mux has several.
 

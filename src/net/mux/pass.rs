@@ -83,7 +83,7 @@ pub(super) fn recv_raw(
 
 /// A buffer to receive into; when there is none, the stream is woken as soon as there is.
 pub(super) fn buffer(size: Size, upper: Option<TaskId>, pool: &mut Pool) -> Option<Buffer> {
-    let got = pool.get_sized(size).or_else(|| pool.get());
+    let got = pool.sized(size).or_else(|| pool.get());
     if let (None, Some(upper)) = (&got, upper) {
         pool.wait(upper, WaitClass::Request);
     }

@@ -1,6 +1,6 @@
 //! The command socket: what a person or a script types at a running lighterman.
 //!
-//! [`line`] cuts what was typed into commands, [`session`] is one client's conversation without any
+//! [`mod@line`] cuts what was typed into commands, [`session`] is one client's conversation without any
 //! socket, and every family of commands is a file of rows ([`Command`]) with the [`Job`]s they start.
 //! A command that writes acts on shared memory and thereby on every worker; one that reads adds all
 //! workers up.

@@ -294,7 +294,7 @@ impl Rx {
         } else if n == buf.len() as u64 {
             into.buf = Some(buf);
         } else {
-            let Some(mut part) = pipe.pool.get_sized(pipe.pool.size_of(&buf).unwrap_or(Size::Large)) else {
+            let Some(mut part) = pipe.pool.sized(pipe.pool.size_of(&buf).unwrap_or(Size::Large)) else {
                 self.buf = Some(buf);
                 return Flow::Blocked;
             };

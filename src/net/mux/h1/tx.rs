@@ -145,7 +145,7 @@ impl Tx {
             }
         }
         let size = head.encoded_len();
-        let Some(mut buf) = self.buf.take().or_else(|| get_for(pipe.pool, size)) else { return Ok(false) };
+        let Some(mut buf) = self.buf.take().or_else(|| buffer_for(pipe.pool, size)) else { return Ok(false) };
         let room = buf.writable();
         if room.len() < size {
             self.buf = Some(buf);
@@ -193,7 +193,7 @@ impl Tx {
         }
         if from.ended {
             let size = from.trailers.len() + 5;
-            let Some(mut out) = self.buf.take().or_else(|| get_for(pipe.pool, size)) else { return };
+            let Some(mut out) = self.buf.take().or_else(|| buffer_for(pipe.pool, size)) else { return };
             if out.room() >= size {
                 out.push(b"0\r\n");
                 out.push(&from.trailers);
@@ -282,7 +282,7 @@ fn set_connection(head: &mut Head, upgrade: bool, close: bool, keep: bool) {
 }
 
 /// A buffer for `size` bytes, as far as there is one.
-fn get_for(pool: &mut Pool, size: usize) -> Option<Buffer> {
+fn buffer_for(pool: &mut Pool, size: usize) -> Option<Buffer> {
     let fits = [Size::Small, Size::Medium, Size::Large].into_iter().find(|s| pool.bytes(*s) >= size);
-    pool.get_sized(fits.unwrap_or(Size::Large))
+    pool.sized(fits.unwrap_or(Size::Large))
 }
