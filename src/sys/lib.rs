@@ -25,3 +25,4 @@ pub mod resume;
 pub mod signal;
 pub mod sockopt;
 pub mod splice;
+pub mod tls;

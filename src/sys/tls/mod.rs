@@ -1,0 +1,34 @@
+//! TLS without sockets: the library works on bytes its [`Host`] lends, and asks the host for certificates, sessions and keys.
+//!
+//! Why unsafe: the callbacks this needs are not in the openssl crate, or take untyped memory there. What makes it sound:
+//!
+//! * the host is known to the library only while one call of [`Conn`] runs, through a pointer in the calling thread that is
+//!   compared with the connection it was set for ([`call`]); a callback at any other time finds nobody and declines;
+//! * one callback at a time borrows the host; a nested one declines;
+//! * every callback catches its panics, which go on when the library has returned;
+//! * the transport object (BIO) holds no pointer of ours and is attached for the call only, so an idle connection has none.
+//!
+//! AWS-LC and OpenSSL 3 differ in `awslc.rs` and `openssl3.rs`, which offer the same names, and nowhere else.
+
+mod bio;
+mod call;
+mod conn;
+mod context;
+mod host;
+mod reason;
+
+#[cfg(feature = "aws-lc")]
+#[path = "awslc.rs"]
+mod lib_face;
+#[cfg(not(feature = "aws-lc"))]
+#[path = "openssl3.rs"]
+mod lib_face;
+
+#[cfg(test)]
+mod tests;
+
+pub use conn::{Conn, Outcome};
+pub use context::{Context, Side, Wishes};
+pub use host::{Hello, Host, Select, Setup, TicketKey, TicketUse};
+pub use lib_face::{library, Credentials};
+pub use reason::{library_text, Failure, Reason};
