@@ -236,6 +236,11 @@ impl Stream {
         }
     }
 
+    /// The connections it works with: they go when it breaks.
+    pub fn connections(&self) -> impl Iterator<Item = ConnId> {
+        [Some(self.front), self.back].into_iter().flatten()
+    }
+
     /// Where the earliest deadline stands, for shows.
     pub fn deadline(&self) -> Option<Tick> {
         self.clock.next()

@@ -2,6 +2,7 @@
 //! object at a time is handled, and what it may see of the others is passed to it.
 
 mod accept;
+mod barrier;
 mod dispatch;
 mod drain;
 mod signals;
@@ -85,6 +86,8 @@ pub struct Worker<'p> {
     births: Vec<Birth>,
     serial: u64,
     signals: Option<Signals>,
+    /// Panics caught in this turn.
+    panics: u32,
     /// The end, at once.
     stopped: bool,
 }
@@ -143,6 +146,7 @@ impl<'p> Worker<'p> {
             births: Vec::new(),
             serial: 0,
             signals: None,
+            panics: 0,
             stopped: false,
         })
     }

@@ -31,11 +31,12 @@ impl Worker<'_> {
         self.house.poll.wait(wait)?;
         self.house.now = self.clock.read();
         self.house.log.turn(self.house.now);
+        self.panics = 0;
         self.take_news();
         self.house.sched.expire(self.house.now.tick);
         for _ in 0..self.plan.global.tune.runqueue_depth.max(1) {
             let Some((owner, task, why)) = self.house.sched.next() else { break };
-            self.dispatch(owner, task, why);
+            self.run_task(owner, task, why);
         }
         self.wake_buffer_waiters();
         let lost = self.house.log.flush();

@@ -204,6 +204,11 @@ impl Conn {
         self.ready.peer_ended()
     }
 
+    /// The stream that uses it.
+    pub fn upper(&self) -> Option<TaskId> {
+        self.mux.upper()
+    }
+
     /// It waits for a request, or for use in a pool: nobody misses it.
     pub fn is_idle(&self) -> bool {
         matches!(self.stage, Stage::Open) && matches!(&self.mux, Mux::H1(mux) if mux.is_idle())
