@@ -82,7 +82,7 @@ pub(super) unsafe fn set_alpn(ctx: *mut ffi::SSL_CTX, callback: Alpn) {
 /// Sets what has no face in the openssl crate. `ctx` is alive.
 pub(super) fn finish(ctx: *mut ffi::SSL_CTX, side: Side, wishes: &Wishes) -> Result<(), ErrorStack> {
     // SAFETY: ctx is alive, here and in all blocks below.
-    unsafe { more::SSL_CTX_set_timeout(ctx, c_long::from(wishes.lifetime.cast_signed())) };
+    unsafe { more::SSL_CTX_set_timeout(ctx, c_long::from(wishes.lifetime.min(i32::MAX as u32) as i32)) };
     // SAFETY: as above.
     unsafe { ffi::SSL_CTX_set_options(ctx, OP_NO_RENEGOTIATION) };
     if wishes.early_data {
@@ -384,7 +384,7 @@ pub(super) fn classify(code: impl Into<u64>) -> Failure {
         134 => Reason::BadCertificate,
         281 | 147 => Reason::BadRecord,
         146 | 150 | 152 | 198 => Reason::TooLong,
-        110 | 159 | 227 | 102 | 180 | 271 => Reason::Malformed,
+        110 | 159 | 160 | 227 | 102 | 180 | 271 => Reason::Malformed,
         244 | 245 | 133 | 291 | 443 => Reason::Unexpected,
         123 | 149 | 306 => Reason::BadSignature,
         339 | 337 => Reason::Renegotiation,
