@@ -11,7 +11,8 @@ pub(super) fn run(launch: Launch) -> Result<i32, Fatal> {
     }
     privileges::drop_rights(&plan.global)?;
     dismiss(&launch);
-    let seat = Seat { number: 0, traffic: sockets.for_worker(plan, 0), alone: true };
+    let seat =
+        Seat { number: 0, traffic: sockets.for_worker(plan, 0), pulse: None, handed: None, watch: None };
     if launch.notify {
         notify::tell("READY=1");
     }

@@ -8,7 +8,7 @@ use lighterman_sys::fork::{self, Child, Exit, Forked};
 use lighterman_sys::signal::Signals;
 use nix::poll::{poll, PollFd, PollFlags, PollTimeout};
 
-use super::child::{self, Role};
+use super::child::{self, Role, Shared};
 use super::{dismiss, notify, Fatal, Launch, Sockets};
 use crate::base::tick::{Clock, Tick};
 use crate::plan::Plan;
@@ -38,6 +38,7 @@ struct Keeper {
     launch: Launch,
     workers: usize,
     sockets: Sockets,
+    shared: Shared,
     posts: Vec<Post>,
     /// Places to be filled again, and when.
     vacant: Vec<(Role, Tick)>,
@@ -64,6 +65,7 @@ pub(super) fn run(launch: Launch) -> Result<i32, Fatal> {
         launch,
         workers,
         sockets,
+        shared: Shared::new(workers).map_err(cannot)?,
         posts: Vec::new(),
         vacant: Vec::new(),
         generation: 0,
@@ -111,7 +113,7 @@ impl Keeper {
         for number in 0..self.workers {
             self.fill(Role::Worker(number))?;
         }
-        Ok(())
+        self.fill(Role::Control)
     }
 
     /// Forks one child. In the child this never returns.
@@ -124,7 +126,8 @@ impl Keeper {
             }
             Forked::Child => {
                 let sockets = std::mem::take(&mut self.sockets);
-                fork::exit_now(child::live(role, &self.launch.plan, sockets, master));
+                let shared = std::mem::take(&mut self.shared);
+                fork::exit_now(child::live(role, &self.launch.plan, sockets, shared, master));
             }
         }
     }
@@ -215,7 +218,9 @@ impl Keeper {
         let plan = (self.launch.reread)().map_err(Fatal)?;
         let workers = worker_count(&plan);
         let sockets = Sockets::open(&plan, workers, &self.sockets)?;
+        let shared = Shared::new(workers).map_err(|error| Fatal(format!("cannot share memory: {error}")))?;
         self.launch.plan = plan;
+        self.shared = shared;
         self.sockets = sockets;
         self.workers = workers;
         self.vacant.clear();
@@ -244,8 +249,11 @@ impl Keeper {
     }
 
     fn report(&self, post: &Post, exit: Exit) {
-        let Role::Worker(number) = post.role;
-        log::warn!("worker {} (pid {}) {exit}: another one takes its place", number + 1, post.child.pid());
+        let who = match post.role {
+            Role::Worker(number) => format!("worker {}", number + 1),
+            Role::Control => "control process".to_owned(),
+        };
+        log::warn!("{who} (pid {}) {exit}: another one takes its place", post.child.pid());
     }
 
     /// Fills the places that are due.

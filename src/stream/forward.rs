@@ -114,7 +114,10 @@ impl Stream {
     }
 
     fn take_response(&mut self, below: &mut Below<'_>, cx: &mut Cx<'_>) -> bool {
-        let Some(back) = self.back.and_then(|id| below.conns.get_mut(id)) else { return false };
+        let Some(back) = self.back.and_then(|id| below.conns.get_mut(id)) else {
+            self.server_failed(Fault::new(Cause::Reset), below, cx);
+            return false;
+        };
         if self.interim_waits() {
             return false;
         }

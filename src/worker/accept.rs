@@ -31,7 +31,7 @@ impl Worker<'_> {
         self.house.sched.wake(task, Wake::IO);
     }
 
-    fn welcome(&mut self, id: ListenerId, new: Accepted) {
+    pub(super) fn welcome(&mut self, id: ListenerId, new: Accepted) {
         let Worker { plan, house, conns, .. } = self;
         let listener = plan.listener(id);
         let Some(vacant) = conns.vacant() else { return };

@@ -13,6 +13,8 @@ impl Worker<'_> {
             Owner::Conn(id) => self.wake_conn(id, task, why),
             Owner::Stream(id) => self.wake_stream(id, task, why),
             Owner::House(super::signals::SIGNALS) => self.on_signals(),
+            Owner::House(super::handed::HANDED) => self.take_handed(),
+            Owner::House(super::watch::WATCH) => self.keep_watch(task),
             Owner::Applet(_) | Owner::Check(_) | Owner::House(_) => {}
         }
     }

@@ -5,14 +5,17 @@ mod accept;
 mod barrier;
 mod dispatch;
 mod drain;
+mod handed;
+mod pulse;
 mod signals;
 mod turn;
+mod watch;
 
 #[cfg(test)]
 mod tests;
 
 use std::io;
-use std::os::fd::OwnedFd;
+use std::os::fd::{AsRawFd, OwnedFd};
 
 use lighterman_sys::signal::Signals;
 
@@ -23,7 +26,7 @@ use crate::base::rng::Rng;
 use crate::base::tick::{Clock, Now};
 use crate::event::log::sink::LogSink;
 use crate::event::poll::Poller;
-use crate::event::sched::{Owner, Sched};
+use crate::event::sched::{Owner, Sched, Wake};
 use crate::expr::vars::Effects;
 use crate::msg::heads::HeadPool;
 use crate::net::conn::Conn;
@@ -32,6 +35,9 @@ use crate::net::sock::listen::ListenSock;
 use crate::plan::{Plan, Tune};
 use crate::stream::backends::Backends;
 use crate::stream::{Below, Stream};
+
+pub use pulse::Pulse;
+pub use watch::Watch;
 
 /// A listening socket at work.
 struct Door {
@@ -48,15 +54,21 @@ pub struct Seat {
     pub number: usize,
     /// The sockets it takes clients from.
     pub traffic: Vec<(ListenerId, OwnedFd)>,
-    /// It has all roles.
-    pub alone: bool,
+    /// Signs of life; `None` in a process that is alone.
+    pub pulse: Option<Pulse>,
+    /// Where clients come from that the control process took over.
+    pub handed: Option<OwnedFd>,
+    /// Keeps watch over the workers: the control process.
+    pub watch: Option<Watch>,
 }
 
 /// Serves until told to stop.
 pub fn serve(plan: &Plan, seat: Seat) -> io::Result<()> {
     let log = crate::service::log::open_sink(plan, std::process::id());
     let mut worker = Worker::new(plan, seat.traffic, log)?;
+    worker.number = seat.number;
     worker.obey_signals()?;
+    worker.take_duties(seat.pulse, seat.handed, seat.watch)?;
     worker.run()
 }
 
@@ -85,6 +97,11 @@ pub struct Worker<'p> {
     backends: Backends,
     births: Vec<Birth>,
     serial: u64,
+    /// Its number among the workers.
+    number: usize,
+    pulse: Option<Pulse>,
+    handed: Option<OwnedFd>,
+    guard: Option<watch::Guard>,
     signals: Option<Signals>,
     /// Panics caught in this turn.
     panics: u32,
@@ -145,6 +162,10 @@ impl<'p> Worker<'p> {
             backends: Backends::new(plan),
             births: Vec::new(),
             serial: 0,
+            number: 0,
+            pulse: None,
+            handed: None,
+            guard: None,
             signals: None,
             panics: 0,
             stopped: false,
@@ -155,6 +176,38 @@ impl<'p> Worker<'p> {
     fn obey_signals(&mut self) -> io::Result<()> {
         let (signals, _) = signals::watch(&mut self.house.sched, &self.house.poll)?;
         self.signals = Some(signals);
+        Ok(())
+    }
+
+    /// What this process does besides traffic.
+    fn take_duties(
+        &mut self,
+        pulse: Option<Pulse>,
+        handed: Option<OwnedFd>,
+        watch: Option<Watch>,
+    ) -> io::Result<()> {
+        if let Some(channel) = &handed {
+            let task =
+                self.house.sched.spawn(Owner::House(handed::HANDED), 0).ok_or(io::ErrorKind::OutOfMemory)?;
+            self.house.poll.watch_read(channel.as_raw_fd(), task.pack())?;
+        }
+        self.handed = handed;
+        match (watch, pulse) {
+            (Some(watch), Some(pulse)) => {
+                let task = self
+                    .house
+                    .sched
+                    .spawn(Owner::House(watch::WATCH), 0)
+                    .ok_or(io::ErrorKind::OutOfMemory)?;
+                self.guard = Some(watch::Guard::new(watch, pulse));
+                self.house.sched.wake(task, Wake::INIT);
+            }
+            (_, Some(pulse)) => {
+                pulse.born(self.number);
+                self.pulse = Some(pulse);
+            }
+            _ => {}
+        }
         Ok(())
     }
 

@@ -31,6 +31,9 @@ impl Worker<'_> {
         self.house.poll.wait(wait)?;
         self.house.now = self.clock.read();
         self.house.log.turn(self.house.now);
+        if let Some(pulse) = &self.pulse {
+            pulse.beat(self.number);
+        }
         self.panics = 0;
         self.take_news();
         self.house.sched.expire(self.house.now.tick);

@@ -95,6 +95,12 @@ impl ListenSock {
     }
 }
 
+/// Both ends of an accepted socket: the client's, ours.
+pub fn ends_of(fd: &OwnedFd) -> (Addr, Addr) {
+    let end = |peer: io::Result<Peer>| peer.map_or(Addr::None, |p| addr_of(&p));
+    (end(sysio::peer_address(fd.as_fd())), end(sysio::local_address(fd.as_fd())))
+}
+
 fn addr_of(peer: &Peer) -> Addr {
     match peer {
         Peer::Inet(addr) => Addr::Inet(*addr),

@@ -1,0 +1,135 @@
+//! The watch over workers that stand still: their queues are emptied by the control process and the
+//! clients handed to workers that live; who does not come back is ended, and the master replaces it.
+
+use std::io;
+use std::os::fd::{AsFd, OwnedFd};
+
+use lighterman_sys::{fds, fork, sockopt};
+
+use super::pulse::Pulse;
+use super::Worker;
+use crate::base::ids::{ListenerId, TaskId};
+use crate::base::tick::Tick;
+
+/// The number of the task that keeps watch.
+pub(super) const WATCH: u16 = 1;
+/// How often it looks, milliseconds.
+const EVERY_MS: u64 = 50;
+/// Clients wait this long for a worker without a sign of life before they are taken over.
+const PATIENCE_MS: u64 = 100;
+/// A worker that stands still for so long while clients wait is ended.
+const LIMIT_MS: u64 = 2000;
+/// Clients taken over from one socket at a time.
+const BATCH: usize = 64;
+
+/// What the control process needs to keep watch.
+pub struct Watch {
+    /// Copies of the workers' listening sockets: `(worker, listener, socket)`.
+    pub sockets: Vec<(usize, ListenerId, OwnedFd)>,
+    /// Where each worker takes handed clients from.
+    pub channels: Vec<OwnedFd>,
+}
+
+/// The watch at work.
+pub(super) struct Guard {
+    watch: Watch,
+    pulse: Pulse,
+    seen: Vec<Seen>,
+    next: usize,
+}
+
+#[derive(Clone, Copy, Default)]
+struct Seen {
+    turns: u64,
+    still_since: Option<Tick>,
+}
+
+impl Guard {
+    pub(super) fn new(watch: Watch, pulse: Pulse) -> Self {
+        let seen = vec![Seen::default(); pulse.len()];
+        Guard { watch, pulse, seen, next: 0 }
+    }
+
+    /// One round; gives the number of clients handed over.
+    fn round(&mut self, now: Tick) -> usize {
+        let mut handed = 0;
+        for worker in 0..self.seen.len() {
+            let Some(since) = self.still_since(worker, now) else { continue };
+            let still = now.since(since);
+            if still >= LIMIT_MS {
+                log::warn!("worker {} has stood still for {still} ms: ended", worker + 1);
+                // one that has just died is replaced all the same
+                let _ = fork::kill(self.pulse.pid(worker), libc::SIGKILL);
+                self.seen[worker].still_since = Some(now);
+            }
+            if still >= PATIENCE_MS {
+                handed += self.take_over(worker);
+            }
+        }
+        handed
+    }
+
+    /// Since when a worker stands still with clients in its queue.
+    fn still_since(&mut self, worker: usize, now: Tick) -> Option<Tick> {
+        let turns = self.pulse.turns(worker);
+        let seen = &mut self.seen[worker];
+        if turns != seen.turns {
+            *seen = Seen { turns, still_since: None };
+            return None;
+        }
+        if seen.still_since.is_none() && queue_of(&self.watch, worker) > 0 {
+            seen.still_since = Some(now);
+        }
+        self.seen[worker].still_since
+    }
+
+    fn take_over(&mut self, worker: usize) -> usize {
+        let mut handed = 0;
+        for at in 0..self.watch.sockets.len() {
+            if self.watch.sockets[at].0 != worker {
+                continue;
+            }
+            for _ in 0..BATCH {
+                let (_, listener, socket) = &self.watch.sockets[at];
+                let Ok((client, _)) = lighterman_sys::io::accept(socket.as_fd()) else { break };
+                let listener = *listener;
+                handed += usize::from(self.hand(worker, listener, &client));
+            }
+        }
+        handed
+    }
+
+    /// Gives a client to the next worker that lives.
+    fn hand(&mut self, from: usize, listener: ListenerId, client: &OwnedFd) -> bool {
+        for _ in 0..self.seen.len() {
+            self.next = (self.next + 1) % self.seen.len();
+            let alive = self.next != from && self.seen[self.next].still_since.is_none();
+            let channel = self.watch.channels.get(self.next).filter(|_| alive);
+            if channel.is_some_and(|c| send_client(c, listener, client).is_ok()) {
+                return true;
+            }
+        }
+        false
+    }
+}
+
+/// Clients that wait for a worker.
+fn queue_of(watch: &Watch, worker: usize) -> u32 {
+    let mine = watch.sockets.iter().filter(|(w, ..)| *w == worker);
+    mine.map(|(.., socket)| sockopt::accept_queue(socket.as_fd()).unwrap_or(0)).sum()
+}
+
+fn send_client(channel: &OwnedFd, listener: ListenerId, client: &OwnedFd) -> io::Result<()> {
+    fds::send_with_fds(channel.as_fd(), &listener.0.to_le_bytes(), &[client.as_fd()])?;
+    Ok(())
+}
+
+impl Worker<'_> {
+    /// One round of the watch, and the time of the next.
+    pub(super) fn keep_watch(&mut self, task: TaskId) {
+        if let Some(guard) = &mut self.guard {
+            guard.round(self.house.now.tick);
+            self.house.sched.deadline(task, Some(self.house.now.tick.after(EVERY_MS)));
+        }
+    }
+}
