@@ -1,6 +1,11 @@
 //! All roles in the process that was started.
 
+use std::io;
+
+use super::keeper::extras;
 use super::{dismiss, notify, privileges, Fatal, Launch, Sockets};
+use crate::base::tick::Clock;
+use crate::shm::{Role, Shared};
 use crate::worker::{self, Seat};
 
 pub(super) fn run(launch: Launch) -> Result<i32, Fatal> {
@@ -11,8 +16,12 @@ pub(super) fn run(launch: Launch) -> Result<i32, Fatal> {
     }
     privileges::drop_rights(&plan.global)?;
     dismiss(&launch);
-    let seat =
-        Seat { number: 0, traffic: sockets.for_worker(plan, 0), pulse: None, handed: None, watch: None };
+    let cannot = |error: io::Error| Fatal(format!("cannot share memory: {error}"));
+    let mut shm = Shared::new(&plan.names(), &extras(plan), 1).map_err(cannot)?;
+    let roles = Role::MASTER | Role::CONTROL | Role::WORKER;
+    let slot = shm.reserve(roles, 1).unwrap_or(0);
+    shm.enter(slot, std::process::id(), Clock::real().read().wall_us);
+    let seat = Seat { number: 0, traffic: sockets.for_worker(plan, 0), shm, handed: None, watch: None };
     if launch.notify {
         notify::tell("READY=1");
     }

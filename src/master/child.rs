@@ -6,8 +6,10 @@ use std::os::fd::OwnedFd;
 use lighterman_sys::{fds, fork, signal};
 
 use super::{privileges, Fatal, Sockets};
+use crate::base::tick::Clock;
 use crate::plan::Plan;
-use crate::worker::{self, Pulse, Seat, Watch};
+use crate::shm::Shared;
+use crate::worker::{self, Seat, Watch};
 
 /// What a child is for.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -18,26 +20,38 @@ pub(super) enum Role {
     Control,
 }
 
-/// What the processes of one generation share besides the plan.
+/// Ways for descriptors from the control process to the workers of one generation.
 #[derive(Default)]
-pub(super) struct Shared {
-    /// Signs of life.
-    pub(super) pulse: Option<Pulse>,
+pub(super) struct Channels {
     /// By worker: the control process's end, the worker's end.
-    pub(super) channels: Vec<(OwnedFd, OwnedFd)>,
+    ends: Vec<(OwnedFd, OwnedFd)>,
 }
 
-impl Shared {
+impl Channels {
     /// For a generation of so many workers.
     pub(super) fn new(workers: usize) -> io::Result<Self> {
-        let channels = (0..workers).map(|_| fds::channel()).collect::<io::Result<_>>()?;
-        Ok(Shared { pulse: Some(Pulse::new(workers)?), channels })
+        let ends = (0..workers).map(|_| fds::channel()).collect::<io::Result<_>>()?;
+        Ok(Channels { ends })
     }
 }
 
+/// What a child takes over from the master.
+pub(super) struct Inherited {
+    /// All listening sockets.
+    pub(super) sockets: Sockets,
+    /// The channels of its generation.
+    pub(super) channels: Channels,
+    /// The shared memory, and its place there.
+    pub(super) shm: Shared,
+    /// Its place in the shared memory.
+    pub(super) slot: u32,
+    /// The master's process id.
+    pub(super) master: u32,
+}
+
 /// The life of a child; the number is its exit code.
-pub(super) fn live(role: Role, plan: &Plan, sockets: Sockets, shared: Shared, master: u32) -> i32 {
-    match begin(role, plan, sockets, shared, master) {
+pub(super) fn live(role: Role, plan: &Plan, what: Inherited) -> i32 {
+    match begin(role, plan, what) {
         Ok(()) => 0,
         Err(Fatal(why)) => {
             log::error!("{why}");
@@ -46,7 +60,7 @@ pub(super) fn live(role: Role, plan: &Plan, sockets: Sockets, shared: Shared, ma
     }
 }
 
-fn begin(role: Role, plan: &Plan, sockets: Sockets, shared: Shared, master: u32) -> Result<(), Fatal> {
+fn begin(role: Role, plan: &Plan, what: Inherited) -> Result<(), Fatal> {
     let cannot = |error: io::Error| Fatal(format!("cannot serve: {error}"));
     signal::reset().map_err(cannot)?;
     if let Role::Worker(number) = role {
@@ -54,27 +68,23 @@ fn begin(role: Role, plan: &Plan, sockets: Sockets, shared: Shared, master: u32)
     }
     privileges::drop_rights(&plan.global)?;
     fork::die_with_parent(libc::SIGTERM).map_err(cannot)?;
-    if fork::parent() != master {
+    if fork::parent() != what.master {
         return Ok(());
     }
+    let mut shm = what.shm;
+    shm.enter(what.slot, std::process::id(), Clock::real().read().wall_us);
     let seat = match role {
         Role::Worker(number) => Seat {
             number,
-            traffic: sockets.for_worker(plan, number),
-            pulse: shared.pulse,
-            handed: shared.channels.into_iter().nth(number).map(|(_, theirs)| theirs),
+            traffic: what.sockets.for_worker(plan, number),
+            shm,
+            handed: what.channels.ends.into_iter().nth(number).map(|(_, theirs)| theirs),
             watch: None,
         },
         Role::Control => {
-            let channels = shared.channels.into_iter().map(|(ours, _)| ours).collect();
-            let watch = Watch { sockets: sockets.for_watch(plan), channels };
-            Seat {
-                number: usize::MAX,
-                traffic: Vec::new(),
-                pulse: shared.pulse,
-                handed: None,
-                watch: Some(watch),
-            }
+            let channels = what.channels.ends.into_iter().map(|(ours, _)| ours).collect();
+            let watch = Watch { sockets: what.sockets.for_watch(plan), channels };
+            Seat { number: 0, traffic: Vec::new(), shm, handed: None, watch: Some(watch) }
         }
     };
     worker::serve(plan, seat).map_err(cannot)

@@ -8,10 +8,11 @@ use lighterman_sys::fork::{self, Child, Exit, Forked};
 use lighterman_sys::signal::Signals;
 use nix::poll::{poll, PollFd, PollFlags, PollTimeout};
 
-use super::child::{self, Role, Shared};
+use super::child::{self, Channels, Inherited, Role};
 use super::{dismiss, notify, Fatal, Launch, Sockets};
 use crate::base::tick::{Clock, Tick};
 use crate::plan::Plan;
+use crate::shm::{self, Extras, Shared};
 
 const SIGNALS: &[i32] =
     &[libc::SIGTERM, libc::SIGINT, libc::SIGUSR1, libc::SIGUSR2, libc::SIGHUP, libc::SIGCHLD];
@@ -20,6 +21,7 @@ const SIGNALS: &[i32] =
 struct Post {
     role: Role,
     child: Child,
+    slot: u32,
     generation: u32,
     born: Tick,
 }
@@ -38,7 +40,8 @@ struct Keeper {
     launch: Launch,
     workers: usize,
     sockets: Sockets,
-    shared: Shared,
+    channels: Channels,
+    shm: Shared,
     posts: Vec<Post>,
     /// Places to be filled again, and when.
     vacant: Vec<(Role, Tick)>,
@@ -61,11 +64,13 @@ pub(super) fn run(launch: Launch) -> Result<i32, Fatal> {
     }
     let cannot = |error: io::Error| Fatal(format!("cannot watch over workers: {error}"));
     let signals = Signals::collect(SIGNALS).map_err(cannot)?;
+    let shm = memory(&launch.plan, workers).map_err(cannot)?;
     let mut keeper = Keeper {
         launch,
         workers,
         sockets,
-        shared: Shared::new(workers).map_err(cannot)?,
+        channels: Channels::new(workers).map_err(cannot)?,
+        shm,
         posts: Vec::new(),
         vacant: Vec::new(),
         generation: 0,
@@ -79,6 +84,16 @@ pub(super) fn run(launch: Launch) -> Result<i32, Fatal> {
         notify::tell("READY=1");
     }
     keeper.watch(&signals).map_err(cannot)
+}
+
+/// The memory all processes share.
+fn memory(plan: &Plan, workers: usize) -> io::Result<Shared> {
+    Shared::new(&plan.names(), &extras(plan), workers + 1)
+}
+
+/// Stretches of shared memory that a plan needs besides objects and counters.
+pub(super) fn extras(_plan: &Plan) -> Extras {
+    Extras::new()
 }
 
 /// How many workers there shall be: one per core this process may use, unless the configuration says.
@@ -119,15 +134,25 @@ impl Keeper {
     /// Forks one child. In the child this never returns.
     fn fill(&mut self, role: Role) -> io::Result<()> {
         let master = std::process::id();
+        let (roles, number) = match role {
+            Role::Worker(number) => (shm::Role::WORKER, number as u32 + 1),
+            Role::Control => (shm::Role::CONTROL, 0),
+        };
+        let slot = self.shm.reserve(roles, number).ok_or(io::ErrorKind::OutOfMemory)?;
         match fork::fork()? {
             Forked::Parent(child) => {
-                self.posts.push(Post { role, child, generation: self.generation, born: self.now() });
+                self.posts.push(Post { role, child, slot, generation: self.generation, born: self.now() });
                 Ok(())
             }
             Forked::Child => {
-                let sockets = std::mem::take(&mut self.sockets);
-                let shared = std::mem::take(&mut self.shared);
-                fork::exit_now(child::live(role, &self.launch.plan, sockets, shared, master));
+                let inherited = Inherited {
+                    sockets: std::mem::take(&mut self.sockets),
+                    channels: std::mem::take(&mut self.channels),
+                    shm: self.shm.view(),
+                    slot,
+                    master,
+                };
+                fork::exit_now(child::live(role, &self.launch.plan, inherited));
             }
         }
     }
@@ -218,9 +243,12 @@ impl Keeper {
         let plan = (self.launch.reread)().map_err(Fatal)?;
         let workers = worker_count(&plan);
         let sockets = Sockets::open(&plan, workers, &self.sockets)?;
-        let shared = Shared::new(workers).map_err(|error| Fatal(format!("cannot share memory: {error}")))?;
+        let cannot = |error: io::Error| Fatal(format!("cannot share memory: {error}"));
+        let channels = Channels::new(workers).map_err(cannot)?;
+        let shm = self.shm.renew(&plan.names(), &extras(&plan)).map_err(cannot)?;
         self.launch.plan = plan;
-        self.shared = shared;
+        self.channels = channels;
+        self.shm = shm;
         self.sockets = sockets;
         self.workers = workers;
         self.vacant.clear();
@@ -237,6 +265,7 @@ impl Keeper {
         while let Some((pid, exit)) = fork::reap()? {
             let Some(place) = self.posts.iter().position(|post| post.child.pid() == pid) else { continue };
             let post = self.posts.swap_remove(place);
+            self.shm.bury(post.slot);
             let wanted = post.generation == self.generation && self.ending.is_none();
             if wanted {
                 self.report(&post, exit);

@@ -11,6 +11,7 @@ use crate::expr::vars::Effects;
 use crate::msg::heads::HeadPool;
 use crate::net::fault::Fault;
 use crate::plan::Plan;
+use crate::shm::Shared;
 
 /// The surroundings of everything that runs in a turn. Built for each wakeup, never stored.
 pub struct Cx<'w> {
@@ -20,6 +21,8 @@ pub struct Cx<'w> {
     pub now: Now,
     /// The process is leaving: no connection is kept for another request.
     pub leaving: bool,
+    /// What all processes share.
+    pub shm: &'w Shared,
     /// Wakeups and deadlines.
     pub sched: &'w mut Sched,
     /// Buffers.

@@ -25,6 +25,7 @@ pub use timeouts::Timeouts;
 
 use crate::base::ids::{ListenerId, ProxyId, ServerId};
 use crate::expr::map::Maps;
+use crate::shm::Names;
 
 /// The whole compiled configuration.
 #[derive(Default)]
@@ -55,6 +56,19 @@ impl Plan {
     /// The server of this id.
     pub fn server(&self, id: ServerId) -> &Server {
         &self.servers[id.index()]
+    }
+
+    /// The names under which objects keep their statistics.
+    pub fn names(&self) -> Names {
+        let listener = |l: &Listener| match &l.name {
+            Some(name) => name.clone(),
+            None => format!("{:?}", l.addr),
+        };
+        Names {
+            proxies: self.proxies.iter().map(|p| p.name.clone()).collect(),
+            servers: self.servers.iter().map(|s| (s.proxy, s.name.clone())).collect(),
+            listeners: self.listeners.iter().map(|l| (l.proxy, listener(l))).collect(),
+        }
     }
 
     /// The backend called `name`, if there is one.

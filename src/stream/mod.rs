@@ -5,6 +5,7 @@
 //! connections below, and ends by saying so.
 
 pub mod backends;
+pub mod count;
 mod forward;
 mod log;
 mod reply;
@@ -16,7 +17,7 @@ mod timeout;
 mod world;
 
 use crate::base::arena::Arena;
-use crate::base::ids::{ConnId, Conns, ProxyId, ServerId, TaskId};
+use crate::base::ids::{ConnId, Conns, ListenerId, ProxyId, ServerId, TaskId};
 use crate::base::tick::Tick;
 use crate::event::sched::Wake;
 use crate::expr::vars::Store;
@@ -102,6 +103,8 @@ pub struct Stream {
     tunnel: bool,
     /// A final response head went through the rules.
     response_ready: bool,
+    listener: ListenerId,
+    begun: count::Begun,
     /// What ended it, if something did.
     fault: Option<Fault>,
 }
@@ -120,7 +123,7 @@ impl Stream {
         let tls = conn.tls().is_some();
         let client = conn.client_mut()?;
         client.requests += 1;
-        let frontend = client.facts.frontend;
+        let (frontend, listener) = (client.facts.frontend, client.facts.listener);
         let proxy = cx.plan.proxy(frontend);
         let mut txn = Txn::new(frontend);
         txn.front_tls = tls;
@@ -146,6 +149,8 @@ impl Stream {
             reply: reply::Pending::default(),
             tunnel: proxy.mode == Mode::Tcp,
             response_ready: proxy.mode == Mode::Tcp,
+            listener,
+            begun: count::Begun::default(),
             fault: None,
         };
         stream.begin(with, below, cx);
@@ -202,8 +207,10 @@ impl Stream {
     /// The end: the log line, then both connections are left to themselves.
     fn finish(&mut self, below: &mut Below<'_>, cx: &mut Cx<'_>) {
         self.close_times(cx.now.wall_us);
+        self.note_conns(cx);
         self.write_log(below, cx);
         self.leave_server(below, cx);
+        self.count_end(cx);
         let keep = self.res.end_sent && !self.tunnel;
         self.req.release(cx.pool, cx.heads);
         self.res.release(cx.pool, cx.heads);

@@ -9,6 +9,7 @@ use crate::net::fault::{Cause, Fault};
 use crate::net::mux::Flow;
 use crate::plan::proxy::ForwardFor;
 use crate::plan::Mode;
+use crate::shm::Stat;
 
 /// The dates a stream begins with.
 pub(super) fn start_times(txn: &mut Txn, client: &Client, now_us: u64) {
@@ -32,6 +33,7 @@ impl Stream {
             _ => return Step::Wait,
         }
         self.txn.times.request = millis(self.txn.times.request_us, cx.now.wall_us);
+        self.count_request(cx);
         let proxy = cx.plan.proxy(self.frontend);
         if let Some(head) = &self.req.head {
             if !proxy.logs.is_empty() {
@@ -62,6 +64,7 @@ impl Stream {
         };
         self.backend = backend;
         self.txn.backend = Some(backend);
+        self.count_backend(cx);
         self.clock.phase_until = None;
         self.attempt.last_look = false;
         if backend == self.frontend {
@@ -77,6 +80,7 @@ impl Stream {
         match fault.cause {
             Cause::Malformed(_) | Cause::TooLarge => {
                 self.txn.term = *b"PR--";
+                self.count_front(Stat::Ereq, cx);
                 self.error_page(400, below, cx)
             }
             _ => {
@@ -89,6 +93,7 @@ impl Stream {
     /// A request head that did not come in time.
     pub(super) fn too_late(&mut self, below: &mut Below<'_>, cx: &mut Cx<'_>) -> Phase {
         self.txn.term = *b"cR--";
+        self.count_front(Stat::Ereq, cx);
         let silent = below.conns.get(self.front).is_none_or(|c| c.raw_input().is_empty());
         if silent && cx.plan.proxy(self.frontend).ignore_probes {
             return Phase::Over;

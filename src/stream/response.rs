@@ -8,6 +8,7 @@ use crate::net::fault::{Cause, Fault};
 use crate::plan::proxy::HttpConnection;
 use crate::plan::rule::Site;
 use crate::plan::{Mode, Proxy};
+use crate::shm::Stat;
 use lighterman_wire::http::method::Method;
 
 impl Stream {
@@ -94,6 +95,7 @@ impl Stream {
         }
         let malformed = matches!(fault.cause, Cause::Malformed(_) | Cause::TooLarge);
         self.txn.term = if malformed { *b"PH--" } else { *b"SH--" };
+        self.count_both(Stat::Eresp, cx);
         self.phase = self.error_page(502, below, cx);
     }
 }

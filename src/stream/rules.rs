@@ -9,6 +9,7 @@ use crate::expr::view::{Bytes, Timeout};
 use crate::net::cx::Cx;
 use crate::plan::reply::builtin_page;
 use crate::plan::rule::{self, Act, ActionCx, Answer, Need, Site};
+use crate::shm::Stat;
 
 impl Stream {
     pub(super) fn front_content(&mut self, below: &mut Below<'_>, cx: &mut Cx<'_>) -> Step {
@@ -68,10 +69,12 @@ impl Stream {
         match act {
             Act::Reply(answer) => {
                 self.txn.term = *b"LR--";
+                self.count_front(Stat::Intercepted, cx);
                 self.answer(answer, below, cx)
             }
             Act::Deny(status, answer) => {
                 self.txn.term = *b"PR--";
+                self.count_denied(cx);
                 self.answer(answer.unwrap_or(Answer::Page(status)), below, cx)
             }
             Act::Tarpit(status, answer) => {
@@ -90,6 +93,7 @@ impl Stream {
             }
             Act::Reject | Act::Drop => {
                 self.txn.term = *b"PR--";
+                self.count_denied(cx);
                 Phase::Over
             }
             // nothing else ends a rule list: see `rule::run`

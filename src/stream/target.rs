@@ -11,6 +11,7 @@ use crate::net::mux::After;
 use crate::plan::proxy::{HttpConnection, HttpReuse};
 use crate::plan::scheme::PickCx;
 use crate::plan::{Mode, Server};
+use crate::shm::Stat;
 use lighterman_wire::http::method::Method;
 
 /// How the search for a server stands.
@@ -64,12 +65,14 @@ impl Stream {
         }
         if !self.attempt.counted {
             below.backends.took(server);
+            self.count_server(server, true, cx);
             self.attempt.counted = true;
         }
         self.prepare_request(cx);
         if let Some(id) = self.idle_connection(server, below, cx) {
             self.back = Some(id);
             self.attempt.reused = true;
+            self.count_both(Stat::Reuse, cx);
             self.txn.times.connect = 0;
             return Step::Go(self.connected(below, cx));
         }
@@ -173,6 +176,7 @@ impl Stream {
             BackState::Pending => Step::Wait,
             BackState::Ready => {
                 self.txn.times.connect = millis(self.attempt.connect_us, cx.now.wall_us);
+                self.count_both(Stat::Connect, cx);
                 Step::Go(self.connected(below, cx))
             }
             BackState::Failed(fault) => Step::Go(self.connect_failed(fault, below, cx)),
@@ -203,6 +207,7 @@ impl Stream {
         let late = fault.cause == Cause::TimedOut;
         self.txn.term = if late { *b"sC--" } else { *b"SC--" };
         self.txn.times.connect = -1;
+        self.count_both(Stat::Econ, cx);
         self.no_server(below, cx)
     }
 
@@ -242,6 +247,7 @@ impl Stream {
             return Phase::Target;
         }
         self.txn.retries += 1;
+        self.count_both(Stat::Wretr, cx);
         let proxy = cx.plan.proxy(self.backend);
         let allowed = self.txn.settings.retries.unwrap_or(proxy.retries);
         let elsewhere = match proxy.redispatch {
@@ -250,6 +256,7 @@ impl Stream {
             _ => self.txn.retries == allowed,
         };
         if elsewhere && below.backends.views(self.backend).iter().filter(|v| v.usable).count() > 1 {
+            self.count_both(Stat::Wredis, cx);
             self.attempt.avoid = self.server;
             self.leave_server(below, cx);
             self.server = None;
@@ -281,6 +288,7 @@ impl Stream {
     pub(super) fn leave_server(&mut self, below: &mut Below<'_>, cx: &mut Cx<'_>) {
         if let Some(server) = self.server.filter(|_| self.attempt.counted) {
             below.backends.left(server);
+            self.uncount_server(cx);
             self.attempt.counted = false;
         }
         let Some(id) = self.back.take() else { return };

@@ -4,26 +4,42 @@ use std::io;
 
 use super::Worker;
 use crate::base::ids::{ListenerId, TaskId};
+use crate::event::log::sink::Speaker;
 use crate::event::sched::{Owner, Wake};
 use crate::net::conn::accept::{raw, Accepted};
 use crate::net::conn::Conn;
+use crate::plan::LogLevel;
+use crate::stream::count;
+
+/// How long accepting rests when a limit is reached, milliseconds.
+const RETRY_MS: u64 = 20;
+/// The same warning is not repeated sooner, milliseconds.
+const WARN_EVERY_MS: u64 = 60_000;
 
 impl Worker<'_> {
     pub(super) fn accept(&mut self, id: ListenerId, task: TaskId) {
         let Some(place) = self.doors.iter().position(|d| d.id == id && d.task == task) else { return };
+        let proxy = self.plan.listener(id).proxy;
         for _ in 0..self.plan.global.tune.maxaccept.max(1) {
-            match self.doors[place].sock.accept() {
+            if !self.client_fits(id) {
+                return self.accept_later(task);
+            }
+            let error = match self.doors[place].sock.accept() {
                 Ok((fd, src, dst)) => {
                     self.serial += 1;
                     let new = Accepted { xprt: raw(fd), src, dst, serial: self.serial };
                     self.welcome(id, new);
+                    continue;
                 }
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return,
-                Err(error) if matches!(error.raw_os_error(), Some(libc::ECONNABORTED | libc::EINTR)) => {}
-                Err(_) => {
-                    // out of descriptors or memory: what waits is taken when something was closed
-                    self.house.sched.deadline(task, Some(self.house.now.tick.after(100)));
-                    return;
+                Err(error) => error,
+            };
+            count::client_did_not_come(&self.house.shm, id, proxy);
+            match error.raw_os_error() {
+                _ if error.kind() == io::ErrorKind::WouldBlock => return,
+                Some(libc::ECONNABORTED | libc::EINTR) => {}
+                _ => {
+                    self.warn_of_shortage(&error);
+                    return self.accept_later(task);
                 }
             }
         }
@@ -31,16 +47,44 @@ impl Worker<'_> {
         self.house.sched.wake(task, Wake::IO);
     }
 
+    /// Makes room for a client in what is counted, if the limits allow it.
+    fn client_fits(&self, id: ListenerId) -> bool {
+        let proxy = self.plan.proxy(self.plan.listener(id).proxy);
+        count::client_begins(&self.house.shm, id, proxy.id, proxy.maxconn, self.house.now.tick.0)
+    }
+
+    /// What waits in the queue is taken when something was closed.
+    fn accept_later(&mut self, task: TaskId) {
+        self.house.sched.deadline(task, Some(self.house.now.tick.after(RETRY_MS)));
+    }
+
+    /// Descriptors or memory ran out: the service goes on, the operator is told once a minute.
+    fn warn_of_shortage(&mut self, error: &io::Error) {
+        let now = self.house.now.tick;
+        if self.warned_at.is_none_or(|at| now.since(at) >= WARN_EVERY_MS) {
+            self.warned_at = Some(now);
+            self.house.log.emit_fmt(
+                Speaker::Program,
+                LogLevel::Warning,
+                format_args!("Out of file descriptors or memory, new connections wait: {error}"),
+            );
+        }
+    }
+
     pub(super) fn welcome(&mut self, id: ListenerId, new: Accepted) {
         let Worker { plan, house, conns, .. } = self;
         let listener = plan.listener(id);
-        let Some(vacant) = conns.vacant() else { return };
+        let Some(vacant) = conns.vacant() else {
+            return count::client_ends(&house.shm, id, listener.proxy);
+        };
         let conn_id = vacant.id();
-        let Some(task) = house.sched.spawn(Owner::Conn(conn_id), listener.nice) else { return };
+        let Some(task) = house.sched.spawn(Owner::Conn(conn_id), listener.nice) else {
+            return count::client_ends(&house.shm, id, listener.proxy);
+        };
         let watched = new.xprt.sock().fd().is_some_and(|fd| house.poll.watch(fd, task.pack()).is_ok());
         if !watched {
             house.sched.end(task);
-            return;
+            return count::client_ends(&house.shm, id, listener.proxy);
         }
         let conn = Conn::accepted(new, listener, task, &mut house.cx(plan));
         vacant.fill(conn);

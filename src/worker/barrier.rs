@@ -6,6 +6,8 @@ use std::panic::{self, AssertUnwindSafe};
 use super::Worker;
 use crate::base::ids::{ConnId, TaskId};
 use crate::event::sched::{Owner, Wake};
+use crate::shm::Info;
+use crate::stream::count;
 
 impl Worker<'_> {
     /// Handles one wakeup behind the barrier.
@@ -13,6 +15,7 @@ impl Worker<'_> {
         let outcome = panic::catch_unwind(AssertUnwindSafe(|| self.dispatch(owner, task, why)));
         if let Err(payload) = outcome {
             self.panics += 1;
+            self.house.shm.process().count(Info::Panics, 1);
             log::error!("a fault in the program ended {owner:?}; please report it with the lines above");
             if self.panics > 1 {
                 panic::resume_unwind(payload);
@@ -41,6 +44,9 @@ impl Worker<'_> {
     fn kill_conn(&mut self, id: ConnId) {
         let Some(conn) = self.conns.remove(id) else { return };
         self.house.sched.end(conn.task);
+        if let Some(client) = conn.client() {
+            count::client_ends(&self.house.shm, client.facts.listener, client.facts.frontend);
+        }
         if let Some(upper) = conn.upper() {
             self.house.sched.wake(upper, Wake::SHUT);
         }

@@ -4,7 +4,7 @@ use super::Worker;
 use crate::base::ids::{ConnId, StreamId, TaskId};
 use crate::event::sched::{Owner, Wake};
 use crate::net::cx::{Birth, Verdict};
-use crate::stream::{Below, Stream};
+use crate::stream::{count, Below, Stream};
 
 impl Worker<'_> {
     pub(super) fn dispatch(&mut self, owner: Owner, task: TaskId, why: Wake) {
@@ -38,6 +38,9 @@ impl Worker<'_> {
                 if let Some(place) = idle.iter().position(|other| *other == id) {
                     idle.swap_remove(place);
                 }
+            }
+            if let Some(client) = conn.client() {
+                count::client_ends(&self.house.shm, client.facts.listener, client.facts.frontend);
             }
         }
         self.house.sched.end(task);

@@ -9,6 +9,7 @@ use super::Worker;
 use crate::base::ids::ListenerId;
 use crate::net::conn::accept::{raw, Accepted};
 use crate::net::sock::listen::ends_of;
+use crate::stream::count;
 
 /// The number of the task that takes handed clients.
 pub(super) const HANDED: u16 = 2;
@@ -36,6 +37,10 @@ impl Worker<'_> {
 
     fn welcome_handed(&mut self, listener: ListenerId, fd: OwnedFd) {
         if listener.index() >= self.plan.listeners.len() {
+            return;
+        }
+        let proxy = self.plan.proxy(self.plan.listener(listener).proxy);
+        if !count::client_begins(&self.house.shm, listener, proxy.id, proxy.maxconn, self.house.now.tick.0) {
             return;
         }
         let (src, dst) = ends_of(&fd);

@@ -6,7 +6,6 @@ mod barrier;
 mod dispatch;
 mod drain;
 mod handed;
-mod pulse;
 mod signals;
 mod turn;
 mod watch;
@@ -23,7 +22,7 @@ use crate::base::arena::Arena;
 use crate::base::ids::{Conns, ListenerId, Streams, TaskId};
 use crate::base::pool::Pool;
 use crate::base::rng::Rng;
-use crate::base::tick::{Clock, Now};
+use crate::base::tick::{Clock, Now, Tick};
 use crate::event::log::sink::LogSink;
 use crate::event::poll::Poller;
 use crate::event::sched::{Owner, Sched, Wake};
@@ -33,10 +32,10 @@ use crate::net::conn::Conn;
 use crate::net::cx::{Birth, Cx};
 use crate::net::sock::listen::ListenSock;
 use crate::plan::{Plan, Tune};
+use crate::shm::Shared;
 use crate::stream::backends::Backends;
 use crate::stream::{Below, Stream};
 
-pub use pulse::Pulse;
 pub use watch::Watch;
 
 /// A listening socket at work.
@@ -54,8 +53,8 @@ pub struct Seat {
     pub number: usize,
     /// The sockets it takes clients from.
     pub traffic: Vec<(ListenerId, OwnedFd)>,
-    /// Signs of life; `None` in a process that is alone.
-    pub pulse: Option<Pulse>,
+    /// What all processes share, entered as this one.
+    pub shm: Shared,
     /// Where clients come from that the control process took over.
     pub handed: Option<OwnedFd>,
     /// Keeps watch over the workers: the control process.
@@ -65,10 +64,10 @@ pub struct Seat {
 /// Serves until told to stop.
 pub fn serve(plan: &Plan, seat: Seat) -> io::Result<()> {
     let log = crate::service::log::open_sink(plan, std::process::id());
-    let mut worker = Worker::new(plan, seat.traffic, log)?;
+    let mut worker = Worker::new(plan, seat.traffic, log, seat.shm)?;
     worker.number = seat.number;
     worker.obey_signals()?;
-    worker.take_duties(seat.pulse, seat.handed, seat.watch)?;
+    worker.take_duties(seat.handed, seat.watch)?;
     worker.run()
 }
 
@@ -81,6 +80,7 @@ struct House {
     rng: Rng,
     effects: Effects,
     log: LogSink,
+    shm: Shared,
     now: Now,
     /// New clients are not taken any more; what is there is finished.
     leaving: bool,
@@ -99,10 +99,11 @@ pub struct Worker<'p> {
     serial: u64,
     /// Its number among the workers.
     number: usize,
-    pulse: Option<Pulse>,
     handed: Option<OwnedFd>,
     guard: Option<watch::Guard>,
     signals: Option<Signals>,
+    /// The last warning about a shortage.
+    warned_at: Option<Tick>,
     /// Panics caught in this turn.
     panics: u32,
     /// The end, at once.
@@ -114,6 +115,7 @@ impl House {
         Cx {
             plan,
             now: self.now,
+            shm: &self.shm,
             leaving: self.leaving,
             sched: &mut self.sched,
             pool: &mut self.pool,
@@ -128,7 +130,12 @@ impl House {
 
 impl<'p> Worker<'p> {
     /// A worker for a plan, with the sockets it accepts from.
-    pub fn new(plan: &'p Plan, sockets: Vec<(ListenerId, OwnedFd)>, log: LogSink) -> io::Result<Self> {
+    pub fn new(
+        plan: &'p Plan,
+        sockets: Vec<(ListenerId, OwnedFd)>,
+        log: LogSink,
+        shm: Shared,
+    ) -> io::Result<Self> {
         let clock = Clock::real();
         let now = clock.read();
         let tune = &plan.global.tune;
@@ -141,6 +148,7 @@ impl<'p> Worker<'p> {
             rng: Rng::from_seed(now.wall_us ^ u64::from(std::process::id()) << 32),
             effects: Effects::new(),
             log,
+            shm,
             now,
             leaving: false,
         };
@@ -163,10 +171,10 @@ impl<'p> Worker<'p> {
             births: Vec::new(),
             serial: 0,
             number: 0,
-            pulse: None,
             handed: None,
             guard: None,
             signals: None,
+            warned_at: None,
             panics: 0,
             stopped: false,
         })
@@ -180,35 +188,23 @@ impl<'p> Worker<'p> {
     }
 
     /// What this process does besides traffic.
-    fn take_duties(
-        &mut self,
-        pulse: Option<Pulse>,
-        handed: Option<OwnedFd>,
-        watch: Option<Watch>,
-    ) -> io::Result<()> {
+    fn take_duties(&mut self, handed: Option<OwnedFd>, watch: Option<Watch>) -> io::Result<()> {
         if let Some(channel) = &handed {
-            let task =
-                self.house.sched.spawn(Owner::House(handed::HANDED), 0).ok_or(io::ErrorKind::OutOfMemory)?;
+            let task = self.house_task(handed::HANDED)?;
             self.house.poll.watch_read(channel.as_raw_fd(), task.pack())?;
         }
         self.handed = handed;
-        match (watch, pulse) {
-            (Some(watch), Some(pulse)) => {
-                let task = self
-                    .house
-                    .sched
-                    .spawn(Owner::House(watch::WATCH), 0)
-                    .ok_or(io::ErrorKind::OutOfMemory)?;
-                self.guard = Some(watch::Guard::new(watch, pulse));
-                self.house.sched.wake(task, Wake::INIT);
-            }
-            (_, Some(pulse)) => {
-                pulse.born(self.number);
-                self.pulse = Some(pulse);
-            }
-            _ => {}
+        if let Some(watch) = watch {
+            let task = self.house_task(watch::WATCH)?;
+            self.guard = Some(watch::Guard::new(watch));
+            self.house.sched.wake(task, Wake::INIT);
         }
         Ok(())
+    }
+
+    /// A task for something the process does for itself.
+    fn house_task(&mut self, number: u16) -> io::Result<TaskId> {
+        self.house.sched.spawn(Owner::House(number), 0).ok_or_else(|| io::ErrorKind::OutOfMemory.into())
     }
 
     /// The parts a stream works with, and the surroundings.

@@ -13,6 +13,7 @@ use crate::event::log::sink::LogSink;
 use crate::net::sock::listen::ListenSock;
 use crate::plan::scheme::{Balancer, PickCx, Scheme, ServerView};
 use crate::plan::{BindAddr, Listener, Mode, Plan, Proxy, Server, ServerAddr};
+use crate::shm::{Extras, Shared};
 
 struct First;
 
@@ -60,7 +61,8 @@ fn origin(serve: fn(TcpStream)) -> SocketAddr {
 fn through<T: Send + 'static>(plan: &Plan, client: impl FnOnce(TcpStream) -> T + Send + 'static) -> T {
     let fd = ListenSock::bind(&plan.listeners[0], false).unwrap();
     let addr = TcpListener::from(fd.try_clone().unwrap()).local_addr().unwrap();
-    let mut worker = Worker::new(plan, vec![(ListenerId(0), fd)], LogSink::silent()).unwrap();
+    let shm = Shared::new(&plan.names(), &Extras::new(), 1).unwrap();
+    let mut worker = Worker::new(plan, vec![(ListenerId(0), fd)], LogSink::silent(), shm).unwrap();
     let done = Arc::new(AtomicBool::new(false));
     let flag = done.clone();
     let client = thread::spawn(move || {

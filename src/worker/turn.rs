@@ -6,6 +6,7 @@ use std::time::Duration;
 use super::Worker;
 use crate::base::ids::TaskId;
 use crate::event::sched::{Owner, Wake};
+use crate::shm::Info;
 
 impl Worker<'_> {
     /// Runs until nothing is left to be served.
@@ -31,9 +32,7 @@ impl Worker<'_> {
         self.house.poll.wait(wait)?;
         self.house.now = self.clock.read();
         self.house.log.turn(self.house.now);
-        if let Some(pulse) = &self.pulse {
-            pulse.beat(self.number);
-        }
+        self.house.shm.process().beat();
         self.panics = 0;
         self.take_news();
         self.house.sched.expire(self.house.now.tick);
@@ -71,5 +70,9 @@ impl Worker<'_> {
         }
     }
 
-    fn count_lost_lines(&mut self, _lost: u64) {}
+    fn count_lost_lines(&mut self, lost: u64) {
+        if lost > 0 {
+            self.house.shm.process().count(Info::DroppedLogs, lost);
+        }
+    }
 }

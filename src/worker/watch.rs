@@ -6,10 +6,10 @@ use std::os::fd::{AsFd, OwnedFd};
 
 use lighterman_sys::{fds, fork, sockopt};
 
-use super::pulse::Pulse;
 use super::Worker;
 use crate::base::ids::{ListenerId, TaskId};
 use crate::base::tick::Tick;
+use crate::shm::{ProcessView, Role, Shared};
 
 /// The number of the task that keeps watch.
 pub(super) const WATCH: u16 = 1;
@@ -33,7 +33,6 @@ pub struct Watch {
 /// The watch at work.
 pub(super) struct Guard {
     watch: Watch,
-    pulse: Pulse,
     seen: Vec<Seen>,
     next: usize,
 }
@@ -45,21 +44,27 @@ struct Seen {
 }
 
 impl Guard {
-    pub(super) fn new(watch: Watch, pulse: Pulse) -> Self {
-        let seen = vec![Seen::default(); pulse.len()];
-        Guard { watch, pulse, seen, next: 0 }
+    pub(super) fn new(watch: Watch) -> Self {
+        let seen = vec![Seen::default(); watch.channels.len()];
+        Guard { watch, seen, next: 0 }
     }
 
     /// One round; gives the number of clients handed over.
-    fn round(&mut self, now: Tick) -> usize {
+    fn round(&mut self, shm: &Shared, now: Tick) -> usize {
         let mut handed = 0;
+        let generation = shm.process().generation.load(std::sync::atomic::Ordering::Relaxed);
+        let workers: Vec<ProcessView> = shm
+            .processes()
+            .filter(|p| p.roles.has(Role::WORKER) && p.generation == generation && p.number > 0)
+            .collect();
         for worker in 0..self.seen.len() {
-            let Some(since) = self.still_since(worker, now) else { continue };
+            let view = workers.iter().find(|p| p.number as usize == worker + 1);
+            let Some(since) = self.still_since(worker, view.map_or(0, |p| p.heart), now) else { continue };
             let still = now.since(since);
             if still >= LIMIT_MS {
                 log::warn!("worker {} has stood still for {still} ms: ended", worker + 1);
                 // one that has just died is replaced all the same
-                let _ = fork::kill(self.pulse.pid(worker), libc::SIGKILL);
+                let _ = view.map(|p| fork::kill(p.pid, libc::SIGKILL));
                 self.seen[worker].still_since = Some(now);
             }
             if still >= PATIENCE_MS {
@@ -70,8 +75,7 @@ impl Guard {
     }
 
     /// Since when a worker stands still with clients in its queue.
-    fn still_since(&mut self, worker: usize, now: Tick) -> Option<Tick> {
-        let turns = self.pulse.turns(worker);
+    fn still_since(&mut self, worker: usize, turns: u64, now: Tick) -> Option<Tick> {
         let seen = &mut self.seen[worker];
         if turns != seen.turns {
             *seen = Seen { turns, still_since: None };
@@ -128,7 +132,7 @@ impl Worker<'_> {
     /// One round of the watch, and the time of the next.
     pub(super) fn keep_watch(&mut self, task: TaskId) {
         if let Some(guard) = &mut self.guard {
-            guard.round(self.house.now.tick);
+            guard.round(&self.house.shm, self.house.now.tick);
             self.house.sched.deadline(task, Some(self.house.now.tick.after(EVERY_MS)));
         }
     }
