@@ -1,1 +1,22 @@
 //! Floor 5: text to plan; the data path never sees it. Imports lang, expr, plan, act, balance.
+//!
+//! [`reader`] finds the files, [`ast`] cuts them into sections and lines, [`driver`] finds the row of
+//! each keyword in the tables of [`kw`] and runs it on a draft ([`draft`]); [`link`] turns names into
+//! ids, [`verify`] judges the whole. Only then does a plan exist ([`load`]). [`known`] lists the words
+//! of HAProxy that are not built yet; [`refdoc`] prints the manual from the same tables.
+
+pub mod about;
+pub mod addr;
+pub mod ast;
+pub mod draft;
+pub mod driver;
+pub mod env;
+pub mod known;
+pub mod kw;
+pub mod reader;
+
+pub use load::{fuzz_conf_text, load, load_with, Setup};
+
+mod link;
+mod load;
+mod verify;

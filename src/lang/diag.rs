@@ -230,6 +230,10 @@ impl Diags {
     /// Keeps a diagnostic; beyond the cap it is only counted. Errors push out nothing, but have their own
     /// share of the cap so that a flood of warnings cannot hide them.
     pub fn push(&mut self, diag: Diag) {
+        if self.list.contains(&diag) {
+            // A line of `defaults` may be found wrong once for each proxy that inherits it.
+            return;
+        }
         let alert = diag.level == Level::Alert;
         let others = self.list.len() - self.alerts;
         let full = if alert { self.alerts >= ALERTS_MAX } else { others >= OTHERS_MAX };
@@ -340,9 +344,10 @@ mod tests {
     #[test]
     fn the_list_is_bounded_and_warnings_do_not_hide_errors() {
         let mut diags = Diags::new();
-        for _ in 0..10_000 {
-            diags.push(Diag::warning(Span::NONE, "w"));
+        for n in 0..10_000 {
+            diags.push(Diag::warning(Span::NONE, format!("w{n}")));
         }
+        diags.push(Diag::warning(Span::NONE, "w1"));
         diags.push(Diag::alert(Span::NONE, "a"));
         assert!(diags.has_alerts() && diags.len() == OTHERS_MAX + 1);
         assert!(diags.render(&sources(), Paint::Plain).ends_with("... and 9940 more.\n"));

@@ -26,3 +26,4 @@ pub mod signal;
 pub mod sockopt;
 pub mod splice;
 pub mod tls;
+pub mod tls_library;

@@ -1,0 +1,313 @@
+//! `bind` lines: TLS.
+
+use super::server_tls::{alpn, ca_source, note_versions, version, VERSIONS};
+use super::value;
+use crate::conf::draft::{BindDraft, LineCx};
+use crate::conf::driver::{doc, row, Keyword, Places};
+use crate::lang::diag::{Diag, Level};
+use crate::lang::word::Words;
+use crate::plan::tls::{TlsVersion, Verify};
+
+const B: Places = Places::BIND.and(Places::CLI);
+const O: Places = B.and(Places::BIND_OPTIONS);
+
+/// TLS options of `bind`.
+pub const ROWS: &[Keyword<BindDraft>] = &[
+    row(
+        "alpn",
+        B,
+        |words, draft, cx| {
+            draft.tls.common.alpn = alpn(words.need("protocols (like http/1.1)")?, cx)?;
+            note(words, draft)
+        },
+        doc(
+            "alpn <protocol>[,<protocol>]...",
+            "application protocols, preferred first",
+            "HTTP/2 is not built yet: \"h2\" is left out with a warning.",
+            "alpn http/1.1",
+        ),
+    ),
+    row(
+        "ca-file",
+        B,
+        |words, draft, cx| {
+            draft.tls.ca_file = Some(ca_source(words.need("a file")?, cx)?);
+            note(words, draft)
+        },
+        doc(
+            "ca-file <file|directory|@system-ca>",
+            "authorities that may have signed client certificates",
+            "",
+            "ca-file /etc/ssl/certs/ca-certificates.crt",
+        ),
+    ),
+    row(
+        "ciphers",
+        B,
+        |words, draft, _| {
+            draft.tls.common.ciphers = Some(value::text(words.need("a list")?)?);
+            note(words, draft)
+        },
+        doc("ciphers <list>", "ciphers up to TLS 1.2, in OpenSSL's syntax", "", "ciphers ECDHE+AESGCM"),
+    ),
+    row(
+        "ciphersuites",
+        B,
+        |words, draft, _| {
+            draft.tls.common.ciphersuites = Some(value::text(words.need("a list")?)?);
+            note(words, draft)
+        },
+        doc("ciphersuites <list>", "cipher suites of TLS 1.3", "", "ciphersuites TLS_AES_128_GCM_SHA256"),
+    ),
+    row(
+        "crl-file",
+        B,
+        |words, draft, cx| {
+            draft.tls.crl_file = Some(value::path_below(cx.base.ca_base.as_deref(), words.need("a file")?)?);
+            note(words, draft)
+        },
+        doc("crl-file <file>", "revoked client certificates", "", "crl-file /etc/ssl/crl.pem"),
+    ),
+    row(
+        "crt",
+        B,
+        |words, draft, cx| {
+            draft.tls.crt.push(value::path_below(cx.base.crt_base.as_deref(), words.need("a file or directory")?)?);
+            note(words, draft)
+        },
+        doc(
+            "crt <file|directory>",
+            "certificates with their keys",
+            "A PEM file holds certificate, chain and key in any order; the key may also stand beside it in a file \
+             with \".key\" added. A directory: all its files. May be repeated; the first certificate is shown when no \
+             name fits.",
+            "crt /etc/ssl/private/site.pem",
+        ),
+    ),
+    row(
+        "crt-list",
+        B,
+        |words, draft, cx| {
+            draft.tls.crt_list.push(value::path_below(cx.base.crt_base.as_deref(), words.need("a file")?)?);
+            note(words, draft)
+        },
+        doc("crt-list <file>", "a list of certificates with the names they are for", "", "crt-list /etc/ssl/list.txt"),
+    ),
+    row(
+        "curves",
+        B,
+        |words, draft, _| {
+            draft.tls.common.curves = Some(value::text(words.need("a list")?)?);
+            note(words, draft)
+        },
+        doc("curves <list>", "groups, preferred first", "", "curves X25519:P-256"),
+    ),
+    row(
+        "ecdhe",
+        B,
+        |words, draft, _| {
+            draft.tls.common.curves = Some(value::text(words.need("a group")?)?);
+            note(words, draft)
+        },
+        doc("ecdhe <group>", "older word for \"curves\"", "", "ecdhe prime256v1"),
+    ),
+    row("force-sslv3", O, |words, _, _| no_sslv3(words), FORCE),
+    row("force-tlsv10", O, |words, draft, _| force(words, draft, TlsVersion::V10), FORCE),
+    row("force-tlsv11", O, |words, draft, _| force(words, draft, TlsVersion::V11), FORCE),
+    row("force-tlsv12", O, |words, draft, _| force(words, draft, TlsVersion::V12), FORCE),
+    row("force-tlsv13", O, |words, draft, _| force(words, draft, TlsVersion::V13), FORCE),
+    row(
+        "no-alpn",
+        B,
+        |_, draft, _| {
+            draft.tls.common.alpn.clear();
+            Ok(())
+        },
+        doc("no-alpn", "negotiate no application protocol", "", "no-alpn"),
+    ),
+    row("no-sslv3", O, |_, _, _| Ok(()), doc("no-sslv3", "read and passed over", "SSL 3 is never spoken.", "no-sslv3")),
+    row(
+        "no-strict-sni",
+        O,
+        |_, draft, _| {
+            draft.tls.strict_sni = false;
+            Ok(())
+        },
+        doc("no-strict-sni", "the opposite of \"strict-sni\"", "", "no-strict-sni"),
+    ),
+    row(
+        "no-tls-tickets",
+        O,
+        |words, draft, _| {
+            draft.tls.common.tickets = false;
+            note(words, draft)
+        },
+        doc("no-tls-tickets", "resume by session id only", "", "no-tls-tickets"),
+    ),
+    row("no-tlsv10", O, |words, draft, _| without(words, draft, TlsVersion::V10), WITHOUT),
+    row("no-tlsv11", O, |words, draft, _| without(words, draft, TlsVersion::V11), WITHOUT),
+    row("no-tlsv12", O, |words, draft, _| without(words, draft, TlsVersion::V12), WITHOUT),
+    row("no-tlsv13", O, |words, draft, _| without(words, draft, TlsVersion::V13), WITHOUT),
+    row(
+        "prefer-client-ciphers",
+        O,
+        |words, draft, _| {
+            draft.tls.prefer_client_ciphers = true;
+            note(words, draft)
+        },
+        doc(
+            "prefer-client-ciphers",
+            "choose among ciphers by the client's order",
+            "Otherwise by the order here, except that clients that prefer ChaCha20 get it.",
+            "prefer-client-ciphers",
+        ),
+    ),
+    row(
+        "sigalgs",
+        B,
+        |words, draft, _| {
+            draft.tls.common.sigalgs = Some(value::text(words.need("a list")?)?);
+            note(words, draft)
+        },
+        doc("sigalgs <list>", "signature algorithms", "", "sigalgs ECDSA+SHA256:RSA-PSS+SHA256"),
+    ),
+    row(
+        "ssl",
+        B,
+        |_, draft, _| {
+            draft.ssl = true;
+            Ok(())
+        },
+        doc("ssl", "clients speak TLS", "Needs a certificate (\"crt\").", "ssl crt /etc/ssl/private/site.pem"),
+    ),
+    row(
+        "ssl-max-ver",
+        O,
+        |words, draft, _| {
+            draft.versions.max = Some(version(words)?);
+            note(words, draft)
+        },
+        doc("ssl-max-ver <version>", "the highest TLS version", "TLSv1.0 to TLSv1.3.", "ssl-max-ver TLSv1.3"),
+    ),
+    row(
+        "ssl-min-ver",
+        O,
+        |words, draft, _| {
+            draft.versions.min = Some(version(words)?);
+            note(words, draft)
+        },
+        doc("ssl-min-ver <version>", "the lowest TLS version", "Default TLSv1.2.", "ssl-min-ver TLSv1.2"),
+    ),
+    row(
+        "strict-sni",
+        O,
+        |words, draft, _| {
+            draft.tls.strict_sni = true;
+            note(words, draft)
+        },
+        doc(
+            "strict-sni",
+            "refuse names without a certificate",
+            "Otherwise the first certificate is shown.",
+            "strict-sni",
+        ),
+    ),
+    row(
+        "tls-tickets",
+        O,
+        |_, draft, _| {
+            draft.tls.common.tickets = true;
+            Ok(())
+        },
+        doc("tls-tickets", "the opposite of \"no-tls-tickets\"", "", "tls-tickets"),
+    ),
+    row(
+        "verify",
+        B,
+        |words, draft, _| {
+            let word = words.need("none, optional or required")?;
+            draft.tls.verify = match word.text.as_str() {
+                "none" => Verify::None,
+                "optional" => Verify::Optional,
+                "required" => Verify::Required,
+                _ => return Err(word.not_one_of("value", &["none", "optional", "required"])),
+            };
+            note(words, draft)
+        },
+        doc(
+            "verify none|optional|required",
+            "whether clients must show a certificate",
+            "Default none. Otherwise \"ca-file\" is needed.",
+            "verify none",
+        ),
+    ),
+];
+
+const FORCE: crate::base::doc::Doc =
+    doc("force-tlsv10|force-tlsv11|force-tlsv12|force-tlsv13", "only this TLS version", "", "force-tlsv12");
+
+const WITHOUT: crate::base::doc::Doc =
+    doc("no-tlsv10|no-tlsv11|no-tlsv12|no-tlsv13", "not this TLS version", "", "no-tlsv11");
+
+/// Remembers that TLS words were used, for the case that `ssl` is missing.
+fn note(words: &Words<'_>, draft: &mut BindDraft) -> Result<(), Diag> {
+    if draft.tls_at.is_none() {
+        draft.tls_at = words.taken().map(|word| (word.at, word.text.clone()));
+    }
+    Ok(())
+}
+
+fn force(words: &Words<'_>, draft: &mut BindDraft, version: TlsVersion) -> Result<(), Diag> {
+    draft.versions.min = Some(version);
+    draft.versions.max = Some(version);
+    note(words, draft)
+}
+
+fn without(words: &Words<'_>, draft: &mut BindDraft, version: TlsVersion) -> Result<(), Diag> {
+    draft.versions.without.push(version);
+    note(words, draft)
+}
+
+/// `force-sslv3`, on either side.
+pub fn no_sslv3(words: &Words<'_>) -> Result<(), Diag> {
+    let what = format!("SSL 3 is not spoken any more; versions are {}", VERSIONS.join(", "));
+    match words.taken() {
+        Some(word) => Err(word.err(what)),
+        None => Err(words.missing(&what)),
+    }
+}
+
+/// What `global` says comes first.
+pub fn begin(bind: &mut BindDraft, cx: &mut LineCx<'_>) -> Result<(), Diag> {
+    let base = cx.base;
+    bind.tls.common.ciphers.clone_from(&base.bind.ciphers);
+    bind.tls.common.ciphersuites.clone_from(&base.bind.ciphersuites);
+    bind.tls.common.curves.clone_from(&base.bind.curves);
+    bind.tls.common.sigalgs.clone_from(&base.bind.sigalgs);
+    cx.place = Places::BIND_OPTIONS;
+    let mut options = Words::new(&base.bind.options);
+    super::BIND_INDEX.options(&mut options, bind, cx)?;
+    bind.tls_at = None;
+    Ok(())
+}
+
+/// Judges the line as a whole.
+pub fn finish(bind: &mut BindDraft, cx: &mut LineCx<'_>) -> Result<(), Diag> {
+    if !bind.ssl {
+        if let Some((at, word)) = &bind.tls_at {
+            let diag = Diag::new(Level::Warning, *at, format!("\"{word}\" has no effect without \"ssl\""));
+            cx.say(diag.help("add \"ssl\" to the line if clients are to speak TLS"));
+        }
+        return Ok(());
+    }
+    note_versions(&bind.versions, &mut bind.tls.common, bind.at)?;
+    if bind.tls.crt.is_empty() && bind.tls.crt_list.is_empty() {
+        let diag = Diag::alert(bind.at, "\"ssl\" needs a certificate");
+        return Err(diag.help("add \"crt <file>\" with certificate and key"));
+    }
+    if bind.tls.verify != Verify::None && bind.tls.ca_file.is_none() {
+        let diag = Diag::alert(bind.at, "\"verify\" needs the authorities to check with");
+        return Err(diag.help("add \"ca-file <file>\", or \"ca-file @system-ca\""));
+    }
+    Ok(())
+}

@@ -1,0 +1,55 @@
+//! The keywords, one file per family, one row per word. A new word is a row here and nothing else.
+
+pub mod acl;
+pub mod bind;
+pub mod bind_tls;
+pub mod global;
+pub mod limits;
+pub mod log;
+pub mod option;
+pub mod option_http;
+pub mod proxy;
+pub mod reply;
+pub mod rules;
+pub mod server;
+pub mod server_tls;
+pub mod stats;
+pub mod timeout;
+pub mod tls_global;
+pub mod tune;
+pub mod value;
+
+use std::sync::LazyLock;
+
+use super::draft::{BindDraft, GlobalDraft, ProxyDraft, ServerDraft};
+use super::driver::{Index, Keyword};
+
+/// Keywords of `global`.
+pub const GLOBAL: &[&[Keyword<GlobalDraft>]] =
+    &[global::ROWS, limits::ROWS, log::GLOBAL_ROWS, stats::ROWS, tls_global::ROWS, tune::ROWS];
+
+/// Keywords of `defaults`, `frontend`, `listen` and `backend`.
+pub const PROXY: &[&[Keyword<ProxyDraft>]] = &[
+    acl::ROWS,
+    bind::LINE_ROWS,
+    log::PROXY_ROWS,
+    option::ROWS,
+    option_http::ROWS,
+    proxy::ROWS,
+    reply::ROWS,
+    rules::ROWS,
+    server::LINE_ROWS,
+    timeout::ROWS,
+];
+
+/// Words of a `bind` or `stats socket` line.
+pub const BIND: &[&[Keyword<BindDraft>]] = &[bind::ROWS, bind_tls::ROWS];
+
+/// Words of a `server` or `default-server` line.
+pub const SERVER: &[&[Keyword<ServerDraft>]] = &[server::ROWS, server_tls::ROWS];
+
+/// The words of `bind` lines by name.
+pub static BIND_INDEX: LazyLock<Index<BindDraft>> = LazyLock::new(|| Index::new(BIND));
+
+/// The words of `server` lines by name.
+pub static SERVER_INDEX: LazyLock<Index<ServerDraft>> = LazyLock::new(|| Index::new(SERVER));

@@ -1,0 +1,187 @@
+//! Answers made here: `errorfile`, `errorloc`, `monitor-uri`.
+
+use super::value;
+use crate::conf::draft::ProxyDraft;
+use crate::conf::driver::{doc, row, Keyword, Places};
+use crate::lang::diag::Diag;
+use crate::lang::word::{Word, Words};
+use crate::plan::Reply;
+
+/// Reply keywords.
+pub const ROWS: &[Keyword<ProxyDraft>] = &[
+    row(
+        "errorfile",
+        Places::PROXY,
+        |words, draft, _| {
+            let status = status(words)?;
+            let page = page_from_file(words.need("a file")?, status)?;
+            keep(draft, status, page);
+            Ok(())
+        },
+        doc(
+            "errorfile <status> <file>",
+            "a whole answer, head and body, in place of a built-in error page",
+            "The file is sent as it is, so it begins with a status line. /dev/null: close without an answer.",
+            "errorfile 503 /dev/null",
+        ),
+    ),
+    row(
+        "errorloc",
+        Places::PROXY,
+        |words, draft, _| redirect(words, draft, 302, "Found"),
+        doc(
+            "errorloc <status> <url>",
+            "the same as \"errorloc302\"",
+            "",
+            "errorloc 503 https://example.org/sorry",
+        ),
+    ),
+    row(
+        "errorloc302",
+        Places::PROXY,
+        |words, draft, _| redirect(words, draft, 302, "Found"),
+        doc(
+            "errorloc302 <status> <url>",
+            "send the client elsewhere in place of an error page",
+            "The client asks for the new place with the method it used.",
+            "errorloc302 503 https://example.org/sorry",
+        ),
+    ),
+    row(
+        "errorloc303",
+        Places::PROXY,
+        |words, draft, _| redirect(words, draft, 303, "See Other"),
+        doc(
+            "errorloc303 <status> <url>",
+            "send the client elsewhere with GET in place of an error page",
+            "",
+            "errorloc303 503 https://example.org/sorry",
+        ),
+    ),
+    row(
+        "monitor-uri",
+        Places::FRONT,
+        |words, draft, _| {
+            draft.proxy.monitor_uri = Some(value::text(words.need("a URI")?)?.into_bytes());
+            Ok(())
+        },
+        doc(
+            "monitor-uri <uri>",
+            "a URI that is answered with 200 without asking a server",
+            "Not logged: made for other machines that watch this one.",
+            "monitor-uri /alive",
+        ),
+    ),
+];
+
+/// Statuses that have an error page.
+const STATUSES: &[u16] = &[
+    200, 400, 401, 403, 404, 405, 407, 408, 410, 413, 414, 421, 422, 425, 429, 431, 500, 501, 502, 503, 504,
+];
+
+fn status(words: &mut Words<'_>) -> Result<u16, Diag> {
+    let word = words.need("a status")?;
+    match word.text.parse::<u16>() {
+        Ok(status) if STATUSES.contains(&status) => Ok(status),
+        _ => {
+            let known: Vec<String> = STATUSES.iter().map(u16::to_string).collect();
+            let diag = word.err(format!("there is no error page for \"{}\"", word.text));
+            Err(diag.help(format!("statuses are {}", known.join(", "))))
+        }
+    }
+}
+
+fn keep(draft: &mut ProxyDraft, status: u16, page: Reply) {
+    let own = &mut draft.proxy.errors.own;
+    own.retain(|(code, _)| *code != status);
+    own.push((status, page));
+}
+
+fn redirect(words: &mut Words<'_>, draft: &mut ProxyDraft, code: u16, reason: &str) -> Result<(), Diag> {
+    let status = status(words)?;
+    let word = words.need("a URL")?;
+    if word.text.is_empty() || word.text.contains(|c: char| c.is_control() || c == ' ') {
+        return Err(word.err("a URL has no blanks or control characters"));
+    }
+    let head = format!(
+        "HTTP/1.1 {code} {reason}\r\ncache-control: no-cache\r\ncontent-length: 0\r\nlocation: {}\r\n\r\n",
+        word.text
+    );
+    keep(draft, status, Reply { status: code, head: head.into_bytes(), body: Vec::new(), verbatim: false });
+    Ok(())
+}
+
+/// Reads an answer from a file.
+pub fn page_from_file(word: &Word, status: u16) -> Result<Reply, Diag> {
+    let bytes = if word.is("/dev/null") { Vec::new() } else { value::file(word, FILE_MAX)? };
+    if bytes.is_empty() {
+        return Ok(Reply { status, head: Vec::new(), body: Vec::new(), verbatim: true });
+    }
+    page(&bytes, status).map_err(|what| word.err(format!("\"{}\" {what}", word.text)))
+}
+
+/// Cuts a raw answer into head and body; lone line feeds become CRLF.
+fn page(bytes: &[u8], status: u16) -> Result<Reply, String> {
+    let mut head = Vec::new();
+    let mut rest = bytes;
+    loop {
+        let Some(end) = memchr::memchr(b'\n', rest) else {
+            return Err("has no empty line between head and body".to_string());
+        };
+        let line = rest[..end].strip_suffix(b"\r").unwrap_or(&rest[..end]);
+        rest = &rest[end + 1..];
+        if head.is_empty() && !status_line(line) {
+            return Err(
+                "does not begin with a status line like \"HTTP/1.1 503 Service Unavailable\"".to_string()
+            );
+        }
+        if line.iter().any(|b| *b == b'\r' || *b == 0) {
+            return Err("has a control character in its head".to_string());
+        }
+        let field =
+            head.is_empty() || line.is_empty() || memchr::memchr(b':', line).is_some_and(|colon| colon > 0);
+        if !field {
+            return Err(format!("has a head line without a colon: \"{}\"", String::from_utf8_lossy(line)));
+        }
+        head.extend_from_slice(line);
+        head.extend_from_slice(b"\r\n");
+        if line.is_empty() {
+            break;
+        }
+    }
+    Ok(Reply { status, head, body: rest.to_vec(), verbatim: true })
+}
+
+fn status_line(line: &[u8]) -> bool {
+    let Some(rest) = line.strip_prefix(b"HTTP/1.") else { return false };
+    rest.first().is_some_and(u8::is_ascii_digit)
+        && rest.get(1) == Some(&b' ')
+        && rest.get(2..5).is_some_and(|code| code.iter().all(u8::is_ascii_digit))
+        && matches!(rest.get(5), None | Some(b' '))
+}
+
+/// A page lives in memory and goes out in one piece.
+const FILE_MAX: u64 = 1 << 20;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn pages_are_cut_into_head_and_body() {
+        let reply = page(b"HTTP/1.0 503 Sorry\nA: b\n\n<p>\n", 503).unwrap();
+        assert_eq!(reply.head, b"HTTP/1.0 503 Sorry\r\nA: b\r\n\r\n");
+        assert_eq!(reply.body, b"<p>\n");
+        let bad: [&[u8]; 6] = [
+            b"<html>\n\n",
+            b"HTTP/1.1 503\n",
+            b"HTTP/1.1 5x3 a\n\n",
+            b"HTTP/1.1 503 a\nno colon\n\n",
+            b"\n",
+            b"HTTP/1.1 503 a\nA: b\r\r\n\n",
+        ];
+        for text in bad {
+            assert!(page(text, 503).is_err(), "{}", String::from_utf8_lossy(text));
+        }
+    }
+}

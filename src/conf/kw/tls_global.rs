@@ -1,0 +1,161 @@
+//! `global`: what TLS lines start from.
+
+use super::value;
+use crate::conf::draft::GlobalDraft;
+use crate::conf::driver::{doc, row, Keyword, Places};
+use crate::lang::diag::Diag;
+use crate::lang::word::Words;
+
+const G: Places = Places::GLOBAL;
+
+/// Defaults of TLS.
+pub const ROWS: &[Keyword<GlobalDraft>] = &[
+    row(
+        "ca-base",
+        G,
+        |words, draft, _| {
+            draft.base.ca_base = Some(value::text(words.need("a directory")?)?);
+            Ok(())
+        },
+        doc("ca-base <directory>", "where relative \"ca-file\" and \"crl-file\" paths begin", "", "ca-base /etc/ssl"),
+    ),
+    row(
+        "crt-base",
+        G,
+        |words, draft, _| {
+            draft.base.crt_base = Some(value::text(words.need("a directory")?)?);
+            Ok(())
+        },
+        doc("crt-base <directory>", "where relative \"crt\" paths begin", "", "crt-base /etc/ssl/private"),
+    ),
+    row(
+        "ssl-default-bind-ciphers",
+        G,
+        |words, draft, _| list(words, &mut draft.base.bind.ciphers),
+        doc(
+            "ssl-default-bind-ciphers <list>",
+            "ciphers of \"bind\" lines up to TLS 1.2",
+            "In OpenSSL's syntax. Counts for lines without \"ciphers\".",
+            "ssl-default-bind-ciphers ECDHE+AESGCM:ECDHE+CHACHA20",
+        ),
+    ),
+    row(
+        "ssl-default-bind-ciphersuites",
+        G,
+        |words, draft, _| list(words, &mut draft.base.bind.ciphersuites),
+        doc(
+            "ssl-default-bind-ciphersuites <list>",
+            "cipher suites of \"bind\" lines for TLS 1.3",
+            "",
+            "ssl-default-bind-ciphersuites TLS_AES_128_GCM_SHA256:TLS_AES_256_GCM_SHA384",
+        ),
+    ),
+    row(
+        "ssl-default-bind-curves",
+        G,
+        |words, draft, _| list(words, &mut draft.base.bind.curves),
+        doc("ssl-default-bind-curves <list>", "groups of \"bind\" lines", "", "ssl-default-bind-curves X25519:P-256"),
+    ),
+    row(
+        "ssl-default-bind-options",
+        G,
+        |words, draft, _| {
+            draft.base.bind.options.extend(words.rest().iter().cloned());
+            Ok(())
+        },
+        doc(
+            "ssl-default-bind-options <option>...",
+            "TLS options every \"bind ... ssl\" line begins with",
+            "ssl-min-ver, ssl-max-ver, no-tlsv1x, force-tlsv1x, no-tls-tickets, prefer-client-ciphers, strict-sni.",
+            "ssl-default-bind-options ssl-min-ver TLSv1.2 no-tls-tickets",
+        ),
+    ),
+    row(
+        "ssl-default-bind-sigalgs",
+        G,
+        |words, draft, _| list(words, &mut draft.base.bind.sigalgs),
+        doc(
+            "ssl-default-bind-sigalgs <list>",
+            "signature algorithms of \"bind\" lines",
+            "",
+            "ssl-default-bind-sigalgs ECDSA+SHA256:RSA-PSS+SHA256",
+        ),
+    ),
+    row(
+        "ssl-default-server-ciphers",
+        G,
+        |words, draft, _| list(words, &mut draft.base.server.ciphers),
+        doc(
+            "ssl-default-server-ciphers <list>",
+            "ciphers of \"server\" lines up to TLS 1.2",
+            "",
+            "ssl-default-server-ciphers ECDHE+AESGCM",
+        ),
+    ),
+    row(
+        "ssl-default-server-ciphersuites",
+        G,
+        |words, draft, _| list(words, &mut draft.base.server.ciphersuites),
+        doc(
+            "ssl-default-server-ciphersuites <list>",
+            "cipher suites of \"server\" lines for TLS 1.3",
+            "",
+            "ssl-default-server-ciphersuites TLS_AES_128_GCM_SHA256",
+        ),
+    ),
+    row(
+        "ssl-default-server-curves",
+        G,
+        |words, draft, _| list(words, &mut draft.base.server.curves),
+        doc("ssl-default-server-curves <list>", "groups of \"server\" lines", "", "ssl-default-server-curves X25519"),
+    ),
+    row(
+        "ssl-default-server-options",
+        G,
+        |words, draft, _| {
+            draft.base.server.options.extend(words.rest().iter().cloned());
+            Ok(())
+        },
+        doc(
+            "ssl-default-server-options <option>...",
+            "TLS options every \"server ... ssl\" line begins with",
+            "ssl-min-ver, ssl-max-ver, no-tlsv1x, force-tlsv1x, no-tls-tickets.",
+            "ssl-default-server-options ssl-min-ver TLSv1.2",
+        ),
+    ),
+    row(
+        "ssl-default-server-sigalgs",
+        G,
+        |words, draft, _| list(words, &mut draft.base.server.sigalgs),
+        doc(
+            "ssl-default-server-sigalgs <list>",
+            "signature algorithms of \"server\" lines",
+            "",
+            "ssl-default-server-sigalgs ECDSA+SHA256",
+        ),
+    ),
+    row(
+        "ssl-server-verify",
+        G,
+        |words, draft, _| {
+            let word = words.need("none or required")?;
+            draft.base.no_server_verify = match word.text.as_str() {
+                "none" => true,
+                "required" => false,
+                _ => return Err(word.not_one_of("value", &["none", "required"])),
+            };
+            Ok(())
+        },
+        doc(
+            "ssl-server-verify none|required",
+            "whether certificates of servers are checked where the line does not say",
+            "The default is \"required\", which needs a \"ca-file\" on the line.",
+            "ssl-server-verify required",
+        ),
+    ),
+];
+
+fn list(words: &mut Words<'_>, into: &mut Option<String>) -> Result<(), Diag> {
+    *into = Some(value::text(words.need("a list")?)?);
+    Ok(())
+}

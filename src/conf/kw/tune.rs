@@ -1,0 +1,146 @@
+//! `global`: the `tune.*` words of what is built.
+
+use std::ops::RangeInclusive;
+
+use crate::conf::draft::GlobalDraft;
+use crate::conf::driver::{doc, row, Keyword, Places};
+use crate::lang::diag::Diag;
+use crate::lang::word::Words;
+
+const G: Places = Places::GLOBAL;
+
+/// Tunables.
+pub const ROWS: &[Keyword<GlobalDraft>] = &[
+    row(
+        "tune.buffers.limit",
+        G,
+        |words, draft, _| number(words, &mut draft.global.tune.buffers_limit, 0..=1 << 30),
+        doc("tune.buffers.limit <number>", "buffers one process may hold; 0: any", "", "tune.buffers.limit 10000"),
+    ),
+    row(
+        "tune.bufsize",
+        G,
+        |words, draft, _| size(words, &mut draft.global.tune.bufsize, 1024..=1 << 28),
+        doc(
+            "tune.bufsize <size>",
+            "bytes of a buffer",
+            "A request or response head must fit into a buffer, less \"tune.maxrewrite\". Default 16384.",
+            "tune.bufsize 32k",
+        ),
+    ),
+    row(
+        "tune.http.maxhdr",
+        G,
+        |words, draft, _| number(words, &mut draft.global.tune.maxhdr, 1..=32_767),
+        doc("tune.http.maxhdr <number>", "header fields of one head", "Default 101.", "tune.http.maxhdr 200"),
+    ),
+    row(
+        "tune.maxaccept",
+        G,
+        |words, draft, _| match words.peek_text() {
+            "-1" => {
+                words.next();
+                draft.global.tune.maxaccept = usize::MAX;
+                Ok(())
+            }
+            _ => number(words, &mut draft.global.tune.maxaccept, 1..=1 << 20),
+        },
+        doc("tune.maxaccept <number>", "connections accepted in a row; -1: any", "", "tune.maxaccept 100"),
+    ),
+    row(
+        "tune.maxpollevents",
+        G,
+        |words, draft, _| number(words, &mut draft.global.tune.maxpollevents, 1..=1 << 20),
+        doc("tune.maxpollevents <number>", "events taken from the kernel at once", "", "tune.maxpollevents 200"),
+    ),
+    row(
+        "tune.maxrewrite",
+        G,
+        |words, draft, _| size(words, &mut draft.global.tune.maxrewrite, 0..=1 << 27),
+        doc(
+            "tune.maxrewrite <size>",
+            "bytes of a buffer kept free for what rules add to a head",
+            "Default 1024; at most half of \"tune.bufsize\" counts.",
+            "tune.maxrewrite 1024",
+        ),
+    ),
+    row(
+        "tune.rcvbuf.client",
+        G,
+        |words, draft, _| size(words, &mut draft.global.tune.rcvbuf_client, 0..=1 << 30),
+        doc("tune.rcvbuf.client <size>", "kernel's receive buffer towards clients", "", "tune.rcvbuf.client 64k"),
+    ),
+    row(
+        "tune.rcvbuf.server",
+        G,
+        |words, draft, _| size(words, &mut draft.global.tune.rcvbuf_server, 0..=1 << 30),
+        doc("tune.rcvbuf.server <size>", "kernel's receive buffer towards servers", "", "tune.rcvbuf.server 64k"),
+    ),
+    row(
+        "tune.runqueue-depth",
+        G,
+        |words, draft, _| number(words, &mut draft.global.tune.runqueue_depth, 1..=1 << 20),
+        doc("tune.runqueue-depth <number>", "tasks run per turn of the loop", "", "tune.runqueue-depth 200"),
+    ),
+    row(
+        "tune.sndbuf.client",
+        G,
+        |words, draft, _| size(words, &mut draft.global.tune.sndbuf_client, 0..=1 << 30),
+        doc("tune.sndbuf.client <size>", "kernel's send buffer towards clients", "", "tune.sndbuf.client 64k"),
+    ),
+    row(
+        "tune.sndbuf.server",
+        G,
+        |words, draft, _| size(words, &mut draft.global.tune.sndbuf_server, 0..=1 << 30),
+        doc("tune.sndbuf.server <size>", "kernel's send buffer towards servers", "", "tune.sndbuf.server 64k"),
+    ),
+    row(
+        "tune.ssl.cachesize",
+        G,
+        |words, draft, _| number(words, &mut draft.global.tune.ssl_cachesize, 0..=1 << 26),
+        doc(
+            "tune.ssl.cachesize <number>",
+            "entries of the TLS session cache all workers share",
+            "An entry takes about 200 bytes; a session with a client certificate takes several. 0 turns it off. \
+             Default 20000.",
+            "tune.ssl.cachesize 100000",
+        ),
+    ),
+    row(
+        "tune.ssl.lifetime",
+        G,
+        |words, draft, _| {
+            let word = words.need("a time")?;
+            draft.global.tune.ssl_lifetime = word.time_ms_from_s()? / 1000;
+            Ok(())
+        },
+        doc(
+            "tune.ssl.lifetime <time>",
+            "how long a TLS session may be resumed",
+            "In seconds unless a unit is given. Default 300.",
+            "tune.ssl.lifetime 10m",
+        ),
+    ),
+    row(
+        "tune.ssl.maxrecord",
+        G,
+        |words, draft, _| size(words, &mut draft.global.tune.ssl_maxrecord, 0..=16_384),
+        doc("tune.ssl.maxrecord <size>", "bytes of a TLS record at most; 0: 16384", "", "tune.ssl.maxrecord 1400"),
+    ),
+];
+
+fn number(words: &mut Words<'_>, into: &mut usize, range: RangeInclusive<i64>) -> Result<(), Diag> {
+    *into = words.need("a number")?.int_in(range)? as usize;
+    Ok(())
+}
+
+fn size(words: &mut Words<'_>, into: &mut usize, range: RangeInclusive<u64>) -> Result<(), Diag> {
+    let word = words.need("a size")?;
+    let size = word.size()?;
+    if !range.contains(&size) {
+        let what = format!("\"{}\" is out of range ({} to {})", word.text, range.start(), range.end());
+        return Err(word.err(what));
+    }
+    *into = size as usize;
+    Ok(())
+}

@@ -1,0 +1,265 @@
+//! From sources to a plan: sections are cut, `global` is run, then every proxy with the defaults it
+//! inherits, then names become ids and the whole is judged.
+//!
+//! All errors of a configuration are found in one go, bounded; a plan exists only when there are none.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use super::addr::{self, Resolve};
+use super::ast::{self, Ast, Kind, Line, Section};
+use super::draft::{Base, GlobalDraft, LineCx, ProxyDraft};
+use super::driver::{Index, Places, Prefix};
+use super::env::Env;
+use super::{kw, link, verify};
+use crate::base::ids::ProxyId;
+use crate::lang::diag::{Diag, Diags, Level};
+use crate::lang::span::{SourceMap, Span};
+use crate::lang::suggest;
+use crate::plan::{Plan, Proxy};
+
+/// What a configuration is read with besides its files.
+#[derive(Clone)]
+pub struct Setup {
+    /// Variables.
+    pub env: Env,
+    /// Finds host names.
+    pub resolve: Resolve,
+    /// The name the program was started under: the default `log-tag`.
+    pub program: String,
+    /// `-dV`: certificates of servers are not checked unless a line asks for it.
+    pub no_server_verify: bool,
+    /// `-dW`: a warning is as bad as an error.
+    pub zero_warning: bool,
+}
+
+impl Default for Setup {
+    fn default() -> Self {
+        Setup {
+            env: Env::inherited(),
+            resolve: addr::system_resolver,
+            program: "lighterman".to_string(),
+            no_server_verify: false,
+            zero_warning: false,
+        }
+    }
+}
+
+/// Compiles a configuration. `Ok` holds the plan and what is worth saying about it; `Err` everything that
+/// is wrong, with warnings and notices among it.
+pub fn load(sources: &SourceMap) -> Result<(Plan, Vec<Diag>), Diags> {
+    load_with(sources, &Setup::default())
+}
+
+/// As [`load`], with a setup of one's own.
+pub fn load_with(sources: &SourceMap, setup: &Setup) -> Result<(Plan, Vec<Diag>), Diags> {
+    let mut diags = Diags::new();
+    let mut env = setup.env.clone();
+    let ast = ast::parse(sources, &mut env, &mut diags);
+    let mut loader = Loader { sources, setup, env: &env, diags: &mut diags };
+    let mut global = loader.global(&ast);
+    global.base.no_server_verify |= setup.no_server_verify;
+    let proxies = loader.proxies(&ast, &global.base);
+    let mut whole = link::Whole { global, proxies, sources, env: &env, resolve: setup.resolve };
+    verify::before(&whole, &mut diags);
+    let plan = link::plan(&mut whole, &ast, &mut diags);
+    verify::after(&whole, &plan, &mut diags);
+    if (setup.zero_warning || whole.global.zero_warning) && diags.has(Level::Warning) && !diags.has_alerts() {
+        diags.push(
+            Diag::alert(Span::NONE, "warnings were found, and none are allowed")
+                .help("mend them, or leave out \"zero-warning\" and -dW"),
+        );
+    }
+    diags.sort();
+    if diags.has_alerts() {
+        return Err(diags);
+    }
+    Ok((plan, diags.into_vec()))
+}
+
+struct Loader<'a> {
+    sources: &'a SourceMap,
+    setup: &'a Setup,
+    env: &'a Env,
+    diags: &'a mut Diags,
+}
+
+impl Loader<'_> {
+    fn cx<'b>(&'b mut self, line: &Arc<Line>, section: usize, place: Places, base: &'b Base) -> LineCx<'b> {
+        LineCx {
+            place,
+            prefix: Prefix::None,
+            line: line.clone(),
+            section,
+            replayed: false,
+            base,
+            env: self.env,
+            sources: self.sources,
+            diags: self.diags,
+            resolve: self.setup.resolve,
+        }
+    }
+
+    fn global(&mut self, ast: &Ast) -> GlobalDraft {
+        let index = Index::new(kw::GLOBAL);
+        let base = Base::default();
+        let mut draft = GlobalDraft::default();
+        draft.global.log_tag.clone_from(&self.setup.program);
+        for (number, section) in ast.sections.iter().enumerate().filter(|(_, s)| s.kind == Kind::Global) {
+            draft.at = section.head.at();
+            for line in &section.lines {
+                let result = index.line(
+                    &mut line.cursor(),
+                    &mut draft,
+                    &mut self.cx(line, number, Places::GLOBAL, &base),
+                );
+                if let Err(diag) = result {
+                    self.diags.push(diag.or_at(line.at()));
+                }
+                if self.diags.is_full() {
+                    return draft;
+                }
+            }
+        }
+        draft
+    }
+
+    fn proxies(&mut self, ast: &Ast, base: &Base) -> Vec<ProxyDraft> {
+        let index = Index::new(kw::PROXY);
+        let mut origins = Origins::default();
+        let mut proxies = Vec::new();
+        for (number, section) in ast.sections.iter().enumerate() {
+            if self.diags.is_full() {
+                break;
+            }
+            let place = match section.kind {
+                Kind::Defaults => Places::DEFAULTS,
+                Kind::Frontend => Places::FRONTEND,
+                Kind::Listen => Places::LISTEN,
+                Kind::Backend => Places::BACKEND,
+                Kind::Global | Kind::Later => continue,
+            };
+            let chain = origins.chain(section, self.diags);
+            let mut draft = draft_of(section, number, proxies.len());
+            draft.proxy.at = format!("{}:{}", self.sources.name(draft.at.file), draft.at.line);
+            for origin in &chain {
+                self.replay(&index, &ast.sections[*origin], *origin, place, &mut draft, base);
+            }
+            self.run(&index, section, number, place, &mut draft, base);
+            if section.kind == Kind::Defaults {
+                origins.add(section, number, chain, self.diags);
+            } else {
+                proxies.push(draft);
+            }
+        }
+        proxies
+    }
+
+    /// The lines of a section, for the first time.
+    fn run(
+        &mut self,
+        index: &Index<ProxyDraft>,
+        section: &Section,
+        number: usize,
+        place: Places,
+        draft: &mut ProxyDraft,
+        base: &Base,
+    ) {
+        for line in &section.lines {
+            let result = index.line(&mut line.cursor(), draft, &mut self.cx(line, number, place, base));
+            if let Err(diag) = result {
+                self.diags.push(diag.or_at(line.at()));
+            }
+            if self.diags.is_full() {
+                return;
+            }
+        }
+    }
+
+    /// The lines of a `defaults` section once more, for a proxy that inherits them.
+    fn replay(
+        &mut self,
+        index: &Index<ProxyDraft>,
+        section: &Section,
+        number: usize,
+        place: Places,
+        draft: &mut ProxyDraft,
+        base: &Base,
+    ) {
+        for line in &section.lines {
+            let mut cx = self.cx(line, number, place, base);
+            cx.replayed = true;
+            // What is wrong with it was said where it was written.
+            let _ = index.line(&mut line.cursor(), draft, &mut cx);
+        }
+    }
+}
+
+fn draft_of(section: &Section, number: usize, id: usize) -> ProxyDraft {
+    let name = section.name.as_ref();
+    let text = name.map_or("", |word| word.text.as_str());
+    let mut proxy = Proxy::new(ProxyId(id as u32), text, link::default_scheme());
+    proxy.is_frontend = matches!(section.kind, Kind::Frontend | Kind::Listen);
+    proxy.is_backend = matches!(section.kind, Kind::Backend | Kind::Listen);
+    let at = name.map_or(section.head.at(), |word| word.at);
+    ProxyDraft::new(proxy, section.kind, number, at)
+}
+
+/// The `defaults` sections met so far.
+#[derive(Default)]
+struct Origins {
+    last: Vec<usize>,
+    named: HashMap<String, (Span, Vec<usize>)>,
+}
+
+impl Origins {
+    /// The sections a section inherits from, the farthest first.
+    fn chain(&self, section: &Section, diags: &mut Diags) -> Vec<usize> {
+        let Some(from) = &section.from else {
+            // Defaults begin anew unless they say otherwise.
+            return if section.kind == Kind::Defaults { Vec::new() } else { self.last.clone() };
+        };
+        if let Some((_, chain)) = self.named.get(&from.text) {
+            return chain.clone();
+        }
+        let diag = from.err(format!("there is no \"defaults\" section \"{}\" above", from.text));
+        let known = self.named.keys().map(String::as_str);
+        diags.push(match suggest::did_you_mean(&from.text, known) {
+            Some(help) => diag.help(help),
+            None => diag,
+        });
+        Vec::new()
+    }
+
+    fn add(&mut self, section: &Section, number: usize, mut chain: Vec<usize>, diags: &mut Diags) {
+        chain.push(number);
+        self.last.clone_from(&chain);
+        let Some(name) = &section.name else { return };
+        if let Some((first, _)) = self.named.get(&name.text) {
+            let diag = Diag::warning(name.at, format!("a second \"defaults\" section \"{}\"", name.text));
+            diags.push(diag.also(*first, "the first one is here").help("give each its own name to use both"));
+        }
+        self.named.insert(name.text.clone(), (name.at, chain));
+    }
+}
+
+/// Feeds any bytes to the whole loader. Called by the fuzzer and by the test that replays its seeds.
+pub fn fuzz_conf_text(data: &[u8]) {
+    let mut sources = SourceMap::new();
+    sources.add("fuzz.cfg", data);
+    let setup = Setup {
+        env: Env::empty(),
+        resolve: addr::no_resolver,
+        program: "fuzz".to_string(),
+        no_server_verify: false,
+        zero_warning: false,
+    };
+    let diags = match load_with(&sources, &setup) {
+        Ok((_, diags)) => diags,
+        Err(diags) => diags.into_vec(),
+    };
+    for diag in &diags {
+        let text = diag.render(&sources, crate::lang::diag::Paint::Plain);
+        assert!(text.ends_with('\n') && !text.contains('\x1b'));
+    }
+}
