@@ -21,7 +21,7 @@ pub(super) fn run(launch: Launch) -> Result<i32, Fatal> {
     let roles = Role::MASTER | Role::CONTROL | Role::WORKER;
     let slot = shm.reserve(roles, 1).unwrap_or(0);
     shm.enter(slot, std::process::id(), Clock::real().read().wall_us);
-    let seat = Seat { number: 0, traffic: sockets.for_worker(plan, 0), shm, handed: None, watch: None };
+    let seat = Seat { number: 0, traffic: sockets.for_worker(plan, 0, 1), shm, handed: None, watch: None };
     if launch.notify {
         notify::tell("READY=1");
     }

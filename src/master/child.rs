@@ -41,6 +41,8 @@ pub(super) struct Inherited {
     pub(super) sockets: Sockets,
     /// The channels of its generation.
     pub(super) channels: Channels,
+    /// Workers of its generation.
+    pub(super) workers: usize,
     /// The shared memory, and its place there.
     pub(super) shm: Shared,
     /// Its place in the shared memory.
@@ -76,14 +78,14 @@ fn begin(role: Role, plan: &Plan, what: Inherited) -> Result<(), Fatal> {
     let seat = match role {
         Role::Worker(number) => Seat {
             number,
-            traffic: what.sockets.for_worker(plan, number),
+            traffic: what.sockets.for_worker(plan, number, what.workers),
             shm,
             handed: what.channels.ends.into_iter().nth(number).map(|(_, theirs)| theirs),
             watch: None,
         },
         Role::Control => {
             let channels = what.channels.ends.into_iter().map(|(ours, _)| ours).collect();
-            let watch = Watch { sockets: what.sockets.for_watch(plan), channels };
+            let watch = Watch { sockets: what.sockets.for_watch(plan, what.workers), channels };
             Seat { number: 0, traffic: Vec::new(), shm, handed: None, watch: Some(watch) }
         }
     };

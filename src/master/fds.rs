@@ -1,10 +1,14 @@
 //! The listening sockets: bound once, kept by the master, handed to every generation of workers.
 //!
 //! A TCP address has one socket per worker (SO_REUSEPORT), so that the backlog of a worker that died
-//! waits for its successor. What cannot be doubled is shared by all.
+//! waits for its successor. What cannot be doubled is shared by all. A socket whose address is still
+//! wanted is never closed, for clients may wait in its queue: when there are fewer workers than sockets,
+//! a worker gets several.
 
 use std::io;
-use std::os::fd::OwnedFd;
+use std::os::fd::{AsFd, OwnedFd};
+
+use lighterman_sys::io::Peer;
 
 use super::Fatal;
 use crate::base::ids::ListenerId;
@@ -13,6 +17,9 @@ use crate::plan::{BindAddr, Listener, Plan};
 
 struct Entry {
     addr: BindAddr,
+    /// Which of the listeners with this address it belongs to: each that leaves the port to the kernel has
+    /// its own.
+    nth: usize,
     /// One per worker, or a single one for all.
     fds: Vec<OwnedFd>,
 }
@@ -28,59 +35,78 @@ impl Sockets {
     pub fn open(plan: &Plan, workers: usize, old: &Sockets) -> Result<Sockets, Fatal> {
         let mut sockets = Sockets::default();
         for listener in &plan.listeners {
-            if plan.proxy(listener.proxy).disabled || sockets.entries.iter().any(|e| e.addr == listener.addr)
-            {
+            let nth = sockets.entries.iter().filter(|entry| entry.addr == listener.addr).count();
+            let double = nth > 0 && !matches!(listener.addr, BindAddr::Inet(addr) if addr.port() == 0);
+            if plan.proxy(listener.proxy).disabled || double {
                 continue;
             }
-            let known = old.entries.iter().find(|e| e.addr == listener.addr);
-            let entry =
-                entry(listener, workers, known).map_err(|error| cannot_bind(plan, listener, &error))?;
-            sockets.entries.push(entry);
+            let known = old.entries.iter().find(|entry| entry.addr == listener.addr && entry.nth == nth);
+            let fds = open(listener, workers, known).map_err(|error| cannot_bind(plan, listener, &error))?;
+            sockets.entries.push(Entry { addr: listener.addr.clone(), nth, fds });
         }
         Ok(sockets)
     }
 
-    /// The sockets one worker accepts from. In a child: the others' copies are closed with the rest.
-    pub fn for_worker(self, plan: &Plan, worker: usize) -> Vec<(ListenerId, OwnedFd)> {
-        let mut mine: Vec<(BindAddr, OwnedFd)> = Vec::new();
-        for mut entry in self.entries {
-            let place = if entry.fds.len() == 1 { 0 } else { worker };
-            if place < entry.fds.len() {
-                mine.push((entry.addr, entry.fds.swap_remove(place)));
-            }
-        }
+    /// The sockets one of `workers` accepts from. In a child: the others' copies are closed with the rest.
+    pub fn for_worker(self, plan: &Plan, worker: usize, workers: usize) -> Vec<(ListenerId, OwnedFd)> {
         let mut given = Vec::new();
-        for listener in &plan.listeners {
-            if let Some(at) = mine.iter().position(|(addr, _)| *addr == listener.addr) {
-                given.push((listener.id, mine.swap_remove(at).1));
-            }
+        for entry in self.entries {
+            let Some(listener) = entry.listener(plan) else { continue };
+            let shared = entry.fds.len() == 1;
+            let mine = |at: usize| shared || at % workers.max(1) == worker;
+            let fds = entry.fds.into_iter().enumerate().filter(|(at, _)| mine(*at));
+            given.extend(fds.map(|(_, fd)| (listener, fd)));
         }
         given
     }
 
-    /// Every socket of every worker, for whoever watches over them: `(worker, listener, socket)`.
-    pub fn for_watch(self, plan: &Plan) -> Vec<(usize, ListenerId, OwnedFd)> {
+    /// Every socket that only one of `workers` accepts from, for whoever watches over them:
+    /// `(worker, listener, socket)`.
+    pub fn for_watch(self, plan: &Plan, workers: usize) -> Vec<(usize, ListenerId, OwnedFd)> {
         let mut all = Vec::new();
-        for entry in self.entries {
-            let Some(listener) = plan.listeners.iter().find(|l| l.addr == entry.addr) else { continue };
-            if entry.fds.len() > 1 {
-                all.extend(entry.fds.into_iter().enumerate().map(|(worker, fd)| (worker, listener.id, fd)));
-            }
+        for entry in self.entries.into_iter().filter(|entry| entry.fds.len() > 1) {
+            let Some(listener) = entry.listener(plan) else { continue };
+            let fds = entry.fds.into_iter().enumerate();
+            all.extend(fds.map(|(at, fd)| (at % workers.max(1), listener, fd)));
         }
         all
     }
 }
 
-fn entry(listener: &Listener, workers: usize, known: Option<&Entry>) -> io::Result<Entry> {
+impl Entry {
+    fn listener(&self, plan: &Plan) -> Option<ListenerId> {
+        let same = plan
+            .listeners
+            .iter()
+            .filter(|listener| listener.addr == self.addr && !plan.proxy(listener.proxy).disabled);
+        same.map(|listener| listener.id).nth(self.nth)
+    }
+}
+
+/// The sockets of one address: those known already, and as many more as are missing.
+fn open(listener: &Listener, workers: usize, known: Option<&Entry>) -> io::Result<Vec<OwnedFd>> {
     let wanted = if matches!(listener.addr, BindAddr::Inet(_)) { workers } else { 1 };
     let mut fds = Vec::with_capacity(wanted);
-    for old in known.iter().flat_map(|entry| &entry.fds).take(wanted) {
+    for old in known.iter().flat_map(|entry| &entry.fds) {
         fds.push(old.try_clone()?);
     }
     while fds.len() < wanted {
-        fds.push(ListenSock::bind(listener, true)?);
+        let socket = match fds.first() {
+            None => ListenSock::bind(listener, wanted > 1)?,
+            // the kernel may have chosen the port of the first
+            Some(first) => ListenSock::bind(&at_address_of(first, listener)?, true)?,
+        };
+        fds.push(socket);
     }
-    Ok(Entry { addr: listener.addr.clone(), fds })
+    Ok(fds)
+}
+
+/// The listener with the address that a socket of it really has.
+fn at_address_of(socket: &OwnedFd, listener: &Listener) -> io::Result<Listener> {
+    match lighterman_sys::io::local_address(socket.as_fd())? {
+        Peer::Inet(addr) => Ok(Listener { addr: BindAddr::Inet(addr), ..listener.clone() }),
+        _ => Ok(listener.clone()),
+    }
 }
 
 fn cannot_bind(plan: &Plan, listener: &Listener, error: &io::Error) -> Fatal {
@@ -101,5 +127,95 @@ pub fn addr_text(addr: &BindAddr) -> String {
         BindAddr::Unix(path) => path.display().to_string(),
         BindAddr::Abstract(name) => format!("abns@{}", String::from_utf8_lossy(name)),
         BindAddr::Fd(number) => format!("fd@{number}"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::base::ids::ProxyId;
+    use crate::plan::Proxy;
+    use std::collections::BTreeSet;
+    use std::net::SocketAddr;
+
+    /// Balances nothing.
+    struct Nobody;
+
+    impl crate::plan::scheme::Scheme for Nobody {
+        fn name(&self) -> &'static str {
+            "nobody"
+        }
+        fn start(&self, _: &[crate::plan::scheme::ServerView]) -> Box<dyn crate::plan::scheme::Balancer> {
+            Box::new(Nobody)
+        }
+    }
+
+    impl crate::plan::scheme::Balancer for Nobody {
+        fn pick(&mut self, _: &crate::plan::scheme::PickCx<'_>) -> Option<crate::base::ids::ServerId> {
+            None
+        }
+
+        fn changed(&mut self, _: &[crate::plan::scheme::ServerView]) {}
+    }
+
+    fn plan(addrs: &[&str]) -> Plan {
+        let addrs = addrs.iter().enumerate();
+        let listeners = addrs.map(|(at, addr)| {
+            let addr: SocketAddr = addr.parse().unwrap();
+            Listener::new(ListenerId(at as u32), ProxyId(0), BindAddr::Inet(addr))
+        });
+        Plan {
+            proxies: vec![Proxy::new(ProxyId(0), "web", Box::new(Nobody))],
+            listeners: listeners.collect(),
+            ..Plan::default()
+        }
+    }
+
+    fn port(fd: &OwnedFd) -> u16 {
+        match lighterman_sys::io::local_address(fd.as_fd()).unwrap() {
+            Peer::Inet(addr) => addr.port(),
+            _ => 0,
+        }
+    }
+
+    fn queue(sockets: Sockets, plan: &Plan, workers: usize) -> Vec<usize> {
+        sockets.for_watch(plan, workers).into_iter().map(|(worker, ..)| worker).collect()
+    }
+
+    #[test]
+    fn all_sockets_of_an_address_share_the_port_that_the_first_got() {
+        let plan = plan(&["127.0.0.1:0", "[::1]:0"]);
+        let sockets = Sockets::open(&plan, 3, &Sockets::default()).unwrap();
+        for entry in &sockets.entries {
+            assert_eq!(entry.fds.len(), 3);
+            assert_eq!(entry.fds.iter().map(port).collect::<BTreeSet<_>>().len(), 1);
+        }
+        let mine = sockets.for_worker(&plan, 2, 3);
+        assert_eq!(mine.iter().map(|(id, _)| id.0).collect::<Vec<_>>(), [0, 1]);
+    }
+
+    #[test]
+    fn no_socket_is_closed_while_its_address_is_wanted() {
+        let plan = plan(&["127.0.0.1:0"]);
+        let four = Sockets::open(&plan, 4, &Sockets::default()).unwrap();
+        let address = port(&four.entries[0].fds[0]);
+        let two = Sockets::open(&plan, 2, &four).unwrap();
+        assert!(two.entries[0].fds.iter().all(|fd| port(fd) == address));
+        assert_eq!(queue(Sockets::open(&plan, 2, &four).unwrap(), &plan, 2), [0, 1, 0, 1]);
+        assert_eq!(two.for_worker(&plan, 1, 2).len(), 2);
+        let six = Sockets::open(&plan, 6, &four).unwrap();
+        assert_eq!(six.entries[0].fds.len(), 6);
+        assert!(six.entries[0].fds.iter().all(|fd| port(fd) == address));
+        let other = self::plan(&["127.0.0.2:0"]);
+        assert_ne!(port(&Sockets::open(&other, 1, &four).unwrap().entries[0].fds[0]), address);
+    }
+
+    #[test]
+    fn what_is_taken_is_told_with_its_line() {
+        let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let mut plan = plan(&[&taken.local_addr().unwrap().to_string()]);
+        plan.listeners[0].at = "a.cfg:7".to_owned();
+        let why = Sockets::open(&plan, 2, &Sockets::default()).err().unwrap().0;
+        assert!(why.contains("in use") && why.contains("'web'") && why.contains("a.cfg:7"), "{why}");
     }
 }

@@ -148,6 +148,7 @@ impl Keeper {
                 let inherited = Inherited {
                     sockets: std::mem::take(&mut self.sockets),
                     channels: std::mem::take(&mut self.channels),
+                    workers: self.workers,
                     shm: self.shm.view(),
                     slot,
                     master,
