@@ -178,7 +178,7 @@ mod tests {
     use super::*;
     use crate::base::tick::Clock;
     use crate::plan::Plan;
-    use crate::service::cli::fuzz::{Nobody, PaperBoard};
+    use crate::service::cli::fuzz::{memory_for, Nobody};
     use std::net::Shutdown;
     use std::os::unix::net::{UnixListener, UnixStream};
 
@@ -205,11 +205,11 @@ mod tests {
         }
 
         fn wake(&self, client: &mut CliClient) -> ClientNext {
-            let mut host = Nobody::default();
+            let mut host = Nobody;
             client.ready = Ready::TRY;
-            let board = PaperBoard::new(&self.plan);
+            let shm = memory_for(&self.plan).unwrap();
             let now = self.clock.read();
-            client.on_wake(&mut CliCx { plan: &self.plan, now, board: &board, host: &mut host })
+            client.on_wake(&mut CliCx { plan: &self.plan, now, shm: &shm, host: &mut host })
         }
     }
 

@@ -1,35 +1,20 @@
 //! All numbers and switches of the running program as one board: counters added up over the workers,
-//! the state of servers and frontends, limits. Statistics and commands read and turn them here;
-//! because the board is shared memory, every worker sees a change.
+//! the state of servers and frontends, limits. Statistics and commands read and turn them here.
+//!
+//! The board is shared memory seen through the plan: what is set here holds for every worker, and
+//! [`Board::changed`] wakes those that must look again.
 
-use crate::base::ids::{ListenerId, ProxyId, ServerId};
-use crate::service::stats::columns::Col;
+use crate::base::ids::{ProxyId, ServerId};
+use crate::base::tick::Now;
+use crate::plan::server::Server;
+use crate::plan::{BindAddr, Plan};
+use crate::service::stats::columns::{Col, COLUMNS};
 use crate::service::stats::info::{Limits, Totals};
+use crate::shm::{Admin, Clear, FrontState, Health, Info, InfoRate, Names, Object, Rate, Shared, Stat};
 use std::net::SocketAddr;
-
-/// What a counter belongs to.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Object {
-    /// The client side of a proxy.
-    Front(ProxyId),
-    /// The server side of a proxy.
-    Back(ProxyId),
-    /// A server.
-    Server(ServerId),
-    /// A listening socket.
-    Listener(ListenerId),
-}
-
-/// Whether an operator keeps a server from taking traffic.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Admin {
-    /// It takes traffic as its health allows.
-    Ready,
-    /// Only what is bound to it by persistence.
-    Drain,
-    /// Nothing.
-    Maint,
-}
+use std::sync::atomic::AtomicU32;
+use std::sync::atomic::Ordering::Relaxed;
+use std::sync::OnceLock;
 
 /// A server at this moment.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -65,17 +50,6 @@ impl ServerView {
     }
 }
 
-/// Whether a frontend accepts.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum FrontState {
-    /// It accepts.
-    Open,
-    /// Its sockets exist but nothing is accepted (`disable frontend`).
-    Paused,
-    /// Its sockets are closed for good (`shutdown frontend`).
-    Stopped,
-}
-
 /// A limit that can be changed while the program runs.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Limit {
@@ -89,49 +63,287 @@ pub enum Limit {
     SslRate,
 }
 
-/// Which counters `clear counters` sets back.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Clear {
-    /// The highest values seen.
-    Maxima,
-    /// Everything that counts.
-    All,
+/// The names under which the objects of a plan have their rows in shared memory.
+pub fn names(plan: &Plan) -> Names {
+    let listener = |addr: &BindAddr| match addr {
+        BindAddr::Inet(addr) => addr.to_string(),
+        BindAddr::Unix(path) => path.display().to_string(),
+        BindAddr::Abstract(name) => format!("abns@{}", String::from_utf8_lossy(name)),
+        BindAddr::Fd(fd) => format!("fd@{fd}"),
+    };
+    Names {
+        proxies: plan.proxies.iter().map(|proxy| proxy.name.clone()).collect(),
+        servers: plan.servers.iter().map(|server| (server.proxy, server.name.clone())).collect(),
+        listeners: plan
+            .listeners
+            .iter()
+            .map(|it| (it.proxy, it.name.clone().unwrap_or_else(|| listener(&it.addr))))
+            .collect(),
+    }
+}
+
+/// Puts what a (new) plan says into shared memory, before its processes start: limits, and servers
+/// that are `disabled`. What was set at run time stays where the plan says nothing.
+pub fn apply_plan(plan: &Plan, shm: &Shared) {
+    let global = shm.global();
+    global.maxconn.store(plan.global.maxconn, Relaxed);
+    global.maxsslconn.store(plan.global.maxsslconn, Relaxed);
+    global.conn_rate.store(plan.global.maxconnrate, Relaxed);
+    global.sess_rate.store(plan.global.maxsessrate, Relaxed);
+    global.ssl_rate.store(plan.global.maxsslrate, Relaxed);
+    for server in &plan.servers {
+        shm.server(server.id).set_disabled(server.disabled);
+    }
+    for proxy in &plan.proxies {
+        // The sockets of a frontend that was shut down are opened again by a reload.
+        shm.object(Object::Front(proxy.id)).state.store(FrontState::Open as u32, Relaxed);
+    }
 }
 
 /// The board.
-pub trait Board {
-    /// The value of a counter column, added up over all workers.
-    fn count(&self, of: Object, col: Col) -> u64;
+#[derive(Clone, Copy)]
+pub struct Board<'a> {
+    /// The configuration.
+    pub plan: &'a Plan,
+    /// The memory.
+    pub shm: &'a Shared,
+    /// What time it is.
+    pub now: Now,
+}
+
+impl Board<'_> {
+    /// Tells all processes that something was set.
+    fn changed(&self) {
+        self.shm.changed();
+    }
+
+    /// The value of a counter column, added up over all workers; 0 for what is not counted.
+    pub fn count(&self, of: Object, col: Col) -> u64 {
+        let (shm, object) = (self.shm, || self.shm.object(of));
+        let ms = self.now.tick.0;
+        match col {
+            Col::Smax => of_u32(&object().current_max),
+            Col::Qmax => of_u32(&object().queued_max),
+            Col::Rate => shm.rate(of, Rate::Sess, ms).into(),
+            Col::RateMax => shm.rate_max(of, Rate::Sess, ms).into(),
+            Col::ConnRate => shm.rate(of, Rate::Conn, ms).into(),
+            Col::ConnRateMax => shm.rate_max(of, Rate::Conn, ms).into(),
+            Col::ReqRate => shm.rate(of, Rate::Req, ms).into(),
+            Col::ReqRateMax => shm.rate_max(of, Rate::Req, ms).into(),
+            // An idle connection is one that has proved to be reusable.
+            Col::SafeConnCur => shm.sum(of, Stat::SrvIcur),
+            Col::NeedConnEst => shm.sum(of, Stat::UsedCur),
+            col => stat_of(col).map_or(0, |stat| shm.sum(of, stat)),
+        }
+    }
+
     /// Sums for `show info`.
-    fn totals(&self) -> Totals;
+    pub fn totals(&self) -> Totals {
+        let shm = self.shm;
+        let ms = self.now.tick.0;
+        let info = |info| shm.info(info);
+        let rate = |rate| u64::from(shm.info_rate(rate, ms));
+        let rate_max = |rate| u64::from(shm.info_rate_max(rate, ms));
+        Totals {
+            conns: info(Info::Conns),
+            conns_max: of_u32(&shm.global().conns_max),
+            conns_total: info(Info::CumConns),
+            requests_total: info(Info::CumReq),
+            ssl_conns: info(Info::SslConns),
+            ssl_conns_total: info(Info::CumSslConns),
+            conn_rate: rate(InfoRate::Conn),
+            conn_rate_max: rate_max(InfoRate::Conn),
+            sess_rate: rate(InfoRate::Sess),
+            sess_rate_max: rate_max(InfoRate::Sess),
+            ssl_rate: rate(InfoRate::Ssl),
+            ssl_rate_max: rate_max(InfoRate::Ssl),
+            ssl_front_keys: rate(InfoRate::SslFrontKey),
+            ssl_front_keys_max: rate_max(InfoRate::SslFrontKey),
+            ssl_back_keys: rate(InfoRate::SslBackKey),
+            ssl_back_keys_max: rate_max(InfoRate::SslBackKey),
+            ssl_cache_lookups: info(Info::SslCacheLookups),
+            ssl_cache_misses: info(Info::SslCacheMisses),
+            dropped_logs: info(Info::DroppedLogs),
+            bytes_out_total: info(Info::BytesOut),
+            bytes_out_spliced: info(Info::BytesSpliced),
+            bytes_out_rate: rate(InfoRate::BytesOut) * BYTES_PER_EVENT,
+            streams: info(Info::Streams),
+            streams_total: info(Info::CumStreams),
+            maxconn_reached: info(Info::MaxconnReached),
+            pipes_used: info(Info::PipesUsed),
+            pipes_free: info(Info::PipesFree),
+            pool_allocated: info(Info::PoolAlloc),
+            pool_used: info(Info::PoolUsed),
+            pool_failed: info(Info::PoolFailed),
+            tasks: info(Info::Tasks),
+            run_queue: info(Info::RunQueue),
+            niced_tasks: info(Info::NicedTasks),
+            idle_pct: info(Info::IdlePct),
+            warnings: info(Info::Warnings),
+        }
+    }
+
     /// Sets counters back.
-    fn clear(&self, what: Clear);
+    pub fn clear(&self, what: Clear) {
+        self.shm.clear(what);
+    }
+
     /// Limits in force.
-    fn limits(&self) -> Limits;
+    pub fn limits(&self) -> Limits {
+        let global = self.shm.global();
+        Limits {
+            maxconn: of_u32(&global.maxconn),
+            conn_rate: of_u32(&global.conn_rate),
+            sess_rate: of_u32(&global.sess_rate),
+            ssl_rate: of_u32(&global.ssl_rate),
+        }
+    }
+
     /// Changes a limit.
-    fn set_limit(&self, limit: Limit, value: u32);
+    pub fn set_limit(&self, limit: Limit, value: u32) {
+        let global = self.shm.global();
+        let cell = match limit {
+            Limit::Maxconn => &global.maxconn,
+            Limit::ConnRate => &global.conn_rate,
+            Limit::SessRate => &global.sess_rate,
+            Limit::SslRate => &global.ssl_rate,
+        };
+        cell.store(value, Relaxed);
+        self.changed();
+    }
+
     /// A server's state.
-    fn server(&self, id: ServerId) -> ServerView;
+    pub fn server(&self, id: ServerId) -> ServerView {
+        let server: &Server = self.plan.server(id);
+        let cell = self.shm.server(id);
+        let up = cell.health() == Health::Up;
+        let (since_change, downtime) = self.times(Object::Server(id), up);
+        ServerView {
+            admin: cell.admin(),
+            up,
+            weight: cell.weight(server.weight),
+            maxconn: set_or(&self.shm.object(Object::Server(id)).maxconn, server.maxconn),
+            addr: cell.addr(),
+            since_change,
+            downtime,
+        }
+    }
+
+    /// Seconds since the last change between up and down, and seconds spent down.
+    fn times(&self, of: Object, up: bool) -> (u32, u32) {
+        let object = self.shm.object(of);
+        let since_ms = match object.changed_ms.load(Relaxed) {
+            0 => self.now.wall_us.saturating_sub(self.started_us()) / 1000,
+            changed => self.now.tick.0.saturating_sub(changed),
+        };
+        let down_ms = object.down_ms.load(Relaxed) + if up { 0 } else { since_ms };
+        let seconds = |ms: u64| u32::try_from(ms / 1000).unwrap_or(u32::MAX);
+        (seconds(since_ms), seconds(down_ms))
+    }
+
+    /// When the first of the processes started.
+    fn started_us(&self) -> u64 {
+        self.shm.processes().map(|process| process.started_us).min().unwrap_or(self.now.wall_us)
+    }
+
     /// Sets a weight, 0 to 256.
-    fn set_weight(&self, id: ServerId, weight: u32);
+    pub fn set_weight(&self, id: ServerId, weight: u32) {
+        self.shm.server(id).set_weight(weight);
+        self.changed();
+    }
+
     /// Sets what the operator wants.
-    fn set_admin(&self, id: ServerId, admin: Admin);
+    pub fn set_admin(&self, id: ServerId, admin: Admin) {
+        self.shm.server(id).set_admin(admin);
+        self.changed();
+    }
+
+    /// Whether it is the configuration that keeps a server in maintenance.
+    pub fn is_disabled(&self, id: ServerId) -> bool {
+        self.shm.server(id).is_disabled()
+    }
+
     /// Sets a limit on sessions, 0 for none.
-    fn set_server_maxconn(&self, id: ServerId, maxconn: u32);
+    pub fn set_server_maxconn(&self, id: ServerId, maxconn: u32) {
+        self.shm.object(Object::Server(id)).maxconn.store(maxconn.saturating_add(1), Relaxed);
+        self.changed();
+    }
+
     /// Sets an address in place of the configured one.
-    fn set_addr(&self, id: ServerId, addr: SocketAddr);
+    pub fn set_addr(&self, id: ServerId, addr: SocketAddr) {
+        self.shm.server(id).set_addr(Some(addr));
+        self.changed();
+    }
+
     /// Ends the sessions with a server.
-    fn shutdown_sessions(&self, id: ServerId);
+    pub fn shutdown_sessions(&self, id: ServerId) {
+        self.shm.object(Object::Server(id)).shutdowns.fetch_add(1, Relaxed);
+        self.changed();
+    }
+
     /// Whether a frontend accepts.
-    fn front(&self, id: ProxyId) -> FrontState;
+    pub fn front(&self, id: ProxyId) -> FrontState {
+        self.shm.object(Object::Front(id)).front_state()
+    }
+
     /// Changes whether a frontend accepts.
-    fn set_front(&self, id: ProxyId, state: FrontState);
+    pub fn set_front(&self, id: ProxyId, state: FrontState) {
+        self.shm.object(Object::Front(id)).state.store(state as u32, Relaxed);
+        self.changed();
+    }
+
     /// A frontend's limit on sessions.
-    fn front_maxconn(&self, id: ProxyId) -> u32;
+    pub fn front_maxconn(&self, id: ProxyId) -> u32 {
+        set_or(&self.shm.object(Object::Front(id)).maxconn, self.plan.proxy(id).maxconn)
+    }
+
     /// Sets a frontend's limit on sessions.
-    fn set_front_maxconn(&self, id: ProxyId, maxconn: u32);
+    pub fn set_front_maxconn(&self, id: ProxyId, maxconn: u32) {
+        self.shm.object(Object::Front(id)).maxconn.store(maxconn.saturating_add(1), Relaxed);
+        self.changed();
+    }
+
     /// Seconds since a backend last went up or down, and seconds it was down altogether.
-    fn back_times(&self, id: ProxyId) -> (u32, u32);
+    pub fn back_times(&self, id: ProxyId, up: bool) -> (u32, u32) {
+        self.times(Object::Back(id), up)
+    }
+
     /// Seconds since the last session, `None` if there was none.
-    fn last_session(&self, of: Object) -> Option<u32>;
+    pub fn last_session(&self, of: Object) -> Option<u32> {
+        let at = self.shm.object(of).last_session.load(Relaxed);
+        let since = (self.now.wall_us / 1_000_000).saturating_sub(at);
+        (at != 0).then(|| u32::try_from(since).unwrap_or(u32::MAX))
+    }
+}
+
+/// How many bytes one event of [`InfoRate::BytesOut`] stands for.
+const BYTES_PER_EVENT: u64 = 32;
+
+fn of_u32(cell: &AtomicU32) -> u64 {
+    cell.load(Relaxed).into()
+}
+
+/// A value set at run time plus one, or the configured one.
+fn set_or(cell: &AtomicU32, configured: u32) -> u32 {
+    cell.load(Relaxed).checked_sub(1).unwrap_or(configured)
+}
+
+/// The statistic of the same name as a column.
+fn stat_of(col: Col) -> Option<Stat> {
+    static STATS: OnceLock<Vec<Option<Stat>>> = OnceLock::new();
+    let stats = STATS.get_or_init(|| COLUMNS.iter().map(|column| Stat::named(column.name)).collect());
+    stats[col as usize]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::shm::counters::{RATE_ROWS, STAT_ROWS};
+
+    #[test]
+    fn every_statistic_has_its_column() {
+        for row in STAT_ROWS.iter().chain(RATE_ROWS) {
+            assert!(COLUMNS.iter().any(|column| column.name == row.name), "{}", row.name);
+        }
+    }
 }

@@ -134,7 +134,7 @@ mod tests {
     use crate::base::tick::Clock;
     use crate::plan::global::CliLevel;
     use crate::plan::Plan;
-    use crate::service::cli::fuzz::{Nobody, PaperBoard};
+    use crate::service::cli::fuzz::{memory_for, Nobody};
     use crate::service::cli::Face;
     use std::io::{Read, Write};
     use std::net::{TcpListener, TcpStream};
@@ -167,9 +167,9 @@ mod tests {
                 }
             }
             sched.expire(clock.read().tick);
-            let (board, mut host) = (PaperBoard::new(plan), Nobody::default());
+            let (shm, mut host) = (memory_for(plan).unwrap(), Nobody);
             while let Some((owner, _, _)) = sched.next() {
-                let mut cx = CliCx { plan, now: clock.read(), board: &board, host: &mut host };
+                let mut cx = CliCx { plan, now: clock.read(), shm: &shm, host: &mut host };
                 match owner {
                     Owner::Applet(id) => desk.on_wake(id, sched, &mut cx, poll),
                     Owner::House(number) => desk.on_door(number, sched, poll).unwrap(),

@@ -17,6 +17,9 @@ pub enum Admin {
     Maint = 2,
 }
 
+/// [`Admin::Maint`] because the configuration says so.
+const DISABLED: u32 = 3;
+
 /// Whether a server answers.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Health {
@@ -39,6 +42,21 @@ impl ServerCell {
     /// Sets what the operator wants.
     pub fn set_admin(&self, admin: Admin) {
         self.admin.store(admin as u32, Relaxed);
+    }
+
+    /// The configuration says whether it starts in maintenance (`disabled`). A wish of the operator
+    /// outlives a configuration that says nothing.
+    pub fn set_disabled(&self, disabled: bool) {
+        if disabled {
+            self.admin.store(DISABLED, Relaxed);
+        } else if self.is_disabled() {
+            self.set_admin(Admin::Ready);
+        }
+    }
+
+    /// Whether it is the configuration that keeps it in maintenance.
+    pub fn is_disabled(&self) -> bool {
+        self.admin.load(Relaxed) == DISABLED
     }
 
     /// Whether it answers.
@@ -145,6 +163,18 @@ mod tests {
         assert_eq!(cell.addr(), None, "a writer that died");
         cell.set_addr("192.0.2.1:80".parse().ok());
         assert!(cell.addr().is_some());
+    }
+
+    #[test]
+    fn the_operator_outlives_a_silent_configuration() {
+        let cell = &Region::<ServerCell>::alone(1).unwrap()[0];
+        cell.set_disabled(true);
+        assert!(cell.is_disabled() && cell.admin() == Admin::Maint);
+        cell.set_disabled(false);
+        assert_eq!(cell.admin(), Admin::Ready);
+        cell.set_admin(Admin::Maint);
+        cell.set_disabled(false);
+        assert!(!cell.is_disabled() && cell.admin() == Admin::Maint);
     }
 
     #[test]

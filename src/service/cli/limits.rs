@@ -4,7 +4,8 @@ use super::{Answer, Ask, CliCx, Command, Face};
 use crate::base::doc::Doc;
 use crate::plan::global::CliLevel;
 use crate::plan::{Plan, Proxy};
-use crate::service::board::{FrontState, Limit};
+use crate::service::board::Limit;
+use crate::shm::FrontState;
 
 /// The commands of this family.
 pub const ROWS: &[Command] = &[
@@ -111,14 +112,14 @@ fn find_front<'p>(plan: &'p Plan, name: &str) -> Result<&'p Proxy, String> {
 
 fn set_front(ask: &mut Ask<'_>, cx: &mut CliCx<'_>, wanted: FrontState) -> Result<Answer, String> {
     let id = find_front(cx.plan, ask.word(2))?.id;
-    let refused = match (cx.board.front(id), wanted) {
+    let refused = match (cx.board().front(id), wanted) {
         (FrontState::Open, FrontState::Open) => "All sockets are already enabled.",
         (FrontState::Paused, FrontState::Paused) => "All sockets are already disabled.",
         (FrontState::Stopped, FrontState::Open) => "Frontend was previously shut down, cannot enable.",
         (FrontState::Stopped, FrontState::Paused) => "Frontend was previously shut down, cannot disable.",
         (FrontState::Stopped, FrontState::Stopped) => "Frontend was already shut down.",
         _ => {
-            cx.board.set_front(id, wanted);
+            cx.board().set_front(id, wanted);
             return Ok(Answer::Nothing);
         }
     };
@@ -135,7 +136,7 @@ fn number(text: &str) -> Result<u32, String> {
 
 fn set_front_maxconn(ask: &mut Ask<'_>, cx: &mut CliCx<'_>) -> Result<Answer, String> {
     let id = find_front(cx.plan, ask.word(3))?.id;
-    cx.board.set_front_maxconn(id, number(ask.word(4))?);
+    cx.board().set_front_maxconn(id, number(ask.word(4))?);
     Ok(Answer::Nothing)
 }
 
@@ -144,7 +145,7 @@ fn set_global_maxconn(ask: &mut Ask<'_>, cx: &mut CliCx<'_>) -> Result<Answer, S
     match number(ask.word(3))? {
         value if hard > 0 && value > hard => Err("Value out of range.".to_owned()),
         value => {
-            cx.board.set_limit(Limit::Maxconn, if value == 0 { hard } else { value });
+            cx.board().set_limit(Limit::Maxconn, if value == 0 { hard } else { value });
             Ok(Answer::Nothing)
         }
     }
@@ -161,6 +162,6 @@ fn set_rate(ask: &mut Ask<'_>, cx: &mut CliCx<'_>) -> Result<Answer, String> {
         ("ssl-sessions", "global") => Limit::SslRate,
         _ => return Err(USAGE.to_owned()),
     };
-    cx.board.set_limit(limit, number(ask.word(4))?);
+    cx.board().set_limit(limit, number(ask.word(4))?);
     Ok(Answer::Nothing)
 }

@@ -16,6 +16,7 @@ pub mod servers;
 pub mod session;
 pub mod sessions;
 pub mod stat;
+pub mod vitals;
 
 #[cfg(test)]
 mod tests;
@@ -25,7 +26,10 @@ use crate::base::tick::{Now, Tick};
 use crate::plan::global::CliLevel;
 use crate::plan::Plan;
 use crate::service::board::Board;
+use crate::shm::Shared;
 use std::time::Duration;
+
+pub use vitals::{Process, Role, Vitals};
 
 /// All commands, by family.
 pub const FAMILIES: &[&[Command]] =
@@ -139,8 +143,8 @@ pub struct CliCx<'a> {
     pub plan: &'a Plan,
     /// What time it is.
     pub now: Now,
-    /// Numbers and switches that all workers share.
-    pub board: &'a dyn Board,
+    /// What all processes share.
+    pub shm: &'a Shared,
     /// What only the process itself knows or can do.
     pub host: &'a mut dyn Host,
 }
@@ -150,13 +154,23 @@ impl CliCx<'_> {
     pub fn wall(&self) -> Duration {
         Duration::from_micros(self.now.wall_us)
     }
+
+    /// Numbers and switches that all processes share.
+    pub fn board(&self) -> Board<'_> {
+        Board { plan: self.plan, shm: self.shm, now: self.now }
+    }
+
+    /// What there is to know about the processes.
+    pub fn vitals(&self) -> Vitals {
+        Vitals::of(self.shm, self.host.facts())
+    }
 }
 
-/// The process behind the command socket: implemented by the control role, and by a stand-in in
+/// The process behind the command socket: implemented by the loop that owns it, and by a stand-in in
 /// tests.
 pub trait Host {
-    /// What there is to know about the processes.
-    fn vitals(&self) -> Vitals;
+    /// What does not change while it runs.
+    fn facts(&self) -> Facts;
     /// Everything that was said on stderr since the start.
     fn startup_log(&self) -> Vec<u8>;
     /// Hands a command to every worker. Answers come later, by the ticket; `None` = nobody to ask.
@@ -168,64 +182,24 @@ pub trait Host {
     fn reload(&mut self) -> Option<Ticket>;
 }
 
-/// Names a question that is on its way.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct Ticket(pub u64);
-
-/// One process of the program.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub struct Process {
-    /// Process id.
-    pub pid: u32,
-    /// What it does.
-    pub role: Role,
-    /// Relative number from 1 among its kind.
-    pub number: u32,
-    /// How many reloads happened since it started.
-    pub reloads: u32,
-    /// When it started, since 1970.
-    pub started: Duration,
-}
-
-/// What a process does.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Role {
-    /// Keeps the listening sockets and the other processes.
-    Master,
-    /// Command socket, checks, logs.
-    Control,
-    /// Traffic.
-    Worker,
-}
-
-/// What there is to know about the processes.
+/// What a process knows of itself and cannot read in shared memory.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
-pub struct Vitals {
-    /// The PID that logs and `show info` name.
-    pub pid: u32,
-    /// All processes of all living generations.
-    pub processes: Vec<Process>,
-    /// When this generation started, since 1970.
-    pub started: Duration,
+pub struct Facts {
     /// Descriptor limit of a process.
     pub ulimit_n: u64,
-    /// Tasks alive, over all workers.
-    pub tasks: u64,
-    /// Tasks waiting for the processor now.
-    pub run_queue: u64,
-    /// Percent of the last second spent waiting.
-    pub idle_pct: u32,
     /// A soft stop has begun.
     pub stopping: bool,
     /// Listening sockets open.
     pub listeners: u32,
     /// Milliseconds that the start took.
     pub boot_ms: u32,
-    /// Warnings given since the start.
-    pub warnings: u32,
     /// Host name, for `node` when none is configured.
     pub hostname: String,
 }
+
+/// Names a question that is on its way.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Ticket(pub u64);
 
 /// Writes one answer row by row, as many as the client reads.
 pub struct Rows<F> {

@@ -131,7 +131,7 @@ pub fn socket_name(addr: &BindAddr) -> String {
 }
 
 fn show_proc(_: &mut Ask<'_>, cx: &mut CliCx<'_>) -> Result<Answer, String> {
-    let processes = cx.host.vitals().processes;
+    let processes = cx.vitals().processes;
     let mut out = format!(
         "{:<15} {:<15} {:<15} {:<15} {:<15}\n",
         "#<PID>", "<type>", "<reloads>", "<uptime>", "<version>"

@@ -6,8 +6,9 @@ use crate::base::ids::{ProxyId, ServerId};
 use crate::plan::global::CliLevel;
 use crate::plan::server::Server;
 use crate::plan::{Plan, Proxy, ServerAddr};
-use crate::service::board::{Admin, Object, ServerView};
+use crate::service::board::ServerView;
 use crate::service::stats::columns::Col;
+use crate::shm::{Admin, Object};
 use std::io::Write;
 use std::net::{IpAddr, SocketAddr};
 
@@ -98,7 +99,7 @@ pub const ROWS: &[Command] = &[
         face: Face::Traffic,
         start: |ask, cx| {
             let server = find_server(cx.plan, ask.word(3))?.id;
-            cx.board.shutdown_sessions(server);
+            cx.board().shutdown_sessions(server);
             Ok(Answer::Nothing)
         },
         doc: Doc {
@@ -153,7 +154,7 @@ pub fn find_backend<'p>(plan: &'p Plan, name: &str) -> Option<&'p Proxy> {
 
 fn report_weight(ask: &mut Ask<'_>, cx: &mut CliCx<'_>) -> Result<Answer, String> {
     let server = find_server(cx.plan, ask.word(2))?;
-    let now = cx.board.server(server.id).weight;
+    let now = cx.board().server(server.id).weight;
     Ok(Answer::Text(format!("{now} (initial {})", server.weight)))
 }
 
@@ -176,7 +177,7 @@ fn set_weight(id: ServerId, text: &str, cx: &mut CliCx<'_>) -> Result<Answer, St
     };
     match u32::try_from(weight) {
         Ok(weight) if weight <= 256 => {
-            cx.board.set_weight(id, weight);
+            cx.board().set_weight(id, weight);
             Ok(Answer::Nothing)
         }
         _ => Err("Absolute weight can only be between 0 and 256 inclusive.".to_owned()),
@@ -185,7 +186,7 @@ fn set_weight(id: ServerId, text: &str, cx: &mut CliCx<'_>) -> Result<Answer, St
 
 fn set_admin(path: &str, admin: Admin, cx: &mut CliCx<'_>) -> Result<Answer, String> {
     let server = find_server(cx.plan, path)?;
-    cx.board.set_admin(server.id, admin);
+    cx.board().set_admin(server.id, admin);
     Ok(Answer::Nothing)
 }
 
@@ -201,7 +202,7 @@ fn set_server(ask: &mut Ask<'_>, cx: &mut CliCx<'_>) -> Result<Answer, String> {
                 "maint" => Admin::Maint,
                 _ => return Err("'set server <srv> state' expects 'ready', 'drain' and 'maint'.".to_owned()),
             };
-            cx.board.set_admin(id, admin);
+            cx.board().set_admin(id, admin);
             Ok(Answer::Nothing)
         }
         "addr" => set_addr(server, ask, cx).map(Answer::Text),
@@ -220,7 +221,7 @@ fn set_addr(server: &Server, ask: &Ask<'_>, cx: &CliCx<'_>) -> Result<String, St
         return Err("set server <b>/<s> addr requires an address and optionally a port.".to_owned());
     }
     let ip: IpAddr = text.parse().map_err(|_| format!("Invalid addr '{text}' {BY}"))?;
-    let (ServerAddr::Inet(configured), now) = (&server.addr, cx.board.server(server.id).addr) else {
+    let (ServerAddr::Inet(configured), now) = (&server.addr, cx.board().server(server.id).addr) else {
         return Err(format!("the address of a server on a UNIX socket cannot be changed {BY}"));
     };
     let old = now.unwrap_or(*configured);
@@ -249,7 +250,7 @@ fn set_addr(server: &Server, ask: &Ask<'_>, cx: &CliCx<'_>) -> Result<String, St
     }
     let new = SocketAddr::new(ip, port);
     if new != old {
-        cx.board.set_addr(server.id, new);
+        cx.board().set_addr(server.id, new);
     }
     Ok(format!("{said} {BY}"))
 }
@@ -260,7 +261,7 @@ fn set_maxconn(ask: &mut Ask<'_>, cx: &mut CliCx<'_>) -> Result<Answer, String> 
         return Err("Require <maxconn>.".to_owned());
     }
     let maxconn = ask.word(4).parse().map_err(|_| "Value out of range.".to_owned())?;
-    cx.board.set_server_maxconn(server.id, maxconn);
+    cx.board().set_server_maxconn(server.id, maxconn);
     Ok(Answer::Nothing)
 }
 
@@ -309,14 +310,14 @@ fn show_state(ask: &mut Ask<'_>, cx: &mut CliCx<'_>) -> Result<Answer, String> {
                          srv_fqdn srv_port srvrecord srv_use_ssl srv_check_port srv_check_addr srv_agent_addr \
                          srv_agent_port";
     per_server(ask, cx, TITLE, |proxy, server, cx| {
-        let view = cx.board.server(server.id);
+        let view = cx.board().server(server.id);
         let (addr, port) = address(server, &view);
         // Operation: 0 stopped, 2 running. Administration: 1 forced maintenance, 4 by configuration,
         // 8 forced drain.
         let running = view.up && view.admin != Admin::Maint;
         let admin = match view.admin {
             Admin::Ready => 0,
-            Admin::Maint if server.disabled => 4,
+            Admin::Maint if cx.board().is_disabled(server.id) => 4,
             Admin::Maint => 1,
             Admin::Drain => 8,
         };
@@ -340,8 +341,8 @@ fn show_conn(ask: &mut Ask<'_>, cx: &mut CliCx<'_>) -> Result<Answer, String> {
         "# bkname/svname bkid/svid addr port - purge_delay used_cur used_max need_est unsafe_nb \
                          safe_nb idle_lim idle_cur idle_per_thr[1]";
     per_server(ask, cx, TITLE, |proxy, server, cx| {
-        let count = |col: Col| cx.board.count(Object::Server(server.id), col);
-        let (addr, port) = address(server, &cx.board.server(server.id));
+        let count = |col: Col| cx.board().count(Object::Server(server.id), col);
+        let (addr, port) = address(server, &cx.board().server(server.id));
         let used = count(Col::UsedConnCur);
         let idle = count(Col::SrvIcur);
         let limit = server.pool_max_conn.map_or(-1, i64::from);

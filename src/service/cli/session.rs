@@ -272,7 +272,7 @@ impl CliSession {
         if self.home != Face::Master {
             return Ok(words);
         }
-        let vitals = cx.host.vitals();
+        let vitals = cx.vitals();
         let process = match name.strip_prefix('!') {
             Some(pid) => vitals.processes.iter().find(|process| process.pid.to_string() == pid),
             None => vitals
@@ -319,7 +319,7 @@ impl CliSession {
         if !self.manners.timed {
             return format!("{whom}> ");
         }
-        let up = cx.wall().saturating_sub(cx.host.vitals().started).as_secs();
+        let up = cx.wall().saturating_sub(cx.vitals().started).as_secs();
         let (days, hours, minutes, seconds) = (up / 86_400, up / 3600 % 24, up / 60 % 60, up % 60);
         format!("{whom}[{days}:{hours:02}:{minutes:02}:{seconds:02}]> ")
     }

@@ -6,11 +6,11 @@ use crate::base::doc::Doc;
 use crate::base::ids::ProxyId;
 use crate::plan::global::CliLevel;
 use crate::plan::{Plan, Proxy};
-use crate::service::board::Clear;
 use crate::service::stats::csv;
 use crate::service::stats::info::{InfoCx, LINES};
 use crate::service::stats::rows::{rows_of, Filter};
 use crate::service::stats::value::{write_json, write_typed, Desc};
+use crate::shm::Clear;
 use lighterman_sys::localtime::LocalTime;
 use std::fmt::Write;
 
@@ -88,13 +88,13 @@ fn form_of(words: &[String]) -> Form {
 }
 
 fn show_info(ask: &mut Ask<'_>, cx: &mut CliCx<'_>) -> Result<Answer, String> {
-    let vitals = cx.host.vitals();
-    let totals = cx.board.totals();
+    let vitals = cx.vitals();
+    let totals = cx.board().totals();
     let info = InfoCx {
         plan: cx.plan,
         vitals: &vitals,
         totals: &totals,
-        limits: cx.board.limits(),
+        limits: cx.board().limits(),
         wall: cx.wall(),
     };
     let form = form_of(ask.words);
@@ -154,7 +154,7 @@ fn show_stat(ask: &mut Ask<'_>, cx: &mut CliCx<'_>) -> Result<Answer, String> {
             (0, Form::Json) => text.push('['),
             (0, Form::Typed(_)) => {}
             (step, form) if step <= count => {
-                let rows = rows_of(&cx.plan.proxies[step - 1], &filter, cx.plan, cx.board);
+                let rows = rows_of(&cx.plan.proxies[step - 1], &filter, cx.plan, &cx.board());
                 for row in &rows {
                     match form {
                         Form::Plain => csv::write_row(&mut text, row),
@@ -180,7 +180,7 @@ fn clear_counters(ask: &mut Ask<'_>, cx: &mut CliCx<'_>) -> Result<Answer, Strin
         "all" => Clear::All,
         _ => Clear::Maxima,
     };
-    cx.board.clear(what);
+    cx.board().clear(what);
     Ok(Answer::Nothing)
 }
 

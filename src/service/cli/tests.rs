@@ -2,12 +2,13 @@
 
 mod traffic;
 
-use super::fuzz::{fuzz_cli_line, Nobody, PaperBoard};
+use super::fuzz::{fuzz_cli_line, Nobody};
 use super::session::CliSession;
-use super::{CliCx, Face, Process, Role, FAMILIES, OUT_HIGH};
+use super::{CliCx, Face, FAMILIES, OUT_HIGH};
 use crate::base::tick::{Now, Tick};
 use crate::plan::global::{CliLevel, CliSocket};
 use crate::plan::{BindAddr, Plan};
+use crate::shm::{Extras, Names, Role as Bits, Shared};
 use std::collections::HashSet;
 use std::time::Duration;
 
@@ -19,28 +20,30 @@ fn at(ms: u64) -> Now {
     Now { tick: Tick(1_000_000 + ms), mono_us: 1_000_000_000 + ms * 1000, wall_us }
 }
 
-fn process(pid: u32, role: Role, number: u32, reloads: u32) -> Process {
-    Process { pid, role, number, reloads, started: WALL - Duration::from_secs(127) }
-}
-
-fn host() -> Nobody {
-    let mut host = Nobody::default();
-    host.vitals.started = WALL - Duration::from_secs(90_061);
-    host.vitals.processes = vec![
-        process(10, Role::Master, 1, 5),
-        process(11, Role::Control, 1, 0),
-        process(12, Role::Worker, 1, 0),
-        process(13, Role::Worker, 2, 0),
-        process(7, Role::Worker, 1, 1),
-    ];
-    host
+/// A master, a control process, two workers and one of the generation before.
+fn memory() -> Shared {
+    let ago = |secs: u64| WALL.as_micros() as u64 - secs * 1_000_000;
+    let mut shm = Shared::new(&Names::default(), &Extras::new(), 4).unwrap();
+    let start = |shm: &Shared, role, number, pid| {
+        let slot = shm.reserve(role, number).unwrap();
+        shm.process_at(slot).move_in(pid, ago(127));
+        slot
+    };
+    start(&shm, Bits::MASTER, 0, 10);
+    start(&shm, Bits::WORKER, 1, 7);
+    shm = shm.renew(&Names::default(), &Extras::new()).unwrap();
+    start(&shm, Bits::WORKER, 1, 12);
+    start(&shm, Bits::WORKER, 2, 13);
+    let control = shm.reserve(Bits::CONTROL, 0).unwrap();
+    shm.enter(control, 11, ago(90_061));
+    shm
 }
 
 /// Talks to a socket that allows `level` and returns what it says, and whether it hangs up.
 fn converse(home: Face, level: CliLevel, typed: &str, half_close: bool) -> (String, bool) {
     let plan = plan();
-    let mut host = host();
-    let board = PaperBoard::new(&plan);
+    let mut host = Nobody;
+    let shm = memory();
     let mut session = CliSession::new(level, home, Duration::from_secs(10));
     assert_eq!(session.feed(typed.as_bytes()), typed.len());
     if half_close {
@@ -48,7 +51,7 @@ fn converse(home: Face, level: CliLevel, typed: &str, half_close: bool) -> (Stri
     }
     let mut heard = Vec::new();
     for _ in 0..100 {
-        session.run(&mut CliCx { plan: &plan, now: at(0), board: &board, host: &mut host });
+        session.run(&mut CliCx { plan: &plan, now: at(0), shm: &shm, host: &mut host });
         heard.extend_from_slice(session.output());
         session.consume(session.output().len());
     }
@@ -162,11 +165,13 @@ fn the_masters_socket_has_prefixes() {
 #[test]
 fn processes_are_listed_by_kind() {
     let version = env!("CARGO_PKG_VERSION");
-    let line =
-        |pid, kind, reloads| format!("{pid:<15} {kind:<15} {reloads:<15} 0d00h02m07s     {version:<15}\n");
+    let line = |pid, kind, reloads| {
+        let up = if kind == "control" { "1d01h01m01s" } else { "0d00h02m07s" };
+        format!("{pid:<15} {kind:<15} {reloads:<15} {up:<15} {version:<15}\n")
+    };
     let want = [
         "#<PID>          <type>          <reloads>       <uptime>        <version>      \n".to_owned(),
-        line(10, "master", 5),
+        line(10, "master", 1),
         "# workers\n".to_owned(),
         line(12, "worker", 0),
         line(13, "worker", 0),
@@ -202,12 +207,12 @@ fn unknown_commands_are_answered_with_near_ones() {
 #[test]
 fn waiting_lets_time_pass() {
     let plan = plan();
-    let mut host = host();
-    let board = PaperBoard::new(&plan);
+    let mut host = Nobody;
+    let shm = memory();
     let mut session = CliSession::new(CliLevel::User, Face::Traffic, Duration::from_secs(10));
     session.feed(b"wait 2s;show cli level\n");
     let mut run = |ms| {
-        session.run(&mut CliCx { plan: &plan, now: at(ms), board: &board, host: &mut host });
+        session.run(&mut CliCx { plan: &plan, now: at(ms), shm: &shm, host: &mut host });
         (session.output().to_vec(), session.wants_wake_at())
     };
     let end = at(2000).tick;
@@ -219,17 +224,17 @@ fn waiting_lets_time_pass() {
 #[test]
 fn input_and_output_are_bounded() {
     let plan = plan();
-    let mut host = host();
-    let board = PaperBoard::new(&plan);
+    let mut host = Nobody;
+    let shm = memory();
     let mut session = CliSession::new(CliLevel::Admin, Face::Traffic, Duration::from_secs(10));
     let typed = "help;".repeat(200) + "\n";
     session.feed(typed.as_bytes());
-    session.run(&mut CliCx { plan: &plan, now: at(0), board: &board, host: &mut host });
+    session.run(&mut CliCx { plan: &plan, now: at(0), shm: &shm, host: &mut host });
     let one = admin("help\n").len();
     assert!(session.output().len() < OUT_HIGH + one, "a client that does not read gets no more");
     let mut heard = 0;
     while !session.is_over() || !session.output().is_empty() {
-        session.run(&mut CliCx { plan: &plan, now: at(0), board: &board, host: &mut host });
+        session.run(&mut CliCx { plan: &plan, now: at(0), shm: &shm, host: &mut host });
         let part = session.output().len().min(1000);
         session.consume(part);
         heard += part;
@@ -239,7 +244,7 @@ fn input_and_output_are_bounded() {
     let mut session = CliSession::new(CliLevel::Admin, Face::Traffic, Duration::from_secs(10));
     let flood = vec![b'x'; 100_000];
     assert!(session.feed(&flood) < flood.len());
-    session.run(&mut CliCx { plan: &plan, now: at(0), board: &board, host: &mut host });
+    session.run(&mut CliCx { plan: &plan, now: at(0), shm: &shm, host: &mut host });
     assert!(session.is_over() && session.output().starts_with(b"A line may not be longer"));
 }
 

@@ -40,7 +40,11 @@ pub struct Totals {
     pub pool_allocated: u64,
     pub pool_used: u64,
     pub pool_failed: u64,
+    pub tasks: u64,
+    pub run_queue: u64,
     pub niced_tasks: u64,
+    pub idle_pct: u64,
+    pub warnings: u64,
 }
 
 /// Limits that can be changed while the program runs.
@@ -112,7 +116,7 @@ lines! {
     "Version" "POS" "version of the product" str |_cx| VERSION;
     "Release_date" "POS" "date of the version" str |_cx| RELEASE_DATE;
     "Nbthread" "CGS" "threads per process" u32 |_cx| 1u32;
-    "Nbproc" "CGS" "worker processes" u32 |cx| workers(cx);
+    "Nbproc" "CGS" "worker processes" u32 |cx| cx.vitals.workers;
     "Process_num" "KGP" "number of the process: all workers answer as one" u32 |_cx| 1u32;
     "Pid" "SGP" "process id" u32 |cx| cx.vitals.pid;
     "Uptime" "MDP" "time since the start" str |cx| uptime(cx.uptime());
@@ -121,8 +125,8 @@ lines! {
     "PoolAlloc_MB" "MGP" "memory in buffers" u32 |cx| cx.totals.pool_allocated >> 20;
     "PoolUsed_MB" "MGP" "memory in buffers that are in use" u32 |cx| cx.totals.pool_used >> 20;
     "PoolFailed" "MCP" "buffers that could not be had" u32 |cx| cx.totals.pool_failed;
-    "Ulimit-n" "CLP" "descriptor limit of a process" u32 |cx| cx.vitals.ulimit_n;
-    "Maxsock" "CLP" "most sockets of a process" u32 |cx| cx.vitals.ulimit_n;
+    "Ulimit-n" "CLP" "descriptor limit of a process" u32 |cx| cx.vitals.facts.ulimit_n;
+    "Maxsock" "CLP" "most sockets of a process" u32 |cx| cx.vitals.facts.ulimit_n;
     "Maxconn" "CLP" "limit on connections" u32 |cx| cx.limits.maxconn;
     "Hard_maxconn" "CLP" "limit on connections at the start" u32 |cx| cx.limits.maxconn.max(cx.plan.global.maxconn.into());
     "CurrConns" "MGP" "connections now" u32 |cx| cx.totals.conns;
@@ -153,15 +157,15 @@ lines! {
     "CompressBpsIn" "MRP" "bytes per second given to the compressor" u32 |_cx| 0u32;
     "CompressBpsOut" "MRP" "bytes per second that the compressor made of them" u32 |_cx| 0u32;
     "CompressBpsRateLim" "CLP" "limit on compressed bytes per second" u32 |_cx| 0u32;
-    "Tasks" "MGP" "tasks alive" u32 |cx| cx.vitals.tasks;
-    "Run_queue" "MGP" "tasks waiting for the processor" u32 |cx| cx.vitals.run_queue;
-    "Idle_pct" "MaP" "percentage of the last second spent waiting" u32 |cx| cx.vitals.idle_pct;
-    "node" "COS" "name of this box" str |cx| cx.plan.global.node.as_deref().unwrap_or(&cx.vitals.hostname);
+    "Tasks" "MGP" "tasks alive" u32 |cx| cx.totals.tasks;
+    "Run_queue" "MGP" "tasks waiting for the processor" u32 |cx| cx.totals.run_queue;
+    "Idle_pct" "MaP" "percentage of the last second spent waiting" u32 |cx| cx.totals.idle_pct;
+    "node" "COS" "name of this box" str |cx| cx.plan.global.node.as_deref().unwrap_or(&cx.vitals.facts.hostname);
     "description" "COS" "description of this box" opt |cx| cx.plan.global.description.as_deref().map(Value::from);
-    "Stopping" "SGP" "1 while a soft stop is under way" u32 |cx| u32::from(cx.vitals.stopping);
-    "Jobs" "MGP" "what keeps a stopping process alive: connections and listeners" u32 |cx| cx.totals.conns + u64::from(cx.vitals.listeners);
+    "Stopping" "SGP" "1 while a soft stop is under way" u32 |cx| u32::from(cx.vitals.facts.stopping);
+    "Jobs" "MGP" "what keeps a stopping process alive: connections and listeners" u32 |cx| cx.totals.conns + u64::from(cx.vitals.facts.listeners);
     "Unstoppable Jobs" "MGP" "jobs that a soft stop does not wait for" u32 |_cx| 0u32;
-    "Listeners" "MGP" "listening sockets" u32 |cx| cx.vitals.listeners;
+    "Listeners" "MGP" "listening sockets" u32 |cx| cx.vitals.facts.listeners;
     "ActivePeers" "MGP" "peers that are connected and known" u32 |_cx| 0u32;
     "ConnectedPeers" "MGP" "peers that are connected" u32 |_cx| 0u32;
     "DroppedLogs" "MCP" "log lines lost because nobody took them" u32 |cx| wrap(cx.totals.dropped_logs);
@@ -178,9 +182,9 @@ lines! {
     "PoolUsed_bytes" "MGP" "bytes in buffers that are in use" u64 |cx| cx.totals.pool_used;
     "Start_time_sec" "MDP" "start in seconds since 1970" u32 |cx| cx.vitals.started.as_secs();
     "Tainted" "SGP" "experimental features in use" str |_cx| "0";
-    "TotalWarnings" "MCP" "warnings given since the start" u32 |cx| cx.vitals.warnings;
+    "TotalWarnings" "MCP" "warnings given since the start" u32 |cx| wrap(cx.totals.warnings);
     "MaxconnReached" "MCP" "times that the limit on connections was met" u32 |cx| wrap(cx.totals.maxconn_reached);
-    "BootTime_ms" "MDP" "milliseconds that the start took" u32 |cx| cx.vitals.boot_ms;
+    "BootTime_ms" "MDP" "milliseconds that the start took" u32 |cx| cx.vitals.facts.boot_ms;
     "Niced_tasks" "MGP" "tasks with a nice value" u32 |cx| cx.totals.niced_tasks;
     "CurrStreams" "MGP" "streams now" u64 |cx| cx.totals.streams;
     "CumStreams" "MCP" "streams so far" u64 |cx| cx.totals.streams_total;
@@ -192,12 +196,6 @@ lines! {
 
 /// Date of the version, as `show info` spells it.
 pub const RELEASE_DATE: &str = "2026/11/20";
-
-fn workers(cx: &InfoCx<'_>) -> u32 {
-    use crate::service::cli::Role;
-    let living = cx.vitals.processes.iter().filter(|p| p.role == Role::Worker && p.reloads == 0);
-    (living.count() as u32).max(1)
-}
 
 /// A 32-bit counter starts again at 0.
 fn wrap(count: u64) -> u32 {
@@ -211,6 +209,7 @@ fn uptime(secs: u64) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::service::cli::Facts;
 
     fn value_of(name: &str, cx: &InfoCx<'_>) -> String {
         let line = LINES.iter().find(|line| line.field.name == name).unwrap();
@@ -221,7 +220,8 @@ mod tests {
     fn lines_are_computed() {
         let mut plan = Plan::default();
         let wall = Duration::from_secs(1_795_213_073);
-        let mut vitals = Vitals { pid: 42, hostname: "box".to_owned(), ..Vitals::default() };
+        let facts = Facts { hostname: "box".to_owned(), ..Facts::default() };
+        let mut vitals = Vitals { pid: 42, workers: 1, facts, ..Vitals::default() };
         vitals.started = wall - Duration::from_secs(93_784);
         let totals =
             Totals { ssl_rate: 50, ssl_front_keys: 10, conns_total: (1 << 32) + 7, ..Totals::default() };

@@ -6,7 +6,8 @@ use crate::base::ids::ProxyId;
 use crate::plan::listener::Listener;
 use crate::plan::server::Server;
 use crate::plan::{BindAddr, Mode, Plan, Proxy, ServerAddr};
-use crate::service::board::{Admin, Board, FrontState, Object, ServerView};
+use crate::service::board::{Board, ServerView};
+use crate::shm::{Admin, FrontState, Object};
 
 /// What `show stat` was asked for.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -29,7 +30,7 @@ impl Filter {
 }
 
 /// All rows of one proxy, in their fixed order: frontend, sockets, servers, backend.
-pub fn rows_of(proxy: &Proxy, filter: &Filter, plan: &Plan, board: &dyn Board) -> Vec<Row> {
+pub fn rows_of(proxy: &Proxy, filter: &Filter, plan: &Plan, board: &Board<'_>) -> Vec<Row> {
     let mut rows = Vec::new();
     if filter.proxy.is_some_and(|only| only != proxy.id) {
         return rows;
@@ -149,7 +150,7 @@ const HTTP: &[(Col, &str)] = &[
 ];
 
 /// A row with everything that is counted and everything that the proxy alone decides.
-fn counted(proxy: &Proxy, name: &str, kind: RowKind, sid: u32, of: Object, board: &dyn Board) -> Row {
+fn counted(proxy: &Proxy, name: &str, kind: RowKind, sid: u32, of: Object, board: &Board<'_>) -> Row {
     let mut row = Row::new(kind, proxy.puid, sid);
     row.set(Col::Pxname, proxy.name.as_str());
     row.set(Col::Svname, name);
@@ -165,7 +166,7 @@ fn counted(proxy: &Proxy, name: &str, kind: RowKind, sid: u32, of: Object, board
     row
 }
 
-fn frontend(proxy: &Proxy, plan: &Plan, board: &dyn Board) -> Row {
+fn frontend(proxy: &Proxy, plan: &Plan, board: &Board<'_>) -> Row {
     let mut row = counted(proxy, "FRONTEND", RowKind::Frontend, 0, Object::Front(proxy.id), board);
     let limit = front_limit(proxy, plan, board);
     let full = board.count(Object::Front(proxy.id), Col::Scur) >= u64::from(limit) && limit > 0;
@@ -184,14 +185,14 @@ fn frontend(proxy: &Proxy, plan: &Plan, board: &dyn Board) -> Row {
     row
 }
 
-fn front_limit(proxy: &Proxy, _: &Plan, board: &dyn Board) -> u32 {
+fn front_limit(proxy: &Proxy, _: &Plan, board: &Board<'_>) -> u32 {
     match board.front_maxconn(proxy.id) {
         0 => u32::try_from(board.limits().maxconn).unwrap_or(u32::MAX),
         limit => limit,
     }
 }
 
-fn socket(proxy: &Proxy, listener: &Listener, board: &dyn Board) -> Row {
+fn socket(proxy: &Proxy, listener: &Listener, board: &Board<'_>) -> Row {
     let name = listener.name.clone().unwrap_or_else(|| format!("sock-{}", listener.puid));
     let of = Object::Listener(listener.id);
     let mut row = counted(proxy, &name, RowKind::Listener, listener.puid, of, board);
@@ -215,7 +216,7 @@ fn socket(proxy: &Proxy, listener: &Listener, board: &dyn Board) -> Row {
     row
 }
 
-fn server_row(proxy: &Proxy, server: &Server, view: &ServerView, board: &dyn Board) -> Row {
+fn server_row(proxy: &Proxy, server: &Server, view: &ServerView, board: &Board<'_>) -> Row {
     let of = Object::Server(server.id);
     let mut row = counted(proxy, &server.name, RowKind::Server, server.puid, of, board);
     if view.maxconn > 0 {
@@ -261,7 +262,7 @@ pub fn server_addr(server: &Server, view: &ServerView) -> String {
     }
 }
 
-fn backend(proxy: &Proxy, plan: &Plan, board: &dyn Board) -> Row {
+fn backend(proxy: &Proxy, plan: &Plan, board: &Board<'_>) -> Row {
     let of = Object::Back(proxy.id);
     let mut row = counted(proxy, "BACKEND", RowKind::Backend, 0, of, board);
     let usable: Vec<(&Server, ServerView)> = proxy
@@ -278,12 +279,13 @@ fn backend(proxy: &Proxy, plan: &Plan, board: &dyn Board) -> Row {
         usable.iter().filter(|(server, _)| counts(server)).map(|(_, view)| of(view)).sum()
     };
     row.set(Col::Slim, full_conn(proxy, plan, board));
-    row.set(Col::Status, if usable.is_empty() && !proxy.servers.is_empty() { "DOWN" } else { "UP" });
+    let up = !usable.is_empty() || proxy.servers.is_empty();
+    row.set(Col::Status, if up { "UP" } else { "DOWN" });
     row.set(Col::Weight, weight(ServerView::effective_weight));
     row.set(Col::Uweight, weight(|view| view.weight));
     row.set(Col::Act, active as u32);
     row.set(Col::Bck, backup as u32);
-    let (since_change, downtime) = board.back_times(proxy.id);
+    let (since_change, downtime) = board.back_times(proxy.id, up);
     row.set(Col::Lastchg, since_change);
     row.set(Col::Downtime, downtime);
     row.set(Col::Lastsess, last_session(of, board));
@@ -293,7 +295,7 @@ fn backend(proxy: &Proxy, plan: &Plan, board: &dyn Board) -> Row {
 }
 
 /// `fullconn`, by default a tenth of what the frontends that end up here may bring.
-fn full_conn(proxy: &Proxy, plan: &Plan, board: &dyn Board) -> u32 {
+fn full_conn(proxy: &Proxy, plan: &Plan, board: &Board<'_>) -> u32 {
     if proxy.fullconn > 0 {
         return proxy.fullconn;
     }
@@ -308,7 +310,7 @@ fn full_conn(proxy: &Proxy, plan: &Plan, board: &dyn Board) -> u32 {
     (sum.saturating_add(9) / 10).max(1)
 }
 
-fn last_session(of: Object, board: &dyn Board) -> Value {
+fn last_session(of: Object, board: &Board<'_>) -> Value {
     Value::S32(board.last_session(of).map_or(-1, |secs| i32::try_from(secs).unwrap_or(i32::MAX)))
 }
 

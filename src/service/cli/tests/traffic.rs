@@ -1,16 +1,18 @@
 //! Commands about proxies and servers, against a board in memory.
 
 use crate::base::ids::{ListenerId, ProxyId, ServerId};
-use crate::base::tick::Now;
+use crate::base::tick::{Now, Tick};
 use crate::plan::global::CliLevel;
 use crate::plan::listener::Listener;
 use crate::plan::scheme::{Balancer, Scheme, ServerView};
 use crate::plan::server::Server;
 use crate::plan::{BindAddr, Mode, Plan, Proxy, ServerAddr};
-use crate::service::board::{Admin, Board, Clear, FrontState};
-use crate::service::cli::fuzz::{Nobody, PaperBoard};
+use crate::service::board::{names, Board};
+use crate::service::cli::fuzz::{memory_for, Nobody};
 use crate::service::cli::session::CliSession;
 use crate::service::cli::{CliCx, Face};
+use crate::shm::{Admin, Extras, FrontState, Health, Info, Object, Rate, Role, Shared, Stat};
+use std::sync::atomic::Ordering::Relaxed;
 use std::time::Duration;
 
 struct NoScheme;
@@ -61,16 +63,29 @@ fn plan() -> Plan {
     plan
 }
 
+/// A moment long after the start.
+const NOW: Now = Now { tick: Tick(100_000), mono_us: 100_000_000, wall_us: 1_795_213_073_460_000 };
+
 struct Scene {
     plan: Plan,
-    board: PaperBoard,
+    shm: Shared,
 }
 
 impl Scene {
     fn new() -> Scene {
         let plan = plan();
-        let board = PaperBoard::new(&plan);
-        Scene { plan, board }
+        let shm = memory_for(&plan).unwrap();
+        Scene { plan, shm }
+    }
+
+    fn board(&self) -> Board<'_> {
+        Board { plan: &self.plan, shm: &self.shm, now: NOW }
+    }
+
+    /// A health check said so.
+    fn goes_down(&self, id: ServerId) {
+        let object = self.shm.object(Object::Server(id));
+        self.shm.server(id).set_health(Health::Down, object, Tick(NOW.tick.0 - 7000));
     }
 
     /// What is answered, without the empty line at the end.
@@ -79,14 +94,13 @@ impl Scene {
     }
 
     fn say_as(&self, level: CliLevel, typed: &str) -> String {
-        let mut host = Nobody::default();
+        let mut host = Nobody;
         let mut session = CliSession::new(level, Face::Traffic, Duration::from_secs(10));
         session.feed(typed.as_bytes());
         session.end_of_input();
         let mut heard = Vec::new();
         while !session.is_over() || !session.output().is_empty() {
-            let now = Now { wall_us: 1_795_213_073_460_000, ..Now::default() };
-            session.run(&mut CliCx { plan: &self.plan, now, board: &self.board, host: &mut host });
+            session.run(&mut CliCx { plan: &self.plan, now: NOW, shm: &self.shm, host: &mut host });
             heard.extend_from_slice(session.output());
             session.consume(session.output().len());
         }
@@ -172,31 +186,30 @@ fn writes_need_their_level() {
         assert_eq!(scene.say_as(CliLevel::Operator, typed), "Permission denied\n", "{typed:?}");
     }
     assert_eq!(scene.say_as(CliLevel::User, "clear counters"), "Permission denied\n");
-    assert_eq!(scene.board.cleared.get(), None);
+    assert_eq!(scene.shm.changes(), 0, "nothing was turned");
 }
 
 #[test]
 fn writes_reach_the_board() {
     let scene = Scene::new();
     let s1 = ServerId(0);
-    let view = || scene.board.server(s1);
+    let view = || scene.board().server(s1);
     scene.say("disable server hl/s1");
     assert_eq!(view().admin, Admin::Maint);
     scene.say("enable server hl/s1;set server hl/s1 state drain");
     assert_eq!(view().admin, Admin::Drain);
     scene.say("set maxconn server hl/s1 7;set server hl/s1 addr ::1 port 80");
     assert_eq!((view().maxconn, view().addr), (7, Some("[::1]:80".parse().unwrap())));
-    scene.say("shutdown sessions server hl/s1;clear counters;");
-    assert_eq!((scene.board.ended.get(), scene.board.cleared.get()), (Some(s1), Some(Clear::Maxima)));
-    scene.say("clear counters all;disable frontend hl;set maxconn frontend hl 12");
-    assert_eq!(scene.board.cleared.get(), Some(Clear::All));
-    assert_eq!(scene.board.front(ProxyId(0)), FrontState::Paused);
-    assert_eq!(scene.board.front_maxconn(ProxyId(0)), 12);
+    scene.say("shutdown sessions server hl/s1;disable frontend hl;set maxconn frontend hl 12");
+    assert_eq!(scene.shm.object(Object::Server(s1)).shutdowns.load(Relaxed), 1);
+    assert_eq!(scene.shm.changes(), 8, "each change is announced");
+    assert_eq!(scene.board().front(ProxyId(0)), FrontState::Paused);
+    assert_eq!(scene.board().front_maxconn(ProxyId(0)), 12);
     scene.say("set maxconn global 100;set rate-limit sessions global 9;set rate-limit ssl-sessions global 8");
-    let limits = scene.board.limits();
+    let limits = scene.board().limits();
     assert_eq!((limits.maxconn, limits.sess_rate, limits.ssl_rate, limits.conn_rate), (100, 9, 8, 0));
     scene.say("set maxconn global 0");
-    assert_eq!(scene.board.limits().maxconn, 9985);
+    assert_eq!(scene.board().limits().maxconn, 9985);
 }
 
 /// One CSV line as `name=value` of the columns that are not counters.
@@ -208,6 +221,38 @@ fn shown(csv: &str, row: usize, names: &str) -> String {
     assert_eq!(values.len(), header.len());
     let value = |name: &str| values[header.iter().position(|column| *column == name).unwrap()];
     names.split(' ').map(value).collect::<Vec<_>>().join("|")
+}
+
+#[test]
+fn counters_are_added_up_over_processes_and_cleared() {
+    let mut scene = Scene::new();
+    scene.shm = Shared::new(&names(&scene.plan), &Extras::new(), 4).unwrap();
+    let (front, server) = (Object::Front(ProxyId(0)), Object::Server(ServerId(0)));
+    for number in 1..3 {
+        let slot = scene.shm.reserve(Role::WORKER, number).unwrap();
+        scene.shm.enter(slot, 1000 + number, 5_000_000);
+        scene.shm.session_begins(front);
+        scene.shm.count(front, Stat::Stot, 10);
+        scene.shm.count(front, Stat::Hrsp2xx, 4);
+        scene.shm.tick(front, Rate::Sess, NOW.tick.0, 3);
+        scene.shm.count(server, Stat::Lbtot, 5);
+        scene.shm.raise(server, Stat::RtimeMax, 70);
+        scene.shm.process().count(Info::CumReq, 8);
+    }
+    scene.shm.session_ends(front);
+    scene.shm.object(server).last_session.store(NOW.wall_us / 1_000_000 - 9, Relaxed);
+    let front_row = || shown(&scene.say("show stat hl 1 -1"), 0, "scur smax stot hrsp_2xx rate rate_max");
+    let server_row = || shown(&scene.say("show stat hl 4 1"), 0, "lbtot rtime_max lastsess");
+    let requests =
+        || scene.say("show info").lines().find(|line| line.starts_with("CumReq")).unwrap().to_owned();
+    assert_eq!(front_row(), "1|2|20|8|6|6");
+    assert_eq!((server_row().as_str(), requests().as_str()), ("10|70|9", "CumReq: 16"));
+    scene.say("clear counters");
+    assert_eq!(front_row(), "1|1|20|8|6|6", "only maxima");
+    assert_eq!(server_row(), "10|0|9");
+    scene.say("clear counters all");
+    assert_eq!(front_row(), "1|1|0|0|6|6");
+    assert_eq!((server_row().as_str(), requests().as_str()), ("0|0|9", "CumReq: 0"));
 }
 
 #[test]
@@ -239,9 +284,9 @@ fn rows_stand_in_order_and_say_what_is_configured() {
         assert_eq!(shown(&csv, at, names), format!("{row}{tail}"));
     }
     // Counters: HTTP ones only in mode http, each kind its own.
-    assert_eq!(shown(&csv, 0, "scur stot qcur hrsp_2xx req_tot econ"), "4|7||40|48|");
-    assert_eq!(shown(&csv, 2, "scur stot qcur hrsp_2xx req_tot econ"), "4|7|2|40|48|13");
-    assert_eq!(shown(&csv, 5, "scur stot qcur hrsp_2xx req_tot econ"), "4|7|2|||13");
+    assert_eq!(shown(&csv, 0, "scur stot qcur hrsp_2xx req_tot econ"), "0|0||0|0|");
+    assert_eq!(shown(&csv, 2, "scur stot qcur hrsp_2xx req_tot econ"), "0|0|0|0|0|0");
+    assert_eq!(shown(&csv, 5, "scur stot qcur hrsp_2xx req_tot econ"), "0|0|0|||0");
 }
 
 #[test]
@@ -251,9 +296,9 @@ fn states_show_in_the_statistics() {
     let csv = scene.say("show stat hl 7 -1");
     assert_eq!(shown(&csv, 1, "svname status weight uweight"), "s1|MAINT|0|10");
     assert_eq!(shown(&csv, 3, "svname status weight act bck"), "BACKEND|UP|1|0|1", "the backup stands in");
-    scene.board.alter(ServerId(1), |view| view.up = false);
+    scene.goes_down(ServerId(1));
     let csv = scene.say("show stat hl 6 -1");
-    assert_eq!(shown(&csv, 1, "svname status"), "s2|DOWN");
+    assert_eq!(shown(&csv, 1, "svname status lastchg downtime"), "s2|DOWN|7|7");
     assert_eq!(shown(&csv, 2, "svname status weight act bck"), "BACKEND|DOWN|0|0|0");
     scene.say("set server hl/s1 state drain;disable frontend hl");
     assert_eq!(shown(&scene.say("show stat hl 4 1"), 0, "svname status weight"), "s1|DRAIN|0");
@@ -274,7 +319,7 @@ fn statistics_can_be_filtered() {
     assert_eq!(names("show stat -1 4 1"), "s1 s3");
     scene.say("disable server hl/s1");
     assert_eq!(names("show stat hl 4 -1 no-maint"), "s2");
-    scene.board.alter(ServerId(1), |view| view.up = false);
+    scene.goes_down(ServerId(1));
     assert_eq!(names("show stat up"), "FRONTEND sock-1 BACKEND s3 BACKEND");
 }
 
@@ -315,13 +360,13 @@ fn servers_are_listed() {
     assert_eq!(lines[0], "1");
     assert!(lines[1].starts_with("# be_id be_name srv_id srv_name srv_addr srv_op_state"));
     assert_eq!(lines[1].split(' ').count(), 26);
-    assert_eq!(lines[2], "1 hl 1 s1 127.0.0.1 2 0 4 10 5 1 0 2 0 0 0 0 - 1 - 0 0 - - 0");
-    assert_eq!(lines[3], "1 hl 2 s2 1.2.3.4 0 1 1 1 5 1 0 2 0 0 0 0 - 2 - 0 0 - - 0");
+    assert_eq!(lines[2], "1 hl 1 s1 127.0.0.1 2 0 4 10 1795213068 1 0 2 0 0 0 0 - 1 - 0 0 - - 0");
+    assert_eq!(lines[3], "1 hl 2 s2 1.2.3.4 0 1 1 1 1795213068 1 0 2 0 0 0 0 - 2 - 0 0 - - 0");
     let conn = scene.say("show servers conn be2");
     assert_eq!(
         conn,
         "# bkname/svname bkid/svid addr port - purge_delay used_cur used_max need_est unsafe_nb safe_nb idle_lim \
-         idle_cur idle_per_thr[1]\nbe2/s3 2/1 - 0 - 5000 97 97 98 95 96 -1 88 88\n"
+         idle_cur idle_per_thr[1]\nbe2/s3 2/1 - 0 - 5000 0 0 0 0 0 -1 0 0\n"
     );
 }
 
