@@ -11,7 +11,7 @@ use openssl::pkey::{PKey, Private};
 use openssl::ssl::Ssl;
 use openssl_sys as ffi;
 
-pub(super) use openssl_sys::{BIO_up_ref, ERR_error_string_n, SSL_in_init};
+pub(super) use openssl_sys::{BIO_up_ref, ERR_error_string_n, SSL_in_init, X509_STORE_add_crl};
 
 use super::call;
 use super::context::select;

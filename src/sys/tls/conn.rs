@@ -146,6 +146,16 @@ impl Conn {
         lib_face::group(self.ssl.as_ptr())
     }
 
+    /// Client and server random; `None` before both are known.
+    pub fn randoms(&self) -> Option<([u8; 32], [u8; 32])> {
+        let (mut client, mut server) = ([0u8; 32], [0u8; 32]);
+        // SAFETY: ssl is alive; the library writes at most as many bytes as it is told.
+        let c = unsafe { ffi::SSL_get_client_random(self.ssl.as_ptr(), client.as_mut_ptr(), client.len()) };
+        // SAFETY: as above.
+        let s = unsafe { ffi::SSL_get_server_random(self.ssl.as_ptr(), server.as_mut_ptr(), server.len()) };
+        (c == client.len() && s == server.len()).then_some((client, server))
+    }
+
     /// Plain text that was decrypted and not read yet.
     pub fn pending(&self) -> usize {
         // SAFETY: ssl is alive.

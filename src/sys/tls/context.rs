@@ -118,8 +118,10 @@ extern "C" fn verify(ok: c_int, store: *mut ffi::X509_STORE_CTX) -> c_int {
     if ok == 1 {
         return 1;
     }
+    // SAFETY: no precondition.
+    let index = unsafe { ffi::SSL_get_ex_data_X509_STORE_CTX_idx() };
     // SAFETY: the library passes its live object.
-    let ssl = unsafe { ffi::X509_STORE_CTX_get_ex_data(store, ffi::SSL_get_ex_data_X509_STORE_CTX_idx()) };
+    let ssl = unsafe { ffi::X509_STORE_CTX_get_ex_data(store, index) };
     // SAFETY: as above.
     let error = unsafe { ffi::X509_STORE_CTX_get_error(store) };
     // SAFETY: as above.

@@ -16,6 +16,7 @@ mod conn;
 mod context;
 mod host;
 mod reason;
+mod settings;
 
 #[cfg(feature = "aws-lc")]
 #[path = "awslc.rs"]
@@ -32,3 +33,4 @@ pub use context::{Context, Side, Wishes};
 pub use host::{Hello, Host, Select, Setup, TicketKey, TicketUse};
 pub use lib_face::{library, Credentials};
 pub use reason::{library_text, Failure, Reason};
+pub use settings::{add_revocations, set_ciphersuites, set_signature_algorithms};

@@ -26,6 +26,7 @@ mod more {
     pub(super) type Callback = unsafe extern "C" fn();
 
     extern "C" {
+        pub fn X509_STORE_add_crl(store: *mut ffi::X509_STORE, list: *mut ffi::X509_CRL) -> c_int;
         pub fn BIO_up_ref(bio: *mut ffi::BIO) -> c_int;
         pub fn SSL_in_init(ssl: *const ffi::SSL) -> c_int;
         pub(super) fn SSL_CTX_set_timeout(ctx: *mut ffi::SSL_CTX, seconds: c_long) -> c_long;
@@ -120,7 +121,7 @@ pub(super) fn prepare(ssl: *mut ffi::SSL) {
     unsafe { ffi::SSL_ctrl(ssl, CTRL_MODE, MODES, ptr::null_mut()) };
 }
 
-pub(super) use more::{BIO_up_ref, ERR_error_string_n, SSL_in_init};
+pub(super) use more::{BIO_up_ref, ERR_error_string_n, SSL_in_init, X509_STORE_add_crl};
 
 /// Header, content type, initialisation vector, longest MAC and padding.
 pub(super) fn overhead(_: *mut ffi::SSL) -> usize {

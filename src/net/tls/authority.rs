@@ -1,0 +1,82 @@
+//! Authorities: whose certificates are believed, and what they have revoked.
+
+use std::path::{Path, PathBuf};
+
+use openssl::x509::store::{X509Store, X509StoreBuilder};
+use openssl::x509::verify::X509VerifyFlags;
+use openssl::x509::X509;
+
+use super::certs::{self, CertError, CertFault};
+use super::pem::Kind;
+use crate::plan::tls::CaSource;
+
+/// Where distributions keep what the system trusts, the most common first.
+const SYSTEM: &[&str] = &[
+    "/etc/ssl/certs/ca-certificates.crt",
+    "/etc/pki/ca-trust/extracted/pem/tls-ca-bundle.pem",
+    "/etc/pki/tls/certs/ca-bundle.crt",
+    "/etc/ssl/ca-bundle.pem",
+    "/etc/ssl/cert.pem",
+    "/usr/local/etc/ssl/cert.pem",
+];
+
+/// The certificates of a `ca-file`.
+pub fn load(source: &CaSource) -> Result<Vec<X509>, CertError> {
+    let path = match source {
+        CaSource::Path(path) => path.clone(),
+        CaSource::System => system()?,
+    };
+    let files = if path.is_dir() { certs::list(&path)? } else { vec![path.clone()] };
+    let mut found = Vec::new();
+    for file in &files {
+        read(file, &mut found)?;
+    }
+    if found.is_empty() {
+        return Err(CertError { file: path, fault: CertFault::NoCertificate });
+    }
+    Ok(found)
+}
+
+/// A store that believes these certificates; with `crl`, one that asks its lists about every certificate of a chain.
+pub fn store(authorities: &[X509], crl: Option<&Path>) -> Result<X509Store, CertError> {
+    let refused = |file: PathBuf| move |_| CertError { file, fault: CertFault::Refused };
+    let mut store = X509StoreBuilder::new().map_err(refused(PathBuf::from("ca-file")))?;
+    for authority in authorities {
+        // The same certificate twice is an error to some versions of the library and none to us.
+        let _ = store.add_cert(authority.clone());
+    }
+    if let Some(file) = crl {
+        let lists = certs::read_blocks(file)?;
+        for list in lists.iter().filter(|block| block.kind == Kind::Crl) {
+            lighterman_sys::tls::add_revocations(&mut store, &list.der).map_err(refused(file.to_owned()))?;
+        }
+        let flags = X509VerifyFlags::CRL_CHECK | X509VerifyFlags::CRL_CHECK_ALL;
+        store.set_flags(flags).map_err(refused(file.to_owned()))?;
+    }
+    Ok(store.build())
+}
+
+fn read(file: &Path, into: &mut Vec<X509>) -> Result<(), CertError> {
+    let blocks = certs::read_blocks(file)?;
+    for (index, block) in blocks.iter().filter(|block| block.kind == Kind::Certificate).enumerate() {
+        let parsed = X509::from_der(&block.der);
+        into.push(
+            parsed.map_err(|_| CertError {
+                file: file.to_owned(),
+                fault: CertFault::BadCertificate(index + 1),
+            })?,
+        );
+    }
+    Ok(())
+}
+
+fn system() -> Result<PathBuf, CertError> {
+    let told = std::env::var_os("SSL_CERT_FILE").map(PathBuf::from);
+    let known = SYSTEM.iter().map(PathBuf::from);
+    let found = told.into_iter().chain(known).find(|path| path.is_file());
+    found.ok_or_else(|| {
+        let why = "no file of authorities is known on this system; name one with ca-file";
+        let error = std::io::Error::new(std::io::ErrorKind::NotFound, why);
+        CertError { file: PathBuf::from("@system-ca"), fault: CertFault::Unreadable(error) }
+    })
+}

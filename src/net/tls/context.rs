@@ -1,0 +1,314 @@
+//! What the connections of a `bind` or `server` line have in common, built once from the words of the line.
+//!
+//! Made by a process with file rights, before the fork where possible: what stands here is never changed afterwards and costs
+//! each worker nothing. [`TlsShared`] is the part that lives in shared memory.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use lighterman_sys::tls::{self, Context, Side, Wishes};
+use openssl::error::ErrorStack;
+use openssl::sha::Sha256;
+use openssl::ssl::{SslContext, SslContextBuilder, SslMethod, SslOptions, SslVerifyMode, SslVersion};
+use openssl::x509::X509;
+
+use super::authority;
+use super::certs::{self, Cert, CertError};
+use super::selfsigned;
+use super::sessions::ServerSessions;
+use super::sni::NameTable;
+use crate::plan::tls::{BindTls, CaSource, ServerTls, TlsCommon, TlsVersion, Verify};
+use crate::shm::sslcache::SslCache;
+use crate::shm::tickets::Tickets;
+
+/// TLS 1.2 suites when nothing is said: forward secret and authenticated, the cheap ones first.
+const CIPHERS: &str =
+    "ECDHE-ECDSA-AES128-GCM-SHA256:ECDHE-RSA-AES128-GCM-SHA256:ECDHE-ECDSA-AES256-GCM-SHA384:\
+    ECDHE-RSA-AES256-GCM-SHA384:ECDHE-ECDSA-CHACHA20-POLY1305:ECDHE-RSA-CHACHA20-POLY1305";
+/// Added when a version below 1.2 is allowed, which has none of the above.
+const OLD_CIPHERS: &str =
+    ":ECDHE-ECDSA-AES128-SHA:ECDHE-RSA-AES128-SHA:ECDHE-ECDSA-AES256-SHA:ECDHE-RSA-AES256-SHA:AES128-SHA:AES256-SHA";
+/// Groups when nothing is said.
+const GROUPS: &str = "X25519:P-256:P-384";
+
+/// What all processes share for TLS, and what holds for all lines.
+#[derive(Clone, Default)]
+pub struct TlsShared {
+    /// Sessions by id; `None` when `tune.ssl.cachesize` is 0.
+    pub cache: Option<SslCache>,
+    /// Keys of tickets; without them no tickets are given out.
+    pub tickets: Option<Tickets>,
+    /// Seconds a session may be resumed (`tune.ssl.lifetime`).
+    pub lifetime: u32,
+}
+
+/// Why a line's TLS cannot be built.
+#[derive(Debug)]
+pub enum TlsError {
+    /// A file is no good.
+    File(CertError),
+    /// No certificate at all.
+    NoCertificate(Vec<PathBuf>),
+    /// A list the library refuses: the keyword and its value.
+    List(&'static str, String),
+    /// `verify` asks for certificates, but nobody is believed.
+    NoAuthority,
+    /// The library failed in itself.
+    Library(ErrorStack),
+}
+
+impl std::error::Error for TlsError {}
+
+impl std::fmt::Display for TlsError {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            TlsError::File(error) => error.fmt(f),
+            TlsError::NoCertificate(paths) if paths.is_empty() => {
+                write!(f, "'ssl' needs a certificate: add 'crt <file>'")
+            }
+            TlsError::NoCertificate(paths) => {
+                let paths: Vec<String> = paths.iter().map(|path| path.display().to_string()).collect();
+                write!(f, "no usable certificate in {}", paths.join(", "))
+            }
+            TlsError::List(word, value) => {
+                write!(f, "'{word}': the TLS library accepts nothing of '{value}'")
+            }
+            TlsError::NoAuthority => {
+                write!(
+                    f,
+                    "'verify' needs to know whom to believe: add 'ca-file <file>' or 'ca-file @system-ca'"
+                )
+            }
+            TlsError::Library(error) => write!(f, "the TLS library failed: {error}"),
+        }
+    }
+}
+
+impl From<CertError> for TlsError {
+    fn from(error: CertError) -> Self {
+        TlsError::File(error)
+    }
+}
+
+impl From<ErrorStack> for TlsError {
+    fn from(error: ErrorStack) -> Self {
+        TlsError::Library(error)
+    }
+}
+
+/// TLS of a `bind` line.
+pub struct BindContext {
+    pub(super) context: Context,
+    pub(super) names: NameTable,
+    pub(super) strict_sni: bool,
+    /// The context itself shows the one certificate there is.
+    pub(super) single: bool,
+    /// `alpn`, preferred first.
+    pub(super) alpn: Vec<String>,
+    pub(super) shared: TlsShared,
+}
+
+impl BindContext {
+    /// Loads the certificates and builds the context. Beside it: files of directories that were left out because they are no
+    /// good (a file that is named itself must be good).
+    pub fn build(line: &BindTls, shared: &TlsShared) -> Result<(BindContext, Vec<CertError>), TlsError> {
+        let (mut certs, mut left_out) = (Vec::new(), Vec::new());
+        for path in &line.crt {
+            let (good, bad) = certs::load(path);
+            if !path.is_dir() {
+                if let Some(error) = bad.into_iter().next() {
+                    return Err(error.into());
+                }
+            } else {
+                left_out.extend(bad);
+            }
+            certs.extend(good);
+        }
+        if certs.is_empty() && line.self_signed {
+            let text = selfsigned::self_signed(&["localhost", "lighterman.localhost", "127.0.0.1", "::1"])?;
+            certs.push(Arc::new(certs::parse(Path::new("self-signed certificate"), &text, None)?));
+        }
+        let context = Self::with_certs(line, certs, shared)?;
+        Ok((context, left_out))
+    }
+
+    /// Builds the context around certificates that are loaded already.
+    pub fn with_certs(
+        line: &BindTls,
+        certs: Vec<Arc<Cert>>,
+        shared: &TlsShared,
+    ) -> Result<BindContext, TlsError> {
+        if certs.is_empty() {
+            return Err(TlsError::NoCertificate(line.crt.clone()));
+        }
+        let mut builder = common(&line.common, !line.prefer_client_ciphers)?;
+        let authorities = authorities(line.verify, line.ca_file.as_ref())?;
+        if !authorities.is_empty() {
+            builder.set_cert_store(authority::store(&authorities, line.crl_file.as_deref())?);
+            for authority in &authorities {
+                builder.add_client_ca(authority)?;
+            }
+        }
+        builder.set_session_id_context(&session_context(line.verify, &authorities))?;
+        let wishes = Wishes {
+            sessions: shared.cache.is_some(),
+            tickets: line.common.tickets && shared.tickets.is_some(),
+            lifetime: shared.lifetime,
+            alpn: !line.common.alpn.is_empty(),
+            verify: mode(line.verify),
+            ..Wishes::default()
+        };
+        let mut context = Context::new(builder, Side::Server, &wishes)?;
+        let single = match certs.as_slice() {
+            [only] => context.set_default_credentials(&only.credentials),
+            _ => false,
+        };
+        Ok(BindContext {
+            context,
+            names: NameTable::new(certs),
+            strict_sni: line.strict_sni,
+            single,
+            alpn: line.common.alpn.clone(),
+            shared: shared.clone(),
+        })
+    }
+
+    /// The certificates, in order of preference.
+    pub fn certs(&self) -> &[Arc<Cert>] {
+        self.names.certs()
+    }
+
+    /// The cipher suites in force, for `-vv` and tests.
+    pub fn ciphers(&self) -> Vec<String> {
+        self.context.ciphers()
+    }
+}
+
+/// TLS towards one server.
+pub struct ServerContext {
+    pub(super) context: Context,
+    /// `verifyhost`.
+    pub(super) verify_host: Option<String>,
+    /// The certificate is checked, so a name must be expected.
+    pub(super) verifies: bool,
+    /// Sessions to offer; `None` with `no-ssl-reuse`.
+    pub(super) sessions: Option<ServerSessions>,
+}
+
+impl ServerContext {
+    /// Loads files and builds the context.
+    pub fn build(line: &ServerTls, shared: &TlsShared) -> Result<ServerContext, TlsError> {
+        let mut builder = common(&line.common, false)?;
+        let verifies = line.verify != Verify::None;
+        let authorities = authorities(line.verify, line.ca_file.as_ref())?;
+        if !authorities.is_empty() {
+            builder.set_cert_store(authority::store(&authorities, line.crl_file.as_deref())?);
+        }
+        if !line.common.alpn.is_empty() {
+            builder.set_alpn_protos(&alpn_list(&line.common.alpn)?)?;
+        }
+        let wishes = Wishes {
+            sessions: line.reuse_sessions,
+            tickets: line.common.tickets,
+            lifetime: shared.lifetime,
+            verify: mode(line.verify),
+            ..Wishes::default()
+        };
+        if !line.common.tickets {
+            builder.set_options(SslOptions::NO_TICKET);
+        }
+        let mut context = Context::new(builder, Side::Client, &wishes)?;
+        if let Some(file) = &line.crt {
+            context.set_default_credentials(&certs::load_file(file)?.credentials);
+        }
+        Ok(ServerContext {
+            context,
+            verify_host: line.verify_host.clone(),
+            verifies,
+            sessions: line.reuse_sessions.then(ServerSessions::default),
+        })
+    }
+}
+
+fn common(words: &TlsCommon, our_order: bool) -> Result<SslContextBuilder, TlsError> {
+    let mut builder = SslContext::builder(SslMethod::tls())?;
+    builder.set_min_proto_version(Some(version(words.min)))?;
+    builder.set_max_proto_version(Some(version(words.max)))?;
+    let mut ciphers = words.ciphers.clone().unwrap_or_else(|| CIPHERS.to_owned());
+    if words.ciphers.is_none() && words.min < TlsVersion::V12 {
+        ciphers.push_str(OLD_CIPHERS);
+    }
+    let refused = |word, value: &str| TlsError::List(word, value.to_owned());
+    if ciphers.contains('\0') || builder.set_cipher_list(&ciphers).is_err() {
+        return Err(refused("ciphers", &ciphers));
+    }
+    if let Some(suites) = &words.ciphersuites {
+        tls::set_ciphersuites(&mut builder, suites).map_err(|_| refused("ciphersuites", suites))?;
+    }
+    let groups = words.curves.as_deref().unwrap_or(GROUPS);
+    if groups.contains('\0') || builder.set_groups_list(groups).is_err() {
+        return Err(refused("curves", groups));
+    }
+    if let Some(names) = &words.sigalgs {
+        tls::set_signature_algorithms(&mut builder, names).map_err(|_| refused("sigalgs", names))?;
+    }
+    if our_order {
+        builder.set_options(SslOptions::CIPHER_SERVER_PREFERENCE);
+    }
+    Ok(builder)
+}
+
+fn authorities(verify: Verify, source: Option<&CaSource>) -> Result<Vec<X509>, TlsError> {
+    match (verify, source) {
+        (Verify::None, _) => Ok(Vec::new()),
+        (_, Some(source)) => Ok(authority::load(source)?),
+        (_, None) => Err(TlsError::NoAuthority),
+    }
+}
+
+fn mode(verify: Verify) -> SslVerifyMode {
+    match verify {
+        Verify::None => SslVerifyMode::NONE,
+        Verify::Optional => SslVerifyMode::PEER,
+        Verify::Required => SslVerifyMode::PEER | SslVerifyMode::FAIL_IF_NO_PEER_CERT,
+    }
+}
+
+fn version(version: TlsVersion) -> SslVersion {
+    match version {
+        TlsVersion::V10 => SslVersion::TLS1,
+        TlsVersion::V11 => SslVersion::TLS1_1,
+        TlsVersion::V12 => SslVersion::TLS1_2,
+        TlsVersion::V13 => SslVersion::TLS1_3,
+    }
+}
+
+/// Protocol names as the library takes them, each after its length (RFC 7301 section 3.1).
+fn alpn_list(names: &[String]) -> Result<Vec<u8>, TlsError> {
+    let mut list = Vec::new();
+    for name in names {
+        let len = u8::try_from(name.len()).ok().filter(|len| *len > 0);
+        list.push(len.ok_or_else(|| TlsError::List("alpn", name.clone()))?);
+        list.extend_from_slice(name.as_bytes());
+    }
+    Ok(list)
+}
+
+/// Sessions resume on every line that asks clients for the same proof: a session made without a certificate never opens a
+/// line that wants one, nor one verified by other authorities.
+fn session_context(verify: Verify, authorities: &[X509]) -> [u8; 16] {
+    let mut sum = Sha256::new();
+    sum.update(match verify {
+        Verify::None => b"none",
+        Verify::Optional => b"optional",
+        Verify::Required => b"required",
+    });
+    for authority in authorities {
+        sum.update(&authority.to_der().unwrap_or_default());
+    }
+    let mut short = [0; 16];
+    for (to, from) in short.iter_mut().zip(sum.finish()) {
+        *to = from;
+    }
+    short
+}

@@ -1,0 +1,287 @@
+//! TLS as a machine: ciphertext in, plain text out, and the other way round. No socket, no clock.
+//!
+//! `transport/ssl.rs` owns the two buffers of ciphertext and lends them with every call ([`Pipe`]): `rx` is filled by one
+//! `recv` with whatever the socket has, whole records or not; `tx` collects records until one `send` takes them all. An
+//! engine holds neither between calls, and once both are empty the transport gives them back: an idle connection costs the
+//! session's keys and nothing else.
+//!
+//! What the library holds back (the ticket of TLS 1.3, an answer to a key update) leaves with the next bytes that are written,
+//! so that the ticket and the first answer share a segment; [`TlsEngine::release`] sends it for a connection with nothing to say.
+
+use std::sync::Arc;
+
+use lighterman_sys::tls::{Conn, Failure, Outcome};
+use openssl::error::ErrorStack;
+
+use super::certs::Cert;
+use super::context::{BindContext, ServerContext};
+use super::host::{Back, Front, Verified};
+use crate::base::buffer::Buffer;
+use crate::base::pool::Pool;
+
+/// The most plain text a record holds (RFC 8446 section 5.1).
+pub const RECORD_MAX: usize = 16384;
+/// Room a ticket may need beside the first record after a handshake.
+const HELD_ROOM: usize = 512;
+/// Not worth a record of its own while more room is to come.
+const RECORD_MIN: usize = 1024;
+
+/// The buffers of ciphertext, lent for a call. Either may be absent; `tx` is taken from the pool when there is something to
+/// send and put back by the owner once it is sent.
+pub struct Pipe<'p> {
+    /// Received, not decrypted yet.
+    pub rx: &'p mut Option<Buffer>,
+    /// Encrypted, not sent yet.
+    pub tx: &'p mut Option<Buffer>,
+    /// Where buffers come from.
+    pub pool: &'p mut Pool,
+}
+
+impl Pipe<'_> {
+    /// The buffer to send from, taken from the pool if need be; `None` when the pool is dry.
+    pub(super) fn room(&mut self) -> Option<&mut Buffer> {
+        if self.tx.is_none() {
+            *self.tx = self.pool.get();
+        }
+        self.tx.as_mut()
+    }
+}
+
+/// What came of a step of the handshake. Whatever it is, `tx` may have bytes to send.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Step {
+    /// It is over. A client may hold `tx` until its first bytes of plain text are in it too.
+    Done,
+    /// The peer must send more.
+    WantRead,
+    /// `tx` must be emptied first, or the pool is dry.
+    WantWrite,
+    /// It waits for a certificate; call again when there is one.
+    Suspended,
+    /// It failed; `tx` holds the alert that says so.
+    Fault(Failure),
+}
+
+/// What came of an attempt to read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Plain {
+    /// So many bytes.
+    Some(usize),
+    /// None before more ciphertext comes.
+    Need,
+    /// The peer has ended its side in good order (close_notify).
+    Closed,
+    /// The connection is broken; `tx` holds the alert that says so.
+    Fault(Failure),
+}
+
+/// What came of an attempt to write.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Wrote {
+    /// So many bytes are in `tx` now.
+    Some(usize),
+    /// None before `tx` is emptied (or the pool has buffers). The next attempt must begin with the same bytes.
+    Full,
+    /// The connection is broken.
+    Fault(Failure),
+}
+
+/// Whom the connection is with.
+enum Side {
+    Front { bind: Arc<BindContext>, shown: Option<Arc<Cert>> },
+    Back { server: Arc<ServerContext>, name: Box<str> },
+}
+
+/// One TLS connection.
+pub struct TlsEngine {
+    conn: Conn,
+    side: Side,
+    verified: Verified,
+    /// The library may hold back a ticket.
+    holds: bool,
+    /// Bytes the library has encrypted without telling, because `tx` was full: the next write must begin with them.
+    owed: u32,
+    /// The first failure: nothing can be done afterwards.
+    failed: Option<Box<Failure>>,
+}
+
+impl TlsEngine {
+    /// A connection that a client opened.
+    pub fn accept(bind: &Arc<BindContext>) -> Result<TlsEngine, ErrorStack> {
+        let conn = Conn::new(&bind.context)?;
+        Ok(Self::new(conn, Side::Front { bind: Arc::clone(bind), shown: None }))
+    }
+
+    /// A connection to a server; `name` is sent as SNI, and expected in its certificate unless `verifyhost` says otherwise.
+    pub fn connect(server: &Arc<ServerContext>, name: Option<&str>) -> Result<TlsEngine, ErrorStack> {
+        let mut conn = Conn::new(&server.context)?;
+        let asked = name.unwrap_or_default();
+        if !asked.is_empty() {
+            conn.set_name(asked)?;
+        }
+        let expected = server.verify_host.as_deref().unwrap_or(asked);
+        if server.verifies && !expected.is_empty() {
+            conn.set_expected_name(expected)?;
+        }
+        if let Some(session) = server.sessions.as_ref().and_then(|sessions| sessions.find(asked)) {
+            conn.offer(&session)?;
+        }
+        Ok(Self::new(conn, Side::Back { server: Arc::clone(server), name: asked.into() }))
+    }
+
+    fn new(conn: Conn, side: Side) -> TlsEngine {
+        TlsEngine { conn, side, verified: Verified::default(), holds: false, owed: 0, failed: None }
+    }
+
+    /// Goes on with the handshake as far as the buffers allow.
+    pub fn handshake(&mut self, pipe: &mut Pipe<'_>) -> Step {
+        if let Some(failure) = &self.failed {
+            return Step::Fault(**failure);
+        }
+        match self.call(pipe, |conn, host| conn.handshake(host)) {
+            Outcome::Done(_) => {
+                self.holds = matches!(self.side, Side::Front { .. });
+                Step::Done
+            }
+            Outcome::WantRead | Outcome::Closed => Step::WantRead,
+            Outcome::WantWrite => Step::WantWrite,
+            Outcome::Suspended => Step::Suspended,
+            Outcome::Failed(failure) => {
+                if let Side::Back { server, name } = &self.side {
+                    // Whatever was offered may be the reason.
+                    server.sessions.iter().for_each(|sessions| sessions.forget(name));
+                }
+                Step::Fault(failure)
+            }
+        }
+    }
+
+    /// Decrypts into `into` until it is full or `rx` holds no whole record any more.
+    pub fn read(&mut self, pipe: &mut Pipe<'_>, into: &mut [u8]) -> Plain {
+        if let Some(failure) = &self.failed {
+            return Plain::Fault(**failure);
+        }
+        let mut done = 0;
+        while let Some(room) = into.get_mut(done..).filter(|room| !room.is_empty()) {
+            match self.call(pipe, |conn, host| conn.read(host, room)) {
+                Outcome::Done(0) => break,
+                Outcome::Done(n) => done += n,
+                // What was read before comes first; these come again.
+                _ if done > 0 => break,
+                Outcome::Closed => return Plain::Closed,
+                Outcome::Failed(failure) => return Plain::Fault(failure),
+                Outcome::WantRead | Outcome::WantWrite | Outcome::Suspended => return Plain::Need,
+            }
+        }
+        if done > 0 {
+            Plain::Some(done)
+        } else {
+            Plain::Need
+        }
+    }
+
+    /// Encrypts from `bytes` as much as `tx` takes, in records of at most `record` bytes.
+    pub fn write(&mut self, pipe: &mut Pipe<'_>, bytes: &[u8], record: usize) -> Wrote {
+        if let Some(failure) = &self.failed {
+            return Wrote::Fault(**failure);
+        }
+        let overhead = self.conn.overhead();
+        let mut done = 0;
+        while let Some(rest) = bytes.get(done..).filter(|rest| !rest.is_empty()) {
+            let Some(tx) = pipe.room() else { break };
+            tx.make_room(rest.len() + overhead);
+            let held = if self.holds { HELD_ROOM } else { 0 };
+            let fits = tx.tail_room().saturating_sub(overhead + held);
+            let mut n = rest.len().min(record.clamp(1, RECORD_MAX)).min(fits);
+            if self.owed > 0 {
+                // The library has its own copy and only needs room.
+                n = (self.owed as usize).min(rest.len());
+            } else if n < rest.len().min(RECORD_MIN).min(record) {
+                break;
+            }
+            let part = rest.get(..n).unwrap_or(rest);
+            match self.call(pipe, |conn, host| conn.write(host, part)) {
+                Outcome::Done(wrote) => {
+                    (self.owed, self.holds) = (0, false);
+                    done += wrote;
+                }
+                Outcome::WantWrite => {
+                    self.owed = n as u32;
+                    break;
+                }
+                Outcome::Failed(failure) if done == 0 => return Wrote::Fault(failure),
+                _ => break,
+            }
+        }
+        if done > 0 || bytes.is_empty() {
+            Wrote::Some(done)
+        } else {
+            Wrote::Full
+        }
+    }
+
+    /// Writes what the library holds back: for a connection that has nothing to say now and will wait for its peer.
+    pub fn release(&mut self, pipe: &mut Pipe<'_>) {
+        if self.holds && self.failed.is_none() {
+            self.holds = false;
+            self.call(pipe, |conn, host| conn.write(host, &[]));
+        }
+    }
+
+    /// Says goodbye (close_notify), which goes to `tx`. True when it is there, or nothing can be said any more.
+    pub fn shutdown(&mut self, pipe: &mut Pipe<'_>) -> bool {
+        if self.failed.is_some() || !self.conn.is_established() {
+            return true;
+        }
+        !matches!(self.call(pipe, |conn, host| conn.shutdown(host)), Outcome::WantWrite)
+    }
+
+    /// Whether plain text is ready without more ciphertext.
+    pub fn has_plain(&self) -> bool {
+        self.conn.pending() > 0
+    }
+
+    /// Whether the handshake is over.
+    pub fn is_established(&self) -> bool {
+        self.conn.is_established()
+    }
+
+    /// How it failed, if it did.
+    pub fn failure(&self) -> Option<Failure> {
+        self.failed.as_deref().copied()
+    }
+
+    /// The certificate shown to the client.
+    pub fn shown(&self) -> Option<&Arc<Cert>> {
+        match &self.side {
+            Side::Front { shown, .. } => shown.as_ref(),
+            Side::Back { .. } => None,
+        }
+    }
+
+    /// What verification of the peer's certificate found.
+    pub fn verified(&self) -> Verified {
+        self.verified
+    }
+
+    /// The library's connection, to be asked.
+    pub(super) fn conn(&self) -> &Conn {
+        &self.conn
+    }
+
+    fn call(
+        &mut self,
+        pipe: &mut Pipe<'_>,
+        ask: impl FnOnce(&mut Conn, &mut dyn lighterman_sys::tls::Host) -> Outcome,
+    ) -> Outcome {
+        let verified = &mut self.verified;
+        let outcome = match &mut self.side {
+            Side::Front { bind, shown } => ask(&mut self.conn, &mut Front { pipe, bind, shown, verified }),
+            Side::Back { server, name } => ask(&mut self.conn, &mut Back { pipe, server, name, verified }),
+        };
+        if let Outcome::Failed(failure) = outcome {
+            self.failed = Some(Box::new(failure));
+        }
+        outcome
+    }
+}

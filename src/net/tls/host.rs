@@ -1,0 +1,145 @@
+//! The library's questions, answered for one call of the engine.
+
+use std::sync::Arc;
+
+use lighterman_sys::tls::{Hello, Host, Select, Setup, TicketKey, TicketUse};
+use lighterman_wire::client_hello::extension;
+use openssl::ssl::SslSession;
+
+use super::certs::Cert;
+use super::context::{BindContext, ServerContext};
+use super::engine::Pipe;
+use super::hello::{server_name, Can};
+
+/// `unrecognized_name` of RFC 6066 section 3.
+const ALERT_UNKNOWN_NAME: u8 = 112;
+/// `internal_error`.
+const ALERT_INTERNAL: u8 = 80;
+
+/// What certificate verification found, as fetches report it: the error of the peer's own certificate; the first error above
+/// it, with its depth.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Verified {
+    /// Error at depth 0; 0 for none.
+    pub leaf: u8,
+    /// First error of an authority; 0 for none.
+    pub authority: u8,
+    /// Its depth.
+    pub depth: u8,
+}
+
+impl Verified {
+    fn note(&mut self, error: i32, depth: i32) {
+        let error = u8::try_from(error).unwrap_or(u8::MAX);
+        if depth <= 0 {
+            self.leaf = error;
+        } else if self.authority == 0 {
+            (self.authority, self.depth) = (error, u8::try_from(depth).unwrap_or(u8::MAX));
+        }
+    }
+}
+
+/// Ciphertext in and out; the same for both sides.
+macro_rules! carry_bytes {
+    () => {
+        fn received(&mut self) -> &[u8] {
+            self.pipe.rx.as_ref().map_or(&[], |rx| rx.readable())
+        }
+
+        fn consume(&mut self, n: usize) {
+            if let Some(rx) = self.pipe.rx.as_mut() {
+                rx.consume(n);
+            }
+        }
+
+        fn send(&mut self, bytes: &[u8]) -> usize {
+            self.pipe.room().map_or(0, |tx| tx.push(bytes))
+        }
+
+        fn accept_bad_certificate(&mut self, error: i32, depth: i32) -> bool {
+            self.verified.note(error, depth);
+            false
+        }
+    };
+}
+
+/// Towards a client.
+pub(super) struct Front<'e, 'p> {
+    pub(super) pipe: &'e mut Pipe<'p>,
+    pub(super) bind: &'e BindContext,
+    pub(super) shown: &'e mut Option<Arc<Cert>>,
+    pub(super) verified: &'e mut Verified,
+}
+
+impl Host for Front<'_, '_> {
+    carry_bytes!();
+
+    fn hello(&mut self, hello: &Hello<'_>, setup: &mut Setup<'_>) -> Select {
+        let can = Can::of(hello);
+        let name = hello.extension(extension::SERVER_NAME).and_then(server_name);
+        let cert = match name.and_then(|name| self.bind.names.find(name, can)) {
+            Some(cert) => cert,
+            None if self.bind.strict_sni => return Select::Refuse(ALERT_UNKNOWN_NAME),
+            None => match self.bind.names.fallback(can) {
+                Some(cert) => cert,
+                None => return Select::Refuse(ALERT_INTERNAL),
+            },
+        };
+        if !self.bind.single && !setup.credentials(&cert.credentials) {
+            return Select::Refuse(ALERT_INTERNAL);
+        }
+        *self.shown = Some(Arc::clone(cert));
+        Select::Go
+    }
+
+    fn alpn<'o>(&mut self, offered: &'o [u8]) -> Option<&'o [u8]> {
+        let ours = self.bind.alpn.iter();
+        ours.filter_map(|name| protocols(offered).find(|theirs| *theirs == name.as_bytes())).next()
+    }
+
+    fn store_session(&mut self, id: &[u8], bytes: &[u8]) {
+        if let Some(cache) = &self.bind.shared.cache {
+            cache.store(id, bytes);
+        }
+    }
+
+    fn find_session(&mut self, id: &[u8]) -> Option<Vec<u8>> {
+        self.bind.shared.cache.as_ref()?.find(id)
+    }
+
+    fn ticket_key(&mut self) -> Option<TicketKey> {
+        self.bind.shared.tickets.as_ref()?.current()
+    }
+
+    fn find_ticket_key(&mut self, name: &[u8; 16]) -> Option<(TicketKey, TicketUse)> {
+        self.bind.shared.tickets.as_ref()?.find(name)
+    }
+}
+
+/// Towards a server.
+pub(super) struct Back<'e, 'p> {
+    pub(super) pipe: &'e mut Pipe<'p>,
+    pub(super) server: &'e ServerContext,
+    pub(super) name: &'e str,
+    pub(super) verified: &'e mut Verified,
+}
+
+impl Host for Back<'_, '_> {
+    carry_bytes!();
+
+    fn keep_session(&mut self, session: SslSession) {
+        if let Some(sessions) = &self.server.sessions {
+            sessions.keep(self.name, session);
+        }
+    }
+}
+
+/// The names in a list where each follows its length.
+fn protocols(mut list: &[u8]) -> impl Iterator<Item = &[u8]> {
+    std::iter::from_fn(move || {
+        let (len, rest) = list.split_first()?;
+        let (name, rest) = rest.split_at_checked(usize::from(*len))?;
+        list = rest;
+        Some(name)
+    })
+}
