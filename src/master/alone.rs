@@ -5,6 +5,7 @@ use std::io;
 use super::keeper::extras;
 use super::{dismiss, notify, privileges, Fatal, Launch, Sockets};
 use crate::base::tick::Clock;
+use crate::service::board::apply_plan;
 use crate::shm::{Role, Shared};
 use crate::worker::{self, Seat};
 
@@ -19,6 +20,7 @@ pub(super) fn run(launch: Launch) -> Result<i32, Fatal> {
     let cannot = |error: io::Error| Fatal(format!("cannot share memory: {error}"));
     let mut shm = Shared::new(&plan.names(), &extras(plan), 1).map_err(cannot)?;
     let roles = Role::MASTER | Role::CONTROL | Role::WORKER;
+    apply_plan(plan, 1, &shm);
     let slot = shm.reserve(roles, 1).unwrap_or(0);
     shm.enter(slot, std::process::id(), Clock::real().read().wall_us);
     let seat = Seat { number: 0, traffic: sockets.for_worker(plan, 0, 1), shm, handed: None, watch: None };

@@ -12,6 +12,7 @@ use super::child::{self, Channels, Inherited, Role};
 use super::{dismiss, notify, Fatal, Launch, Sockets};
 use crate::base::tick::{Clock, Tick};
 use crate::plan::Plan;
+use crate::service::board::apply_plan;
 use crate::shm::{self, Extras, Shared};
 
 const SIGNALS: &[i32] =
@@ -88,7 +89,9 @@ pub(super) fn run(launch: Launch) -> Result<i32, Fatal> {
 
 /// The memory all processes share.
 fn memory(plan: &Plan, workers: usize) -> io::Result<Shared> {
-    Shared::new(&plan.names(), &extras(plan), workers + 1)
+    let shm = Shared::new(&plan.names(), &extras(plan), workers + 1)?;
+    apply_plan(plan, workers, &shm);
+    Ok(shm)
 }
 
 /// Stretches of shared memory that a plan needs besides objects and counters.
@@ -247,6 +250,7 @@ impl Keeper {
         let cannot = |error: io::Error| Fatal(format!("cannot share memory: {error}"));
         let channels = Channels::new(workers).map_err(cannot)?;
         let shm = self.shm.renew(&plan.names(), &extras(&plan)).map_err(cannot)?;
+        apply_plan(&plan, workers, &shm);
         self.launch.plan = plan;
         self.channels = channels;
         self.shm = shm;

@@ -7,10 +7,10 @@
 use crate::base::ids::{ProxyId, ServerId};
 use crate::base::tick::Now;
 use crate::plan::server::Server;
-use crate::plan::{BindAddr, Plan};
+use crate::plan::Plan;
 use crate::service::stats::columns::{Col, COLUMNS};
 use crate::service::stats::info::{Limits, Totals};
-use crate::shm::{Admin, Clear, FrontState, Health, Info, InfoRate, Names, Object, Rate, Shared, Stat};
+use crate::shm::{Admin, Clear, FrontState, Health, Info, InfoRate, Object, Rate, Shared, Stat};
 use std::net::SocketAddr;
 use std::sync::atomic::AtomicU32;
 use std::sync::atomic::Ordering::Relaxed;
@@ -63,30 +63,23 @@ pub enum Limit {
     SslRate,
 }
 
-/// The names under which the objects of a plan have their rows in shared memory.
-pub fn names(plan: &Plan) -> Names {
-    let listener = |addr: &BindAddr| match addr {
-        BindAddr::Inet(addr) => addr.to_string(),
-        BindAddr::Unix(path) => path.display().to_string(),
-        BindAddr::Abstract(name) => format!("abns@{}", String::from_utf8_lossy(name)),
-        BindAddr::Fd(fd) => format!("fd@{fd}"),
-    };
-    Names {
-        proxies: plan.proxies.iter().map(|proxy| proxy.name.clone()).collect(),
-        servers: plan.servers.iter().map(|server| (server.proxy, server.name.clone())).collect(),
-        listeners: plan
-            .listeners
-            .iter()
-            .map(|it| (it.proxy, it.name.clone().unwrap_or_else(|| listener(&it.addr))))
-            .collect(),
+/// `maxconn` of the global section, or what the descriptor limit allows: two for each connection, and
+/// some for the house.
+pub fn configured_maxconn(plan: &Plan, workers: usize) -> u32 {
+    const FOR_THE_HOUSE: u64 = 64;
+    if plan.global.maxconn > 0 {
+        return plan.global.maxconn;
     }
+    let descriptors = lighterman_sys::cred::descriptor_limit().map_or(1024, |(now, _)| now);
+    let each = (descriptors.saturating_sub(FOR_THE_HOUSE) / 2).max(1);
+    u32::try_from(each.saturating_mul(workers.max(1) as u64)).unwrap_or(u32::MAX)
 }
 
 /// Puts what a (new) plan says into shared memory, before its processes start: limits, and servers
 /// that are `disabled`. What was set at run time stays where the plan says nothing.
-pub fn apply_plan(plan: &Plan, shm: &Shared) {
+pub fn apply_plan(plan: &Plan, workers: usize, shm: &Shared) {
     let global = shm.global();
-    global.maxconn.store(plan.global.maxconn, Relaxed);
+    global.maxconn.store(configured_maxconn(plan, workers), Relaxed);
     global.maxsslconn.store(plan.global.maxsslconn, Relaxed);
     global.conn_rate.store(plan.global.maxconnrate, Relaxed);
     global.sess_rate.store(plan.global.maxsessrate, Relaxed);

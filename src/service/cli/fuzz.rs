@@ -6,7 +6,7 @@ use super::{CliCx, Face, Facts, Host, Ticket, OUT_HIGH};
 use crate::base::tick::Clock;
 use crate::plan::global::CliLevel;
 use crate::plan::Plan;
-use crate::service::board::{apply_plan, names};
+use crate::service::board::apply_plan;
 use crate::shm::{Extras, Role, Shared};
 use std::io;
 use std::time::Duration;
@@ -39,10 +39,10 @@ impl Host for Nobody {
 
 /// Memory of this process alone, which has all roles. It started five seconds after 1970.
 pub fn memory_for(plan: &Plan) -> io::Result<Shared> {
-    let mut shm = Shared::new(&names(plan), &Extras::new(), 1)?;
+    let mut shm = Shared::new(&plan.names(), &Extras::new(), 1)?;
     let slot = shm.reserve(Role::all(), 1).ok_or(io::ErrorKind::OutOfMemory)?;
     shm.enter(slot, std::process::id(), 5_000_000);
-    apply_plan(plan, &shm);
+    apply_plan(plan, 1, &shm);
     Ok(shm)
 }
 

@@ -4,7 +4,7 @@ use super::{Answer, Ask, CliCx, Command, Face};
 use crate::base::doc::Doc;
 use crate::plan::global::CliLevel;
 use crate::plan::{Plan, Proxy};
-use crate::service::board::Limit;
+use crate::service::board::{configured_maxconn, Limit};
 use crate::shm::FrontState;
 
 /// The commands of this family.
@@ -141,9 +141,9 @@ fn set_front_maxconn(ask: &mut Ask<'_>, cx: &mut CliCx<'_>) -> Result<Answer, St
 }
 
 fn set_global_maxconn(ask: &mut Ask<'_>, cx: &mut CliCx<'_>) -> Result<Answer, String> {
-    let hard = cx.plan.global.maxconn;
+    let hard = configured_maxconn(cx.plan, cx.vitals().workers as usize);
     match number(ask.word(3))? {
-        value if hard > 0 && value > hard => Err("Value out of range.".to_owned()),
+        value if value > hard => Err("Value out of range.".to_owned()),
         value => {
             cx.board().set_limit(Limit::Maxconn, if value == 0 { hard } else { value });
             Ok(Answer::Nothing)

@@ -2,6 +2,7 @@
 
 use super::value::{Field, Value};
 use crate::plan::Plan;
+use crate::service::board::configured_maxconn;
 use crate::service::cli::process::VERSION;
 use crate::service::cli::Vitals;
 use std::time::Duration;
@@ -128,7 +129,7 @@ lines! {
     "Ulimit-n" "CLP" "descriptor limit of a process" u32 |cx| cx.vitals.facts.ulimit_n;
     "Maxsock" "CLP" "most sockets of a process" u32 |cx| cx.vitals.facts.ulimit_n;
     "Maxconn" "CLP" "limit on connections" u32 |cx| cx.limits.maxconn;
-    "Hard_maxconn" "CLP" "limit on connections at the start" u32 |cx| cx.limits.maxconn.max(cx.plan.global.maxconn.into());
+    "Hard_maxconn" "CLP" "limit on connections at the start" u32 |cx| cx.limits.maxconn.max(configured_maxconn(cx.plan, cx.vitals.workers as usize).into());
     "CurrConns" "MGP" "connections now" u32 |cx| cx.totals.conns;
     "CumConns" "MCP" "connections so far" u32 |cx| wrap(cx.totals.conns_total);
     "CumReq" "MCP" "requests so far" u32 |cx| wrap(cx.totals.requests_total);

@@ -7,7 +7,7 @@ use crate::plan::listener::Listener;
 use crate::plan::scheme::{Balancer, Scheme, ServerView};
 use crate::plan::server::Server;
 use crate::plan::{BindAddr, Mode, Plan, Proxy, ServerAddr};
-use crate::service::board::{names, Board};
+use crate::service::board::Board;
 use crate::service::cli::fuzz::{memory_for, Nobody};
 use crate::service::cli::session::CliSession;
 use crate::service::cli::{CliCx, Face};
@@ -226,7 +226,7 @@ fn shown(csv: &str, row: usize, names: &str) -> String {
 #[test]
 fn counters_are_added_up_over_processes_and_cleared() {
     let mut scene = Scene::new();
-    scene.shm = Shared::new(&names(&scene.plan), &Extras::new(), 4).unwrap();
+    scene.shm = Shared::new(&scene.plan.names(), &Extras::new(), 4).unwrap();
     let (front, server) = (Object::Front(ProxyId(0)), Object::Server(ServerId(0)));
     for number in 1..3 {
         let slot = scene.shm.reserve(Role::WORKER, number).unwrap();
