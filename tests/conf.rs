@@ -80,13 +80,6 @@ fn bad_configurations_say_what_is_wrong() {
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
 }
 
-#[test]
-fn any_bytes_are_survived() {
-    for path in files("tests/fuzz/corpus/conf_text", "") {
-        conf::fuzz_conf_text(&fs::read(&path).unwrap());
-    }
-}
-
 /// Every file cut short at every line, and with single bytes changed: errors, never a panic.
 #[test]
 fn damaged_configurations_are_survived() {

@@ -16,7 +16,8 @@ use crate::base::ids::ProxyId;
 use crate::lang::diag::{Diag, Diags, Level};
 use crate::lang::span::{SourceMap, Span};
 use crate::lang::suggest;
-use crate::plan::{Plan, Proxy};
+use crate::plan::global::CliLevel;
+use crate::plan::{CliSocket, Plan, Proxy};
 
 /// What a configuration is read with besides its files.
 #[derive(Clone)]
@@ -75,6 +76,22 @@ pub fn load_with(sources: &SourceMap, setup: &Setup) -> Result<(Plan, Vec<Diag>)
         return Err(diags);
     }
     Ok((plan, diags.into_vec()))
+}
+
+/// The sockets of `-S`: an address with options behind commas, as words of `stats socket`.
+pub fn master_sockets(texts: &[String]) -> Result<Vec<CliSocket>, String> {
+    let mut sources = SourceMap::new();
+    for text in texts {
+        let words = text.replace(',', " ");
+        sources.add("-S", format!("global\n    stats socket {words} \n"));
+    }
+    match load_with(&sources, &Setup { resolve: addr::no_resolver, ..Setup::default() }) {
+        Ok((plan, _)) => {
+            let admin = |socket: CliSocket| CliSocket { level: CliLevel::Admin, ..socket };
+            Ok(plan.global.cli.into_iter().map(admin).collect())
+        }
+        Err(diags) => Err(diags.iter().next().map_or(String::new(), |diag| diag.what.clone())),
+    }
 }
 
 struct Loader<'a> {
@@ -261,5 +278,27 @@ pub fn fuzz_conf_text(data: &[u8]) {
     for diag in &diags {
         let text = diag.render(&sources, crate::lang::diag::Paint::Plain);
         assert!(text.ends_with('\n') && !text.contains('\x1b'));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn seeds_of_the_fuzzer_are_survived() {
+        let dir = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fuzz/corpus/conf_text");
+        let seeds: Vec<_> = std::fs::read_dir(dir).unwrap().map(|entry| entry.unwrap().path()).collect();
+        assert!(!seeds.is_empty());
+        for seed in seeds {
+            fuzz_conf_text(&std::fs::read(seed).unwrap());
+        }
+    }
+
+    #[test]
+    fn master_sockets_take_options_behind_commas() {
+        let sockets = master_sockets(&["/run/x.sock,mode,600".to_string(), "fd@5".to_string()]).unwrap();
+        assert_eq!((sockets.len(), sockets[0].mode, sockets[0].level), (2, Some(0o600), CliLevel::Admin));
+        assert!(master_sockets(&["x".to_string()]).is_err());
     }
 }

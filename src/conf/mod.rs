@@ -14,8 +14,9 @@ pub mod env;
 pub mod known;
 pub mod kw;
 pub mod reader;
+pub mod refdoc;
 
-pub use load::{fuzz_conf_text, load, load_with, Setup};
+pub use load::{fuzz_conf_text, load, load_with, master_sockets, Setup};
 
 mod link;
 mod load;

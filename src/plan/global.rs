@@ -43,6 +43,8 @@ pub struct Global {
     pub description: Option<String>,
     /// `stats socket` lines.
     pub cli: Vec<CliSocket>,
+    /// `-S`: command sockets of the master.
+    pub master_cli: Vec<CliSocket>,
     /// `stats timeout`, milliseconds.
     pub cli_timeout: u32,
     /// `stats maxconn`.
@@ -80,6 +82,7 @@ impl Default for Global {
             node: None,
             description: None,
             cli: Vec::new(),
+            master_cli: Vec::new(),
             cli_timeout: 10_000,
             cli_maxconn: 10,
             logs: Vec::new(),

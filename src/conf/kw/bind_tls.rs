@@ -117,6 +117,20 @@ pub const ROWS: &[Keyword<BindDraft>] = &[
     row("force-tlsv12", O, |words, draft, _| force(words, draft, TlsVersion::V12), FORCE),
     row("force-tlsv13", O, |words, draft, _| force(words, draft, TlsVersion::V13), FORCE),
     row(
+        "generate-self-signed",
+        B,
+        |words, draft, _| {
+            draft.tls.self_signed = true;
+            note(words, draft)
+        },
+        doc(
+            "generate-self-signed",
+            "a certificate made at start",
+            "For a first try: no client trusts it. It counts when no \"crt\" stands on the line.",
+            "generate-self-signed",
+        ),
+    ),
+    row(
         "no-alpn",
         B,
         |_, draft, _| {
@@ -301,7 +315,7 @@ pub fn finish(bind: &mut BindDraft, cx: &mut LineCx<'_>) -> Result<(), Diag> {
         return Ok(());
     }
     note_versions(&bind.versions, &mut bind.tls.common, bind.at)?;
-    if bind.tls.crt.is_empty() && bind.tls.crt_list.is_empty() {
+    if bind.tls.crt.is_empty() && bind.tls.crt_list.is_empty() && !bind.tls.self_signed {
         let diag = Diag::alert(bind.at, "\"ssl\" needs a certificate");
         return Err(diag.help("add \"crt <file>\" with certificate and key"));
     }
