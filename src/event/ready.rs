@@ -13,6 +13,7 @@ const READ: u8 = 1;
 const WRITE: u8 = 2;
 const PEER_ENDED: u8 = 4;
 const ERROR: u8 = 8;
+const SEND_FAILED: u8 = 16;
 
 /// What the poller reports of one descriptor at once.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
@@ -69,6 +70,16 @@ impl Ready {
     /// The kernel has nothing to read.
     pub fn drained(&mut self) {
         self.bits &= !READ;
+    }
+
+    /// Sending failed for good.
+    pub fn fail(&mut self) {
+        self.bits |= READ | SEND_FAILED;
+    }
+
+    /// Whether sending has failed for good.
+    pub fn send_failed(&self) -> bool {
+        self.bits & SEND_FAILED != 0
     }
 
     /// The kernel takes no more.

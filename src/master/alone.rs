@@ -2,31 +2,34 @@
 
 use std::io;
 
-use super::keeper::extras;
 use super::{dismiss, notify, privileges, Fatal, Launch, Sockets};
 use crate::base::tick::Clock;
+use crate::net::contexts::{self, Contexts};
 use crate::service::board::apply_plan;
 use crate::shm::{Role, Shared};
 use crate::worker::{self, Seat};
 
 pub(super) fn run(launch: Launch) -> Result<i32, Fatal> {
     let plan = &launch.plan;
-    let sockets = Sockets::open(plan, 1, &Sockets::default())?;
+    let mut sockets = Sockets::open(plan, 1, &Sockets::default())?;
     if let Some(path) = &plan.global.pidfile {
         notify::write_pid(path)?;
     }
+    let cannot = |error: io::Error| Fatal(format!("cannot share memory: {error}"));
+    let mut shm = Shared::new(&plan.names(), &contexts::extras(plan), 1).map_err(cannot)?;
+    let tls = Contexts::build(plan, &shm, |text| log::warn!("{text}")).map_err(Fatal)?;
     privileges::drop_rights(&plan.global)?;
     dismiss(&launch);
-    let cannot = |error: io::Error| Fatal(format!("cannot share memory: {error}"));
-    let mut shm = Shared::new(&plan.names(), &extras(plan), 1).map_err(cannot)?;
     let roles = Role::MASTER | Role::CONTROL | Role::WORKER;
     apply_plan(plan, 1, &shm);
     let slot = shm.reserve(roles, 1).unwrap_or(0);
     shm.enter(slot, std::process::id(), Clock::real().read().wall_us);
-    let seat = Seat { number: 0, traffic: sockets.for_worker(plan, 0, 1), shm, handed: None, watch: None };
+    let cli = sockets.take_cli();
+    let seat =
+        Seat { number: 0, cli, traffic: sockets.for_worker(plan, 0, 1), shm, handed: None, watch: None };
     if launch.notify {
         notify::tell("READY=1");
     }
-    worker::serve(plan, seat).map_err(|error| Fatal(format!("cannot serve: {error}")))?;
+    worker::serve(plan, &tls, seat).map_err(|error| Fatal(format!("cannot serve: {error}")))?;
     Ok(0)
 }

@@ -7,6 +7,7 @@ use lighterman_sys::{fds, fork, signal};
 
 use super::{privileges, Fatal, Sockets};
 use crate::base::tick::Clock;
+use crate::net::contexts::Contexts;
 use crate::plan::Plan;
 use crate::shm::Shared;
 use crate::worker::{self, Seat, Watch};
@@ -52,8 +53,8 @@ pub(super) struct Inherited {
 }
 
 /// The life of a child; the number is its exit code.
-pub(super) fn live(role: Role, plan: &Plan, what: Inherited) -> i32 {
-    match begin(role, plan, what) {
+pub(super) fn live(role: Role, plan: &Plan, tls: &Contexts, what: Inherited) -> i32 {
+    match begin(role, plan, tls, what) {
         Ok(()) => 0,
         Err(Fatal(why)) => {
             log::error!("{why}");
@@ -62,7 +63,7 @@ pub(super) fn live(role: Role, plan: &Plan, what: Inherited) -> i32 {
     }
 }
 
-fn begin(role: Role, plan: &Plan, what: Inherited) -> Result<(), Fatal> {
+fn begin(role: Role, plan: &Plan, tls: &Contexts, what: Inherited) -> Result<(), Fatal> {
     let cannot = |error: io::Error| Fatal(format!("cannot serve: {error}"));
     signal::reset().map_err(cannot)?;
     if let Role::Worker(number) = role {
@@ -78,16 +79,19 @@ fn begin(role: Role, plan: &Plan, what: Inherited) -> Result<(), Fatal> {
     let seat = match role {
         Role::Worker(number) => Seat {
             number,
+            cli: Vec::new(),
             traffic: what.sockets.for_worker(plan, number, what.workers),
             shm,
             handed: what.channels.ends.into_iter().nth(number).map(|(_, theirs)| theirs),
             watch: None,
         },
         Role::Control => {
+            let mut sockets = what.sockets;
+            let cli = sockets.take_cli();
             let channels = what.channels.ends.into_iter().map(|(ours, _)| ours).collect();
-            let watch = Watch { sockets: what.sockets.for_watch(plan, what.workers), channels };
-            Seat { number: 0, traffic: Vec::new(), shm, handed: None, watch: Some(watch) }
+            let watch = Watch { sockets: sockets.for_watch(plan, what.workers), channels };
+            Seat { number: 0, cli, traffic: Vec::new(), shm, handed: None, watch: Some(watch) }
         }
     };
-    worker::serve(plan, seat).map_err(cannot)
+    worker::serve(plan, tls, seat).map_err(cannot)
 }

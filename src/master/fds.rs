@@ -11,9 +11,9 @@ use std::os::fd::{AsFd, OwnedFd};
 use lighterman_sys::io::Peer;
 
 use super::Fatal;
-use crate::base::ids::ListenerId;
+use crate::base::ids::{ListenerId, ProxyId};
 use crate::net::sock::listen::ListenSock;
-use crate::plan::{BindAddr, Listener, Plan};
+use crate::plan::{BindAddr, CliSocket, Listener, Plan};
 
 struct Entry {
     addr: BindAddr,
@@ -28,6 +28,8 @@ struct Entry {
 #[derive(Default)]
 pub struct Sockets {
     entries: Vec<Entry>,
+    /// Command sockets.
+    cli: Vec<(CliSocket, OwnedFd)>,
 }
 
 impl Sockets {
@@ -44,7 +46,23 @@ impl Sockets {
             let fds = open(listener, workers, known).map_err(|error| cannot_bind(plan, listener, &error))?;
             sockets.entries.push(Entry { addr: listener.addr.clone(), nth, fds });
         }
+        for socket in &plan.global.cli {
+            let known = old.cli.iter().find(|(other, _)| other.addr == socket.addr);
+            let fd = match known {
+                Some((_, fd)) => fd.try_clone(),
+                None => ListenSock::bind(&door(socket), false),
+            };
+            let fd = fd.map_err(|error| {
+                Fatal(format!("cannot bind the command socket {}: {}", addr_text(&socket.addr), why(&error)))
+            })?;
+            sockets.cli.push((socket.clone(), fd));
+        }
         Ok(sockets)
+    }
+
+    /// The command sockets, to be taken by the process that answers.
+    pub fn take_cli(&mut self) -> Vec<(CliSocket, OwnedFd)> {
+        std::mem::take(&mut self.cli)
     }
 
     /// The sockets one of `workers` accepts from. In a child: the others' copies are closed with the rest.
@@ -109,15 +127,32 @@ fn at_address_of(socket: &OwnedFd, listener: &Listener) -> io::Result<Listener> 
     }
 }
 
+/// A command socket as something to be bound.
+fn door(socket: &CliSocket) -> Listener {
+    let mut listener = Listener::new(ListenerId(0), ProxyId(0), socket.addr.clone());
+    listener.unix_mode = socket.mode;
+    listener.unix_uid = socket.uid;
+    listener.unix_gid = socket.gid;
+    listener
+}
+
 fn cannot_bind(plan: &Plan, listener: &Listener, error: &io::Error) -> Fatal {
-    let why = match error.kind() {
+    let proxy = &plan.proxy(listener.proxy).name;
+    Fatal(format!(
+        "cannot bind {} (proxy '{proxy}', {}): {}",
+        addr_text(&listener.addr),
+        listener.at,
+        why(error)
+    ))
+}
+
+fn why(error: &io::Error) -> String {
+    match error.kind() {
         io::ErrorKind::AddrInUse => "the address is in use by another program".to_owned(),
         io::ErrorKind::PermissionDenied => "no permission (ports below 1024 want root)".to_owned(),
         io::ErrorKind::AddrNotAvailable => "this machine has no such address".to_owned(),
         _ => error.to_string(),
-    };
-    let proxy = &plan.proxy(listener.proxy).name;
-    Fatal(format!("cannot bind {} (proxy '{proxy}', {}): {why}", addr_text(&listener.addr), listener.at))
+    }
 }
 
 /// An address as the configuration writes it.

@@ -11,9 +11,10 @@ use nix::poll::{poll, PollFd, PollFlags, PollTimeout};
 use super::child::{self, Channels, Inherited, Role};
 use super::{dismiss, notify, Fatal, Launch, Sockets};
 use crate::base::tick::{Clock, Tick};
+use crate::net::contexts::{self, Contexts};
 use crate::plan::Plan;
 use crate::service::board::apply_plan;
-use crate::shm::{self, Extras, Shared};
+use crate::shm::{self, Shared};
 
 const SIGNALS: &[i32] =
     &[libc::SIGTERM, libc::SIGINT, libc::SIGUSR1, libc::SIGUSR2, libc::SIGHUP, libc::SIGCHLD];
@@ -43,6 +44,7 @@ struct Keeper {
     sockets: Sockets,
     channels: Channels,
     shm: Shared,
+    tls: Contexts,
     posts: Vec<Post>,
     /// Places to be filled again, and when.
     vacant: Vec<(Role, Tick)>,
@@ -66,12 +68,14 @@ pub(super) fn run(launch: Launch) -> Result<i32, Fatal> {
     let cannot = |error: io::Error| Fatal(format!("cannot watch over workers: {error}"));
     let signals = Signals::collect(SIGNALS).map_err(cannot)?;
     let shm = memory(&launch.plan, workers).map_err(cannot)?;
+    let tls = contexts_of(&launch.plan, &shm)?;
     let mut keeper = Keeper {
         launch,
         workers,
         sockets,
         channels: Channels::new(workers).map_err(cannot)?,
         shm,
+        tls,
         posts: Vec::new(),
         vacant: Vec::new(),
         generation: 0,
@@ -89,14 +93,14 @@ pub(super) fn run(launch: Launch) -> Result<i32, Fatal> {
 
 /// The memory all processes share.
 fn memory(plan: &Plan, workers: usize) -> io::Result<Shared> {
-    let shm = Shared::new(&plan.names(), &extras(plan), workers + 1)?;
+    let shm = Shared::new(&plan.names(), &contexts::extras(plan), workers + 1)?;
     apply_plan(plan, workers, &shm);
     Ok(shm)
 }
 
-/// Stretches of shared memory that a plan needs besides objects and counters.
-pub(super) fn extras(_plan: &Plan) -> Extras {
-    Extras::new()
+/// TLS of the plan, certificates loaded.
+fn contexts_of(plan: &Plan, shm: &Shared) -> Result<Contexts, Fatal> {
+    Contexts::build(plan, shm, |text| log::warn!("{text}")).map_err(Fatal)
 }
 
 /// How many workers there shall be: one per core this process may use, unless the configuration says.
@@ -156,7 +160,7 @@ impl Keeper {
                     slot,
                     master,
                 };
-                fork::exit_now(child::live(role, &self.launch.plan, inherited));
+                fork::exit_now(child::live(role, &self.launch.plan, &self.tls, inherited));
             }
         }
     }
@@ -249,8 +253,10 @@ impl Keeper {
         let sockets = Sockets::open(&plan, workers, &self.sockets)?;
         let cannot = |error: io::Error| Fatal(format!("cannot share memory: {error}"));
         let channels = Channels::new(workers).map_err(cannot)?;
-        let shm = self.shm.renew(&plan.names(), &extras(&plan)).map_err(cannot)?;
+        let shm = self.shm.renew(&plan.names(), &contexts::extras(&plan)).map_err(cannot)?;
+        let tls = contexts_of(&plan, &shm)?;
         apply_plan(&plan, workers, &shm);
+        self.tls = tls;
         self.launch.plan = plan;
         self.channels = channels;
         self.shm = shm;

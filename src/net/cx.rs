@@ -9,6 +9,7 @@ use crate::event::poll::Poller;
 use crate::event::sched::Sched;
 use crate::expr::vars::Effects;
 use crate::msg::heads::HeadPool;
+use crate::net::contexts::Contexts;
 use crate::net::fault::Fault;
 use crate::plan::Plan;
 use crate::shm::Shared;
@@ -21,6 +22,8 @@ pub struct Cx<'w> {
     pub now: Now,
     /// The process is leaving: no connection is kept for another request.
     pub leaving: bool,
+    /// TLS of all `bind` and `server` lines.
+    pub tls: &'w Contexts,
     /// What all processes share.
     pub shm: &'w Shared,
     /// Wakeups and deadlines.

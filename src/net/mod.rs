@@ -3,6 +3,7 @@
 //! Inside, from the bottom: `sock` < `tls` < `transport` < `mux` < `conn`.
 
 pub mod conn;
+pub mod contexts;
 pub mod cx;
 pub mod fault;
 pub mod mux;

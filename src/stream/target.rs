@@ -159,7 +159,11 @@ impl Stream {
         }
         let limit = self.limit(Timeout::Connect, cx);
         cx.sched.deadline(task, cx.now.tick.deadline(limit));
-        let mut conn = Conn::to_server(connect::raw(fd), server, task, self.task, cx);
+        let Some(xprt) = connect::transport(fd, server, None, cx) else {
+            cx.sched.end(task);
+            return Err(local);
+        };
+        let mut conn = Conn::to_server(xprt, server, task, self.task, cx);
         if let Some(side) = conn.server_mut() {
             side.requests = 1;
             side.owner = Some(self.front);

@@ -6,7 +6,10 @@ use super::Worker;
 use crate::base::ids::{ListenerId, TaskId};
 use crate::event::log::sink::Speaker;
 use crate::event::sched::{Owner, Wake};
-use crate::net::conn::accept::{raw, Accepted};
+use std::os::fd::OwnedFd;
+
+use crate::expr::view::Addr;
+use crate::net::conn::accept::{transport, Accepted};
 use crate::net::conn::Conn;
 use crate::plan::LogLevel;
 use crate::stream::count;
@@ -26,9 +29,7 @@ impl Worker<'_> {
             }
             let error = match self.doors[place].sock.accept() {
                 Ok((fd, src, dst)) => {
-                    self.serial += 1;
-                    let new = Accepted { xprt: raw(fd), src, dst, serial: self.serial };
-                    self.welcome(id, new);
+                    self.welcome(id, fd, src, dst);
                     continue;
                 }
                 Err(error) => error,
@@ -71,9 +72,16 @@ impl Worker<'_> {
         }
     }
 
-    pub(super) fn welcome(&mut self, id: ListenerId, new: Accepted) {
+    pub(super) fn welcome(&mut self, id: ListenerId, fd: OwnedFd, src: Addr, dst: Addr) {
+        self.serial += 1;
+        let serial = self.serial;
         let Worker { plan, house, conns, .. } = self;
         let listener = plan.listener(id);
+        let record = plan.global.tune.ssl_maxrecord;
+        let Some(xprt) = transport(fd, listener, house.tls, record) else {
+            return count::client_ends(&house.shm, id, listener.proxy);
+        };
+        let new = Accepted { xprt, src, dst, serial };
         let Some(vacant) = conns.vacant() else {
             return count::client_ends(&house.shm, id, listener.proxy);
         };

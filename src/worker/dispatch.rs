@@ -15,7 +15,9 @@ impl Worker<'_> {
             Owner::House(super::signals::SIGNALS) => self.on_signals(),
             Owner::House(super::handed::HANDED) => self.take_handed(),
             Owner::House(super::watch::WATCH) => self.keep_watch(task),
-            Owner::Applet(_) | Owner::Check(_) | Owner::House(_) => {}
+            Owner::House(number) => self.on_desk_door(number),
+            Owner::Applet(id) => self.on_desk_client(id, task, why),
+            Owner::Check(_) => {}
         }
     }
 

@@ -7,7 +7,6 @@ use lighterman_sys::fds;
 
 use super::Worker;
 use crate::base::ids::ListenerId;
-use crate::net::conn::accept::{raw, Accepted};
 use crate::net::sock::listen::ends_of;
 use crate::stream::count;
 
@@ -44,8 +43,6 @@ impl Worker<'_> {
             return;
         }
         let (src, dst) = ends_of(&fd);
-        self.serial += 1;
-        let serial = self.serial;
-        self.welcome(listener, Accepted { xprt: raw(fd), src, dst, serial });
+        self.welcome(listener, fd, src, dst);
     }
 }

@@ -3,6 +3,7 @@
 
 mod accept;
 mod barrier;
+mod desk;
 mod dispatch;
 mod drain;
 mod handed;
@@ -19,19 +20,21 @@ use std::os::fd::{AsRawFd, OwnedFd};
 use lighterman_sys::signal::Signals;
 
 use crate::base::arena::Arena;
-use crate::base::ids::{Conns, ListenerId, Streams, TaskId};
+use crate::base::ids::{AppletId, Conns, ListenerId, Streams, TaskId};
 use crate::base::pool::Pool;
 use crate::base::rng::Rng;
 use crate::base::tick::{Clock, Now, Tick};
 use crate::event::log::sink::LogSink;
 use crate::event::poll::Poller;
+use crate::event::ready::Edges;
 use crate::event::sched::{Owner, Sched, Wake};
 use crate::expr::vars::Effects;
 use crate::msg::heads::HeadPool;
 use crate::net::conn::Conn;
+use crate::net::contexts::Contexts;
 use crate::net::cx::{Birth, Cx};
 use crate::net::sock::listen::ListenSock;
-use crate::plan::{Plan, Tune};
+use crate::plan::{CliSocket, Plan, Tune};
 use crate::shm::Shared;
 use crate::stream::backends::Backends;
 use crate::stream::{Below, Stream};
@@ -55,6 +58,8 @@ pub struct Seat {
     pub traffic: Vec<(ListenerId, OwnedFd)>,
     /// What all processes share, entered as this one.
     pub shm: Shared,
+    /// Command sockets.
+    pub cli: Vec<(CliSocket, OwnedFd)>,
     /// Where clients come from that the control process took over.
     pub handed: Option<OwnedFd>,
     /// Keeps watch over the workers: the control process.
@@ -62,17 +67,18 @@ pub struct Seat {
 }
 
 /// Serves until told to stop.
-pub fn serve(plan: &Plan, seat: Seat) -> io::Result<()> {
+pub fn serve(plan: &Plan, tls: &Contexts, seat: Seat) -> io::Result<()> {
     let log = crate::service::log::open_sink(plan, std::process::id());
-    let mut worker = Worker::new(plan, seat.traffic, log, seat.shm)?;
+    let mut worker = Worker::new(plan, seat.traffic, log, seat.shm, tls)?;
     worker.number = seat.number;
     worker.obey_signals()?;
     worker.take_duties(seat.handed, seat.watch)?;
+    worker.office = desk::Office::open(&mut worker, seat.cli)?;
     worker.run()
 }
 
 /// What one process has one of: lent to everything that runs.
-struct House {
+struct House<'p> {
     sched: Sched,
     poll: Poller,
     pool: Pool,
@@ -81,6 +87,7 @@ struct House {
     effects: Effects,
     log: LogSink,
     shm: Shared,
+    tls: &'p Contexts,
     now: Now,
     /// New clients are not taken any more; what is there is finished.
     leaving: bool,
@@ -90,17 +97,20 @@ struct House {
 pub struct Worker<'p> {
     plan: &'p Plan,
     clock: Clock,
-    house: House,
+    house: House<'p>,
     doors: Vec<Door>,
     conns: Arena<Conn, Conns>,
     streams: Arena<Stream, Streams>,
     backends: Backends,
     births: Vec<Birth>,
+    /// News of the command socket's clients, kept only to be used again.
+    applet_news: Vec<(AppletId, Edges)>,
     serial: u64,
     /// Its number among the workers.
     number: usize,
     handed: Option<OwnedFd>,
     guard: Option<watch::Guard>,
+    office: Option<desk::Office>,
     signals: Option<Signals>,
     /// The last warning about a shortage.
     warned_at: Option<Tick>,
@@ -110,12 +120,13 @@ pub struct Worker<'p> {
     stopped: bool,
 }
 
-impl House {
+impl House<'_> {
     fn cx<'w>(&'w mut self, plan: &'w Plan) -> Cx<'w> {
         Cx {
             plan,
             now: self.now,
             shm: &self.shm,
+            tls: self.tls,
             leaving: self.leaving,
             sched: &mut self.sched,
             pool: &mut self.pool,
@@ -135,6 +146,7 @@ impl<'p> Worker<'p> {
         sockets: Vec<(ListenerId, OwnedFd)>,
         log: LogSink,
         shm: Shared,
+        tls: &'p Contexts,
     ) -> io::Result<Self> {
         let clock = Clock::real();
         let now = clock.read();
@@ -149,6 +161,7 @@ impl<'p> Worker<'p> {
             effects: Effects::new(),
             log,
             shm,
+            tls,
             now,
             leaving: false,
         };
@@ -169,10 +182,12 @@ impl<'p> Worker<'p> {
             streams: Arena::with_limit(limit),
             backends: Backends::new(plan),
             births: Vec::new(),
+            applet_news: Vec::new(),
             serial: 0,
             number: 0,
             handed: None,
             guard: None,
+            office: None,
             signals: None,
             warned_at: None,
             panics: 0,

@@ -10,10 +10,11 @@ use std::time::Duration;
 use super::Worker;
 use crate::base::ids::{ListenerId, ProxyId, ServerId};
 use crate::event::log::sink::LogSink;
+use crate::net::contexts::{self, Contexts};
 use crate::net::sock::listen::ListenSock;
 use crate::plan::scheme::{Balancer, PickCx, Scheme, ServerView};
 use crate::plan::{BindAddr, Listener, Mode, Plan, Proxy, Server, ServerAddr};
-use crate::shm::{Extras, Shared};
+use crate::shm::Shared;
 
 struct First;
 
@@ -61,8 +62,9 @@ fn origin(serve: fn(TcpStream)) -> SocketAddr {
 fn through<T: Send + 'static>(plan: &Plan, client: impl FnOnce(TcpStream) -> T + Send + 'static) -> T {
     let fd = ListenSock::bind(&plan.listeners[0], false).unwrap();
     let addr = TcpListener::from(fd.try_clone().unwrap()).local_addr().unwrap();
-    let shm = Shared::new(&plan.names(), &Extras::new(), 1).unwrap();
-    let mut worker = Worker::new(plan, vec![(ListenerId(0), fd)], LogSink::silent(), shm).unwrap();
+    let shm = Shared::new(&plan.names(), &contexts::extras(plan), 1).unwrap();
+    let tls = Contexts::build(plan, &shm, |_| {}).unwrap();
+    let mut worker = Worker::new(plan, vec![(ListenerId(0), fd)], LogSink::silent(), shm, &tls).unwrap();
     let done = Arc::new(AtomicBool::new(false));
     let flag = done.clone();
     let client = thread::spawn(move || {

@@ -47,16 +47,25 @@ impl Worker<'_> {
     }
 
     fn take_news(&mut self) {
+        let mut applets = std::mem::take(&mut self.applet_news);
         let Worker { house, conns, .. } = self;
         for (token, edges) in house.poll.news() {
             let task = TaskId::unpack(token);
-            if let Some(Owner::Conn(id)) = house.sched.owner(task) {
-                if let Some(conn) = conns.get_mut(id) {
-                    conn.edges(edges);
+            match house.sched.owner(task) {
+                Some(Owner::Conn(id)) => {
+                    if let Some(conn) = conns.get_mut(id) {
+                        conn.edges(edges);
+                    }
+                    house.sched.wake(task, Wake::IO);
                 }
+                Some(Owner::Applet(id)) => applets.push((id, edges)),
+                _ => house.sched.wake(task, Wake::IO),
             }
-            house.sched.wake(task, Wake::IO);
         }
+        for (id, edges) in applets.drain(..) {
+            self.on_desk_edges(id, edges);
+        }
+        self.applet_news = applets;
     }
 
     /// Whoever waits for a buffer looks again when there are some.

@@ -8,9 +8,10 @@ use super::{Client, Conn, Peer, Stage};
 use crate::base::ids::TaskId;
 use crate::event::ready::Ready;
 use crate::expr::view::{Addr, ConnFacts};
+use crate::net::contexts::Contexts;
 use crate::net::cx::Cx;
 use crate::net::sock::Sock;
-use crate::net::transport::Transport;
+use crate::net::transport::{SslSock, Transport};
 use crate::plan::Listener;
 
 /// What the listening socket tells of a new client.
@@ -64,7 +65,11 @@ impl Conn {
     }
 }
 
-/// The transport for a new client.
-pub fn raw(fd: OwnedFd) -> Transport {
-    Transport::Raw(Sock::Os(fd))
+/// The transport for a new client; `None` when TLS cannot be set up for it.
+pub fn transport(fd: OwnedFd, listener: &Listener, contexts: &Contexts, record: usize) -> Option<Transport> {
+    let sock = Sock::Os(fd);
+    match contexts.bind(listener.id) {
+        None => Some(Transport::Raw(sock)),
+        Some(bind) => SslSock::accept(sock, bind, record).map(Transport::Ssl),
+    }
 }

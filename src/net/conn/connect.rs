@@ -17,7 +17,7 @@ use crate::net::mux::h1::{H1Mux, Side};
 use crate::net::mux::pass::PassMux;
 use crate::net::mux::Mux;
 use crate::net::sock::Sock;
-use crate::net::transport::Transport;
+use crate::net::transport::{SslSock, Transport};
 use crate::plan::{Mode, Proxy, Server, ServerAddr};
 
 /// Begins a TCP or UNIX connection; it is complete when the socket becomes writable.
@@ -96,7 +96,13 @@ impl Conn {
     }
 }
 
-/// The raw transport of a begun connection.
-pub fn raw(fd: OwnedFd) -> Transport {
-    Transport::Raw(Sock::Os(fd))
+/// The transport of a begun connection, asking for `name` if it is TLS; `None` when TLS cannot be set up.
+pub fn transport(fd: OwnedFd, server: &Server, name: Option<&str>, cx: &Cx<'_>) -> Option<Transport> {
+    let sock = Sock::Os(fd);
+    match cx.tls.server(server.id) {
+        None => Some(Transport::Raw(sock)),
+        Some(context) => {
+            SslSock::connect(sock, context, name, cx.plan.global.tune.ssl_maxrecord).map(Transport::Ssl)
+        }
+    }
 }

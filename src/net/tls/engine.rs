@@ -241,6 +241,11 @@ impl TlsEngine {
         self.conn.pending() > 0
     }
 
+    /// Whether the peer is a client.
+    pub fn is_front(&self) -> bool {
+        matches!(self.side, Side::Front { .. })
+    }
+
     /// Whether the handshake is over.
     pub fn is_established(&self) -> bool {
         self.conn.is_established()

@@ -61,7 +61,7 @@ impl Transport {
     pub fn tls(&self) -> Option<&dyn TlsView> {
         match self {
             Transport::Raw(_) => None,
-            Transport::Ssl(ssl) => Some(ssl.as_ref()),
+            Transport::Ssl(ssl) => Some(ssl.view()),
         }
     }
 

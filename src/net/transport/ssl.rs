@@ -1,81 +1,289 @@
-//! TLS over a socket.
+//! TLS over a socket: an engine that knows no socket, and the two buffers of ciphertext it works on.
+//!
+//! One `recv` brings whatever the socket has, one `send` takes all records of a flight. Both buffers go
+//! back to the pool as soon as they are empty: an idle connection owns none.
 
-use std::convert::Infallible;
+use std::sync::Arc;
 
 use crate::base::buffer::Buffer;
-use crate::base::pool::Pool;
+use crate::base::pool::{Pool, Size};
 use crate::event::ready::Ready;
+use crate::expr::view::TlsView;
+use crate::net::fault::{Cause, Fault};
 use crate::net::sock::Sock;
-use crate::net::transport::{Hands, Io};
+use crate::net::tls::engine::RECORD_MAX;
+use crate::net::tls::{BindContext, Failure, Pipe, Plain, ServerContext, Step, TlsEngine, Wrote};
+use crate::net::transport::{recv_sock, send_sock, Hands, Io};
 
 /// One TLS connection.
 pub struct SslSock {
-    never: Infallible,
+    sock: Sock,
+    engine: TlsEngine,
+    /// Received ciphertext.
+    rx: Option<Buffer>,
+    /// Ciphertext to be sent.
+    tx: Option<Buffer>,
+    rx_size: Size,
+    record: u16,
 }
 
-#[allow(missing_docs, reason = "wip")]
+macro_rules! engine {
+    ($self:ident, $pool:expr, $call:ident $(, $arg:expr)*) => {
+        $self.engine.$call(&mut Pipe { rx: &mut $self.rx, tx: &mut $self.tx, pool: $pool } $(, $arg)*)
+    };
+}
+
 impl SslSock {
+    /// The server's side of a new client's connection; `None` when the library refuses.
+    pub fn accept(sock: Sock, bind: &Arc<BindContext>, record: usize) -> Option<Box<SslSock>> {
+        Self::with(sock, TlsEngine::accept(bind).ok()?, record)
+    }
+
+    /// The client's side of a connection to a server, asking for `name`.
+    pub fn connect(
+        sock: Sock,
+        server: &Arc<ServerContext>,
+        name: Option<&str>,
+        record: usize,
+    ) -> Option<Box<SslSock>> {
+        Self::with(sock, TlsEngine::connect(server, name).ok()?, record)
+    }
+
+    fn with(sock: Sock, engine: TlsEngine, record: usize) -> Option<Box<SslSock>> {
+        let record = if record == 0 { RECORD_MAX } else { record.min(RECORD_MAX) } as u16;
+        Some(Box::new(SslSock { sock, engine, rx: None, tx: None, rx_size: Size::Small, record }))
+    }
+
+    /// The socket underneath.
     pub fn sock(&self) -> &Sock {
-        match self.never {}
+        &self.sock
     }
+
+    /// What TLS knows of the connection.
+    pub fn view(&self) -> &dyn TlsView {
+        &self.engine
+    }
+
+    /// How it failed, if it did.
+    pub fn failure(&self) -> Option<Failure> {
+        self.engine.failure()
+    }
+
+    /// The engine may have bytes to give without the socket's help.
     pub fn holds_input(&self) -> bool {
-        match self.never {}
+        self.engine.has_plain() || self.rx.is_some()
     }
-    pub fn handshake(&mut self, _ready: &mut Ready, _pool: &mut Pool) -> Hands {
-        match self.never {}
+
+    /// Bytes that were read from the socket before TLS began.
+    pub fn push_input(&mut self, input: Buffer) {
+        self.rx = Some(input);
     }
-    pub fn close(&mut self, _ready: &mut Ready, _pool: &mut Pool) {
-        match self.never {}
+
+    /// Goes on with the handshake.
+    pub fn handshake(&mut self, ready: &mut Ready, pool: &mut Pool) -> Hands {
+        loop {
+            match engine!(self, pool, handshake) {
+                Step::Done => {
+                    // a server's last words end the handshake for the client, a client's can wait for its request
+                    if self.is_server() {
+                        self.flush(ready, pool);
+                    }
+                    self.settle(pool);
+                    return Hands::Done;
+                }
+                Step::WantRead => {
+                    self.flush(ready, pool);
+                    match self.fill(ready, pool) {
+                        Io::Done(_) => {}
+                        Io::Again => {
+                            self.settle(pool);
+                            return Hands::Again;
+                        }
+                        Io::Eof => return Hands::Fault(Fault::new(Cause::Ended)),
+                        Io::Fault(fault) => return Hands::Fault(fault),
+                    }
+                }
+                Step::WantWrite => {
+                    if !self.flush(ready, pool) {
+                        return Hands::Again;
+                    }
+                }
+                Step::Suspended => return Hands::Again,
+                Step::Fault(failure) => {
+                    self.flush(ready, pool);
+                    return Hands::Fault(tls_fault(failure));
+                }
+            }
+        }
     }
-    pub fn recv(&mut self, _into: &mut Buffer, _ready: &mut Ready, _pool: &mut Pool) -> Io {
-        match self.never {}
+
+    fn is_server(&self) -> bool {
+        self.engine.is_front()
     }
-    pub fn send(&mut self, _bytes: &[u8], _ready: &mut Ready, _pool: &mut Pool) -> Io {
-        match self.never {}
+
+    /// Reads ciphertext from the socket behind what is here.
+    fn fill(&mut self, ready: &mut Ready, pool: &mut Pool) -> Io {
+        if !ready.readable() {
+            return Io::Again;
+        }
+        let size = self.rx_size;
+        let taken = self.rx.take().or_else(|| pool.sized(size)).or_else(|| pool.get());
+        let Some(mut rx) = taken else { return Io::Again };
+        if rx.is_full() && !pool.grow(&mut rx) {
+            self.rx = Some(rx);
+            return Io::Fault(Fault::new(Cause::Tls("record too large")));
+        }
+        let io = recv_sock(&mut self.sock, &mut rx, ready);
+        if rx.is_full() {
+            self.rx_size = self.rx_size.larger().unwrap_or(self.rx_size);
+        }
+        self.rx = Some(rx);
+        io
     }
-    pub fn send2(&mut self, _a: &[u8], _b: &[u8], _ready: &mut Ready, _pool: &mut Pool) -> Io {
-        match self.never {}
+
+    /// Empty buffers go back.
+    fn settle(&mut self, pool: &mut Pool) {
+        pool.put_if_empty(&mut self.rx);
+        pool.put_if_empty(&mut self.tx);
     }
-    pub fn flush(&mut self, _ready: &mut Ready, _pool: &mut Pool) -> bool {
-        match self.never {}
+
+    /// Decrypts into the room of `into`.
+    pub fn recv(&mut self, into: &mut Buffer, ready: &mut Ready, pool: &mut Pool) -> Io {
+        loop {
+            let plain = engine!(self, pool, read, into.writable());
+            let io = match plain {
+                Plain::Some(n) => {
+                    into.commit(n);
+                    Io::Done(n)
+                }
+                Plain::Closed => Io::Eof,
+                Plain::Fault(failure) => {
+                    self.flush(ready, pool);
+                    Io::Fault(tls_fault(failure))
+                }
+                Plain::Need => {
+                    if self.tx.is_some() {
+                        self.flush(ready, pool);
+                    }
+                    match self.fill(ready, pool) {
+                        Io::Done(_) => continue,
+                        io => io,
+                    }
+                }
+            };
+            self.settle(pool);
+            return io;
+        }
     }
-    pub fn shut_write(&mut self, _ready: &mut Ready, _pool: &mut Pool) {
-        match self.never {}
+
+    /// Encrypts and sends from `bytes`.
+    pub fn send(&mut self, bytes: &[u8], ready: &mut Ready, pool: &mut Pool) -> Io {
+        self.send2(bytes, &[], ready, pool)
     }
-    pub fn rest(&mut self, _pool: &mut Pool) {
-        match self.never {}
+
+    /// Encrypts and sends two slices as one.
+    pub fn send2(&mut self, first: &[u8], second: &[u8], ready: &mut Ready, pool: &mut Pool) -> Io {
+        if self.tx.is_some() && !self.engine_may_add() && !self.flush(ready, pool) {
+            return Io::Again;
+        }
+        self.widen(first.len() + second.len(), pool);
+        let mut done = 0;
+        for part in [first, second] {
+            let mut rest = part;
+            while !rest.is_empty() {
+                match engine!(self, pool, write, rest, usize::from(self.record)) {
+                    Wrote::Some(n) => {
+                        done += n;
+                        rest = rest.get(n..).unwrap_or_default();
+                    }
+                    Wrote::Full => {
+                        if !self.flush(ready, pool) {
+                            return if done > 0 { Io::Done(done) } else { Io::Again };
+                        }
+                    }
+                    Wrote::Fault(failure) => {
+                        self.flush(ready, pool);
+                        return Io::Fault(tls_fault(failure));
+                    }
+                }
+            }
+        }
+        self.flush(ready, pool);
+        if let Some(fault) = self.broken(ready) {
+            return Io::Fault(fault);
+        }
+        Io::Done(done)
+    }
+
+    /// The output buffer still has room for more records.
+    fn engine_may_add(&self) -> bool {
+        self.tx.as_ref().is_some_and(|tx| tx.room() > RECORD_MAX / 2)
+    }
+
+    /// A buffer that takes many records at once, for those who have much to say.
+    fn widen(&mut self, bytes: usize, pool: &mut Pool) {
+        if self.tx.is_none() && bytes > pool.bytes(Size::Small) / 2 {
+            let size = if bytes > pool.bytes(Size::Medium) / 2 { Size::Large } else { Size::Medium };
+            self.tx = pool.sized(size).or_else(|| pool.sized(Size::Medium));
+        }
+    }
+
+    /// Sends what is encrypted; true when nothing is left.
+    pub fn flush(&mut self, ready: &mut Ready, pool: &mut Pool) -> bool {
+        while let Some(tx) = &mut self.tx {
+            if tx.is_empty() {
+                pool.put_if_empty(&mut self.tx);
+                return true;
+            }
+            let sock = &mut self.sock;
+            match send_sock(ready, tx.len(), || sock.send(tx.readable(), false)) {
+                Io::Done(n) => tx.consume(n),
+                Io::Again => return false,
+                Io::Eof | Io::Fault(_) => {
+                    // nobody will read it: what fails once fails again at the next read
+                    tx.clear();
+                    self.failed_send(ready);
+                }
+            }
+        }
+        true
+    }
+
+    /// The socket took no more: a read will tell why.
+    fn failed_send(&mut self, ready: &mut Ready) {
+        ready.fail();
+    }
+
+    fn broken(&self, ready: &Ready) -> Option<Fault> {
+        ready.send_failed().then(|| Fault::new(Cause::Reset))
+    }
+
+    /// Tells the peer that nothing more comes.
+    pub fn shut_write(&mut self, ready: &mut Ready, pool: &mut Pool) {
+        engine!(self, pool, shutdown);
+        if self.flush(ready, pool) {
+            self.sock.shut_write();
+        }
+    }
+
+    /// The connection is about to be dropped: one last word if it costs nothing, then all buffers go back.
+    pub fn close(&mut self, ready: &mut Ready, pool: &mut Pool) {
+        if self.engine.is_established() && !ready.peer_ended() {
+            engine!(self, pool, shutdown);
+            self.flush(ready, pool);
+        }
+        for buf in [self.rx.take(), self.tx.take()].into_iter().flatten() {
+            pool.put(buf);
+        }
+    }
+
+    /// Gives back what an idle connection does not need.
+    pub fn rest(&mut self, pool: &mut Pool) {
+        self.rx_size = Size::Small;
+        self.settle(pool);
     }
 }
 
-impl crate::expr::view::TlsView for SslSock {
-    fn version(&self) -> Option<&str> {
-        match self.never {}
-    }
-    fn cipher(&self) -> Option<&str> {
-        match self.never {}
-    }
-    fn cipher_bits(&self) -> Option<(i32, i32)> {
-        match self.never {}
-    }
-    fn sni(&self) -> Option<&[u8]> {
-        match self.never {}
-    }
-    fn alpn(&self) -> Option<&[u8]> {
-        match self.never {}
-    }
-    fn resumed(&self) -> bool {
-        match self.never {}
-    }
-    fn session_id(&self) -> Option<Vec<u8>> {
-        match self.never {}
-    }
-    fn peer_cert(&self) -> Option<openssl::x509::X509> {
-        match self.never {}
-    }
-    fn own_cert(&self) -> Option<openssl::x509::X509> {
-        match self.never {}
-    }
-    fn verify(&self) -> (i64, i64, i64) {
-        match self.never {}
-    }
+fn tls_fault(failure: Failure) -> Fault {
+    Fault::new(Cause::Tls(failure.reason.words()))
 }
