@@ -15,6 +15,7 @@ pub mod servers;
 mod shared;
 pub mod sslcache;
 pub mod tickets;
+pub mod tlsmem;
 
 #[cfg(test)]
 mod tests;

@@ -220,6 +220,31 @@ impl TlsEngine {
         }
     }
 
+    /// Encrypts two slices as if they were one: a head and the beginning of its body share a record.
+    pub fn write2(&mut self, pipe: &mut Pipe<'_>, first: &[u8], second: &[u8], record: usize) -> Wrote {
+        if first.is_empty() || second.is_empty() || first.len() >= record.min(RECORD_MAX) {
+            return self.write(pipe, if first.is_empty() { second } else { first }, record);
+        }
+        let Some(mut joint) = pipe.pool.get() else { return self.write(pipe, first, record) };
+        if !joint.push_all(first) {
+            pipe.pool.put(joint);
+            return self.write(pipe, first, record);
+        }
+        let room = record.min(RECORD_MAX) - first.len();
+        let taken = joint.push(second.get(..room).unwrap_or(second));
+        let wrote = self.write(pipe, joint.readable(), record);
+        let begun = joint.len();
+        pipe.pool.put(joint);
+        match wrote {
+            Wrote::Some(n) if n == begun => {}
+            unfinished => return unfinished,
+        }
+        match self.write(pipe, second.get(taken..).unwrap_or_default(), record) {
+            Wrote::Some(n) => Wrote::Some(begun + n),
+            Wrote::Full | Wrote::Fault(_) => Wrote::Some(begun),
+        }
+    }
+
     /// Writes what the library holds back: for a connection that has nothing to say now and will wait for its peer.
     pub fn release(&mut self, pipe: &mut Pipe<'_>) {
         if self.holds && self.failed.is_none() {

@@ -437,6 +437,41 @@ fn large_writes_fill_the_buffer_and_wait_for_room() {
 }
 
 #[test]
+fn a_head_and_its_body_share_a_record() {
+    let (shared, _regions) = shared();
+    let front = bind(&BindTls::default(), vec![cert(&p256().unwrap(), &["a.test"])], &shared);
+    let back = Arc::new(ServerContext::build(&server_line(TlsVersion::V13), &shared).unwrap());
+    let (mut client, mut server) = ends(&front, &back, None);
+    assert_eq!(shake(&mut client, &mut server), DONE);
+    talk(&mut client, &mut server);
+    let (head, body) = ([b'h'; 200], [b'b'; 60_000]);
+    for (len, records) in [(0, 1), (1, 1), (3000, 1), (60_000, 4)] {
+        server.tx = Some(Buffer::with_capacity(262_144));
+        client.rx = Some(Buffer::with_capacity(262_144));
+        let wrote = server.with(|engine, pipe| engine.write2(pipe, &head, &body[..len], engine::RECORD_MAX));
+        assert_eq!(wrote, Wrote::Some(200 + len));
+        assert_eq!(server.deliver(&mut client), 200 + len + records * 22);
+        assert_eq!(client.read(), [&head[..], &body[..len]].concat());
+    }
+    let (mut sent, mut got) = (0, Vec::new());
+    server.tx = None;
+    while sent < 60_200 {
+        let (first, second) = (head.get(sent..).unwrap_or_default(), &body[sent.saturating_sub(200)..]);
+        match server.with(|engine, pipe| engine.write2(pipe, first, second, 5000)) {
+            Wrote::Some(n) => sent += n,
+            Wrote::Full => {
+                server.deliver(&mut client);
+                got.extend(client.read());
+            }
+            Wrote::Fault(failure) => panic!("{failure:?}"),
+        }
+    }
+    server.deliver(&mut client);
+    got.extend(client.read());
+    assert!(got == [&head[..], &body[..]].concat());
+}
+
+#[test]
 fn a_dry_pool_stops_nothing_for_good() {
     let (shared, _regions) = shared();
     let front = bind(&BindTls::default(), vec![cert(&p256().unwrap(), &["a.test"])], &shared);

@@ -78,7 +78,7 @@ impl Context {
             // SAFETY: as above.
             unsafe { ffi::SSL_CTX_sess_set_new_cb(ctx, Some(new_session)) };
             // SAFETY: as above.
-            unsafe { ffi::SSL_CTX_sess_set_get_cb(ctx, Some(get_session)) };
+            unsafe { ffi::SSL_CTX_sess_set_get_cb(ctx, Some(known_session)) };
         }
         if wishes.key_log {
             // SAFETY: as above.
@@ -148,7 +148,7 @@ unsafe extern "C" fn new_session(ssl: *mut ffi::SSL, session: *mut ffi::SSL_SESS
     1
 }
 
-unsafe extern "C" fn get_session(
+unsafe extern "C" fn known_session(
     ssl: *mut ffi::SSL,
     id: *const u8,
     len: c_int,

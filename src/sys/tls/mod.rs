@@ -19,11 +19,14 @@ mod reason;
 mod settings;
 
 #[cfg(feature = "aws-lc")]
-#[path = "awslc.rs"]
-mod lib_face;
+mod awslc;
 #[cfg(not(feature = "aws-lc"))]
-#[path = "openssl3.rs"]
-mod lib_face;
+mod openssl3;
+
+#[cfg(feature = "aws-lc")]
+use awslc as lib_face;
+#[cfg(not(feature = "aws-lc"))]
+use openssl3 as lib_face;
 
 #[cfg(test)]
 mod tests;
