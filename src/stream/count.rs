@@ -9,21 +9,24 @@ use crate::net::cx::Cx;
 use crate::plan::Mode;
 use crate::shm::{Info, InfoRate, Object, Rate, Shared, Stat};
 
-/// A client was accepted: false when a limit forbids it, then nothing is counted.
-pub fn client_begins(shm: &Shared, listener: ListenerId, proxy: ProxyId, maxconn: u32, now_ms: u64) -> bool {
+/// Makes room for a client: false when a limit forbids it, then nothing is taken.
+pub fn client_fits(shm: &Shared, listener: ListenerId, proxy: ProxyId, maxconn: u32) -> bool {
     if !shm.conn_fits() {
         return false;
     }
-    let front = Object::Front(proxy);
-    if !shm.session_fits(front, maxconn) {
+    if !shm.session_fits(Object::Front(proxy), maxconn) {
         shm.conn_ends();
         return false;
     }
-    let door = Object::Listener(listener);
-    for object in [front, door] {
-        shm.count(object, Stat::Stot, 1);
-    }
-    shm.session_begins(door);
+    shm.session_begins(Object::Listener(listener));
+    true
+}
+
+/// The client that [`client_fits`] made room for is here.
+pub fn client_begins(shm: &Shared, listener: ListenerId, proxy: ProxyId, now_ms: u64) {
+    let front = Object::Front(proxy);
+    shm.count(front, Stat::Stot, 1);
+    shm.count(Object::Listener(listener), Stat::Stot, 1);
     shm.count(front, Stat::ConnTot, 1);
     shm.tick(front, Rate::Conn, now_ms, 1);
     shm.tick(front, Rate::Sess, now_ms, 1);
@@ -31,12 +34,6 @@ pub fn client_begins(shm: &Shared, listener: ListenerId, proxy: ProxyId, maxconn
     process.count(Info::CumConns, 1);
     process.tick(InfoRate::Conn, now_ms, 1);
     process.tick(InfoRate::Sess, now_ms, 1);
-    true
-}
-
-/// The accept that [`client_begins`] made room for brought nobody.
-pub fn client_did_not_come(shm: &Shared, listener: ListenerId, proxy: ProxyId) {
-    client_ends(shm, listener, proxy);
 }
 
 /// A client's connection has ended.

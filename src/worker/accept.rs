@@ -34,7 +34,7 @@ impl Worker<'_> {
                 }
                 Err(error) => error,
             };
-            count::client_did_not_come(&self.house.shm, id, proxy);
+            count::client_ends(&self.house.shm, id, proxy);
             match error.raw_os_error() {
                 _ if error.kind() == io::ErrorKind::WouldBlock => return,
                 Some(libc::ECONNABORTED | libc::EINTR) => {}
@@ -51,7 +51,7 @@ impl Worker<'_> {
     /// Makes room for a client in what is counted, if the limits allow it.
     fn client_fits(&self, id: ListenerId) -> bool {
         let proxy = self.plan.proxy(self.plan.listener(id).proxy);
-        count::client_begins(&self.house.shm, id, proxy.id, proxy.maxconn, self.house.now.tick.0)
+        count::client_fits(&self.house.shm, id, proxy.id, proxy.maxconn)
     }
 
     /// What waits in the queue is taken when something was closed.
@@ -77,6 +77,7 @@ impl Worker<'_> {
         let serial = self.serial;
         let Worker { plan, house, conns, .. } = self;
         let listener = plan.listener(id);
+        count::client_begins(&house.shm, id, listener.proxy, house.now.tick.0);
         let record = plan.global.tune.ssl_maxrecord;
         let Some(xprt) = transport(fd, listener, house.tls, record) else {
             return count::client_ends(&house.shm, id, listener.proxy);

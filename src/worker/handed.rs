@@ -39,7 +39,7 @@ impl Worker<'_> {
             return;
         }
         let proxy = self.plan.proxy(self.plan.listener(listener).proxy);
-        if !count::client_begins(&self.house.shm, listener, proxy.id, proxy.maxconn, self.house.now.tick.0) {
+        if !count::client_fits(&self.house.shm, listener, proxy.id, proxy.maxconn) {
             return;
         }
         let (src, dst) = ends_of(&fd);
