@@ -215,7 +215,7 @@ impl Board<'_> {
             admin: cell.admin(),
             up,
             weight: cell.weight(server.weight),
-            maxconn: set_or(&self.shm.object(Object::Server(id)).maxconn, server.maxconn),
+            maxconn: self.shm.object(Object::Server(id)).limit(server.maxconn),
             addr: cell.addr(),
             since_change,
             downtime,
@@ -258,7 +258,7 @@ impl Board<'_> {
 
     /// Sets a limit on sessions, 0 for none.
     pub fn set_server_maxconn(&self, id: ServerId, maxconn: u32) {
-        self.shm.object(Object::Server(id)).maxconn.store(maxconn.saturating_add(1), Relaxed);
+        self.shm.object(Object::Server(id)).set_limit(maxconn);
         self.changed();
     }
 
@@ -287,12 +287,12 @@ impl Board<'_> {
 
     /// A frontend's limit on sessions.
     pub fn front_maxconn(&self, id: ProxyId) -> u32 {
-        set_or(&self.shm.object(Object::Front(id)).maxconn, self.plan.proxy(id).maxconn)
+        self.shm.object(Object::Front(id)).limit(self.plan.proxy(id).maxconn)
     }
 
     /// Sets a frontend's limit on sessions.
     pub fn set_front_maxconn(&self, id: ProxyId, maxconn: u32) {
-        self.shm.object(Object::Front(id)).maxconn.store(maxconn.saturating_add(1), Relaxed);
+        self.shm.object(Object::Front(id)).set_limit(maxconn);
         self.changed();
     }
 
@@ -314,11 +314,6 @@ const BYTES_PER_EVENT: u64 = 32;
 
 fn of_u32(cell: &AtomicU32) -> u64 {
     cell.load(Relaxed).into()
-}
-
-/// A value set at run time plus one, or the configured one.
-fn set_or(cell: &AtomicU32, configured: u32) -> u32 {
-    cell.load(Relaxed).checked_sub(1).unwrap_or(configured)
 }
 
 /// The statistic of the same name as a column.

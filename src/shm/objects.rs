@@ -45,6 +45,17 @@ impl ObjectCell {
         }
     }
 
+    /// The limit on sessions, 0 for none: the configured one unless another was set at run time.
+    #[inline]
+    pub fn limit(&self, configured: u32) -> u32 {
+        self.maxconn.load(Relaxed).checked_sub(1).unwrap_or(configured)
+    }
+
+    /// Sets the limit on sessions.
+    pub fn set_limit(&self, limit: u32) {
+        self.maxconn.store(limit.saturating_add(1), Relaxed);
+    }
+
     /// The name, cut to what fits.
     pub fn label(&self) -> String {
         let mut bytes = [0; SHM_NAME];

@@ -5,7 +5,9 @@
 
 use crate::base::ids::{ConnId, ProxyId, ServerId};
 use crate::plan::scheme::{Balancer, PickCx, ServerView};
-use crate::plan::Plan;
+use crate::plan::{Plan, Proxy};
+use crate::shm::{Admin, Health, Object, Shared};
+use std::net::SocketAddr;
 
 /// One backend in this worker.
 pub struct BackendState {
@@ -19,6 +21,8 @@ pub struct BackendState {
 pub struct ServerState {
     /// Idle connections, the most recently used last.
     pub idle: Vec<ConnId>,
+    /// Address in place of the configured one.
+    pub addr: Option<SocketAddr>,
     /// Its backend, and its place there.
     place: (u32, u32),
 }
@@ -31,19 +35,42 @@ pub struct Backends {
 
 impl Backends {
     /// The state of a worker that has just started.
-    pub fn new(plan: &Plan) -> Self {
+    pub fn new(plan: &Plan, shm: &Shared) -> Self {
         let mut servers: Vec<ServerState> = plan.servers.iter().map(|_| ServerState::default()).collect();
         let mut backends = Vec::with_capacity(plan.proxies.len());
         for (number, proxy) in plan.proxies.iter().enumerate() {
-            let mut views: Vec<ServerView> = proxy.servers.iter().map(|id| view(plan, *id)).collect();
-            mark_usable(plan, proxy.all_backups, &mut views);
+            let views = views_of(proxy, plan, shm);
             for (position, id) in proxy.servers.iter().enumerate() {
                 servers[id.index()].place = (number as u32, position as u32);
+                servers[id.index()].addr = shm.server(*id).addr();
             }
             let balancer = proxy.scheme.start(&views);
             backends.push(BackendState { views, balancer });
         }
         Backends { backends, servers }
+    }
+
+    /// Takes over what was set at run time and what health checks found. Returns the servers that have
+    /// another address than before.
+    pub fn refresh(&mut self, plan: &Plan, shm: &Shared) -> Vec<ServerId> {
+        for (proxy, state) in plan.proxies.iter().zip(&mut self.backends) {
+            let mut views = views_of(proxy, plan, shm);
+            for (new, old) in views.iter_mut().zip(&state.views) {
+                (new.current, new.queued) = (old.current, old.queued);
+            }
+            if views != state.views {
+                state.views = views;
+                state.balancer.changed(&state.views);
+            }
+        }
+        let mut moved = Vec::new();
+        for (server, state) in plan.servers.iter().zip(&mut self.servers) {
+            let addr = shm.server(server.id).addr();
+            if std::mem::replace(&mut state.addr, addr) != addr {
+                moved.push(server.id);
+            }
+        }
+        moved
     }
 
     /// The servers of a backend as they are now.
@@ -89,16 +116,25 @@ impl Backends {
     }
 }
 
-fn view(plan: &Plan, id: ServerId) -> ServerView {
-    let server = plan.server(id);
+/// The servers of a backend with nothing to do, as shared memory describes them.
+fn views_of(proxy: &Proxy, plan: &Plan, shm: &Shared) -> Vec<ServerView> {
+    let mut views: Vec<ServerView> = proxy.servers.iter().map(|id| view(plan, shm, *id)).collect();
+    mark_usable(plan, proxy.all_backups, &mut views);
+    views
+}
+
+fn view(plan: &Plan, shm: &Shared, id: ServerId) -> ServerView {
+    let (server, cell) = (plan.server(id), shm.server(id));
+    let weight = cell.weight(server.weight);
+    let up = cell.health() == Health::Up && cell.admin() == Admin::Ready;
     ServerView {
         id,
         puid: server.puid,
-        usable: !server.disabled && server.weight > 0,
-        weight: server.weight,
+        usable: up && weight > 0,
+        weight,
         current: 0,
         queued: 0,
-        maxconn: server.maxconn,
+        maxconn: shm.object(Object::Server(id)).limit(server.maxconn),
     }
 }
 
@@ -112,5 +148,54 @@ fn mark_usable(plan: &Plan, all_backups: bool, views: &mut [ServerView]) {
             v.usable = !active && (all_backups || !taken);
             taken |= v.usable;
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::balance::RoundRobin;
+    use crate::plan::{Server, ServerAddr};
+    use crate::shm::Extras;
+
+    fn plan() -> Plan {
+        let mut proxy = Proxy::new(ProxyId(0), "b", Box::new(RoundRobin));
+        proxy.is_backend = true;
+        proxy.servers = vec![ServerId(0), ServerId(1), ServerId(2)];
+        let server = |id: u32| {
+            let addr = ServerAddr::Inet(([127, 0, 0, 1], 80).into());
+            let mut server = Server::new(ServerId(id), ProxyId(0), &format!("s{id}"), addr);
+            server.backup = id == 2;
+            server
+        };
+        Plan { proxies: vec![proxy], servers: (0..3).map(server).collect(), ..Plan::default() }
+    }
+
+    #[test]
+    fn what_is_set_at_run_time_is_obeyed() {
+        let plan = plan();
+        let shm = Shared::new(&plan.names(), &Extras::new(), 1).unwrap();
+        let mut backends = Backends::new(&plan, &shm);
+        let usable = |backends: &Backends| -> Vec<bool> {
+            backends.views(ProxyId(0)).iter().map(|view| view.usable).collect()
+        };
+        assert_eq!(usable(&backends), [true, true, false]);
+        backends.took(ServerId(1));
+        shm.server(ServerId(0)).set_admin(Admin::Drain);
+        shm.server(ServerId(1)).set_weight(7);
+        shm.object(Object::Server(ServerId(1))).set_limit(5);
+        assert!(backends.refresh(&plan, &shm).is_empty());
+        assert_eq!(usable(&backends), [false, true, false]);
+        let view = *backends.view(ServerId(1));
+        assert_eq!((view.weight, view.maxconn, view.current), (7, 5, 1));
+        shm.server(ServerId(1)).set_weight(0);
+        backends.refresh(&plan, &shm);
+        assert_eq!(usable(&backends), [false, false, true], "the backup stands in");
+        shm.server(ServerId(0)).set_admin(Admin::Ready);
+        shm.server(ServerId(2)).set_addr("192.0.2.1:8080".parse().ok());
+        assert_eq!(backends.refresh(&plan, &shm), [ServerId(2)]);
+        assert_eq!(usable(&backends), [true, false, false]);
+        assert_eq!(backends.server(ServerId(2)).addr, "192.0.2.1:8080".parse().ok());
+        assert!(backends.refresh(&plan, &shm).is_empty());
     }
 }

@@ -14,7 +14,8 @@ pub fn client_fits(shm: &Shared, listener: ListenerId, proxy: ProxyId, maxconn: 
     if !shm.conn_fits() {
         return false;
     }
-    if !shm.session_fits(Object::Front(proxy), maxconn) {
+    let front = Object::Front(proxy);
+    if !shm.session_fits(front, shm.object(front).limit(maxconn)) {
         shm.conn_ends();
         return false;
     }

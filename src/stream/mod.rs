@@ -248,6 +248,11 @@ impl Stream {
         [Some(self.front), self.back].into_iter().flatten()
     }
 
+    /// The server it uses, once one is chosen.
+    pub fn server(&self) -> Option<ServerId> {
+        self.server
+    }
+
     /// Where the earliest deadline stands, for shows.
     pub fn deadline(&self) -> Option<Tick> {
         self.clock.next()

@@ -147,7 +147,8 @@ impl Stream {
     fn connect(&mut self, server: &Server, below: &mut Below<'_>, cx: &mut Cx<'_>) -> Result<ConnId, Fault> {
         let proxy = cx.plan.proxy(self.backend);
         let local = Fault::new(Cause::Local);
-        let fd = connect::begin(server, proxy, self.txn.settings.dst)?;
+        let to = self.txn.settings.dst.or(below.backends.server(server.id).addr);
+        let fd = connect::begin(server, proxy, to)?;
         let vacant = below.conns.vacant().ok_or(local)?;
         let id = vacant.id();
         let nice = self.txn.settings.nice.unwrap_or(0);

@@ -22,6 +22,9 @@ const WARN_EVERY_MS: u64 = 60_000;
 impl Worker<'_> {
     pub(super) fn accept(&mut self, id: ListenerId, task: TaskId) {
         let Some(place) = self.doors.iter().position(|d| d.id == id && d.task == task) else { return };
+        if self.doors[place].shut {
+            return;
+        }
         let proxy = self.plan.listener(id).proxy;
         for _ in 0..self.plan.global.tune.maxaccept.max(1) {
             if !self.client_fits(id) {

@@ -83,7 +83,7 @@ impl Host for Clerk<'_> {
             stopping: self.leaving,
             listeners: self.plan.listeners.len() as u32,
             boot_ms: 0,
-            hostname: self.plan.global.node.clone().unwrap_or_default(),
+            hostname: cred::host_name(),
         }
     }
 

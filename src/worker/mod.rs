@@ -3,6 +3,7 @@
 
 mod accept;
 mod barrier;
+mod changes;
 mod desk;
 mod dispatch;
 mod drain;
@@ -48,6 +49,8 @@ struct Door {
     task: TaskId,
     /// Not accepted from for now.
     paused: bool,
+    /// Its frontend was disabled at run time.
+    shut: bool,
 }
 
 /// Who a process is, and what it accepts from.
@@ -73,6 +76,7 @@ pub fn serve(plan: &Plan, tls: &Contexts, seat: Seat) -> io::Result<()> {
     worker.number = seat.number;
     worker.obey_signals()?;
     worker.take_duties(seat.handed, seat.watch)?;
+    worker.listen_to_bell()?;
     worker.office = desk::Office::open(&mut worker, seat.cli)?;
     worker.run()
 }
@@ -103,6 +107,7 @@ pub struct Worker<'p> {
     streams: Arena<Stream, Streams>,
     backends: Backends,
     births: Vec<Birth>,
+    obeyed: changes::Obeyed,
     /// News of the command socket's clients, kept only to be used again.
     applet_news: Vec<(AppletId, Edges)>,
     serial: u64,
@@ -171,8 +176,9 @@ impl<'p> Worker<'p> {
             let Some(task) = task else { return Err(io::ErrorKind::OutOfMemory.into()) };
             let sock = ListenSock::new(fd);
             house.poll.watch_read(sock.fd(), task.pack())?;
-            doors.push(Door { id, sock, task, paused: false });
+            doors.push(Door { id, sock, task, paused: false, shut: false });
         }
+        let backends = Backends::new(plan, &house.shm);
         Ok(Worker {
             plan,
             clock,
@@ -180,8 +186,9 @@ impl<'p> Worker<'p> {
             doors,
             conns: Arena::with_limit(limit.saturating_mul(2)),
             streams: Arena::with_limit(limit),
-            backends: Backends::new(plan),
+            backends,
             births: Vec::new(),
+            obeyed: changes::Obeyed::default(),
             applet_news: Vec::new(),
             serial: 0,
             number: 0,

@@ -20,7 +20,7 @@ impl Worker<'_> {
 
     /// How long the poller may sleep.
     fn patience(&self) -> Option<Duration> {
-        if !self.house.sched.is_idle() {
+        if !self.house.sched.is_idle() || self.has_orders() {
             return Some(Duration::ZERO);
         }
         let until = self.house.sched.next_deadline()?;
@@ -34,6 +34,7 @@ impl Worker<'_> {
         self.house.log.turn(self.house.now);
         self.house.shm.process().beat();
         self.panics = 0;
+        self.obey_changes();
         self.take_news();
         self.house.sched.expire(self.house.now.tick);
         for _ in 0..self.plan.global.tune.runqueue_depth.max(1) {

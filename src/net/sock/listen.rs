@@ -68,6 +68,23 @@ impl ListenSock {
         Ok(socket.into())
     }
 
+    /// Clients are refused from now on, in every process that has this socket, until
+    /// [`ListenSock::listen_again`]. A UNIX socket could not come back from that: its clients wait.
+    pub fn refuse(&self) -> io::Result<()> {
+        match sysio::local_address(self.fd.as_fd())? {
+            Peer::Inet(_) => sysio::shutdown(self.fd.as_fd(), std::net::Shutdown::Read),
+            _ => Ok(()),
+        }
+    }
+
+    /// Clients are welcome again.
+    pub fn listen_again(&self) -> io::Result<()> {
+        if sockopt::is_listening(self.fd.as_fd())? {
+            return Ok(());
+        }
+        socket2::SockRef::from(&self.fd).listen(BACKLOG as i32)
+    }
+
     /// A socket that listens already.
     pub fn new(fd: OwnedFd) -> Self {
         let local = match sysio::local_address(fd.as_fd()) {
