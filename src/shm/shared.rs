@@ -233,19 +233,22 @@ impl Shared {
         now
     }
 
-    /// A session begins, unless there are `limit` (0: no limit) already.
+    /// Makes room for a session that may begin, unless there are `limit` (0: no limit) already. What
+    /// does not begin is taken back with [`Shared::session_ends`].
     pub fn session_fits(&self, of: Object, limit: u32) -> bool {
-        if limit == 0 {
-            self.session_begins(of);
-            return true;
-        }
-        let cell = self.object(of);
-        let taken = cell.current.fetch_update(AcqRel, Relaxed, |n| (n < limit).then_some(n + 1));
-        if let Ok(before) = taken {
+        let limit = if limit == 0 { u32::MAX } else { limit };
+        let taken = self.object(of).current.fetch_update(AcqRel, Relaxed, |n| (n < limit).then_some(n + 1));
+        if taken.is_ok() {
             self.count(of, Stat::Scur, 1);
-            counters::raise_shared(&cell.current_max, before + 1);
         }
         taken.is_ok()
+    }
+
+    /// The session that [`Shared::session_fits`] made room for has begun.
+    #[inline]
+    pub fn session_came(&self, of: Object) {
+        let cell = self.object(of);
+        counters::raise_shared(&cell.current_max, cell.current.load(Relaxed));
     }
 
     /// A session has ended.

@@ -19,15 +19,16 @@ pub fn client_fits(shm: &Shared, listener: ListenerId, proxy: ProxyId, maxconn: 
         shm.conn_ends();
         return false;
     }
-    shm.session_begins(Object::Listener(listener));
-    true
+    shm.session_fits(Object::Listener(listener), 0)
 }
 
 /// The client that [`client_fits`] made room for is here.
 pub fn client_begins(shm: &Shared, listener: ListenerId, proxy: ProxyId, now_ms: u64) {
     let front = Object::Front(proxy);
-    shm.count(front, Stat::Stot, 1);
-    shm.count(Object::Listener(listener), Stat::Stot, 1);
+    for object in [front, Object::Listener(listener)] {
+        shm.session_came(object);
+        shm.count(object, Stat::Stot, 1);
+    }
     shm.count(front, Stat::ConnTot, 1);
     shm.tick(front, Rate::Conn, now_ms, 1);
     shm.tick(front, Rate::Sess, now_ms, 1);

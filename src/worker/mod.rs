@@ -7,6 +7,7 @@ mod changes;
 mod desk;
 mod dispatch;
 mod drain;
+mod figures;
 mod handed;
 mod signals;
 mod turn;
@@ -108,6 +109,7 @@ pub struct Worker<'p> {
     backends: Backends,
     births: Vec<Birth>,
     obeyed: changes::Obeyed,
+    figures: figures::Figures,
     /// News of the command socket's clients, kept only to be used again.
     applet_news: Vec<(AppletId, Edges)>,
     serial: u64,
@@ -189,6 +191,7 @@ impl<'p> Worker<'p> {
             backends,
             births: Vec::new(),
             obeyed: changes::Obeyed::default(),
+            figures: figures::Figures::default(),
             applet_news: Vec::new(),
             serial: 0,
             number: 0,

@@ -19,18 +19,21 @@ impl Worker<'_> {
     }
 
     /// How long the poller may sleep.
-    fn patience(&self) -> Option<Duration> {
+    fn patience(&mut self) -> Option<Duration> {
         if !self.house.sched.is_idle() || self.has_orders() {
             return Some(Duration::ZERO);
         }
+        let now = self.clock.read();
+        self.figures.falls_asleep(now.mono_us);
         let until = self.house.sched.next_deadline()?;
-        Some(Duration::from_millis(until.since(self.clock.read().tick)))
+        Some(Duration::from_millis(until.since(now.tick)))
     }
 
     /// One turn.
     pub fn turn(&mut self, wait: Option<Duration>) -> io::Result<()> {
         self.house.poll.wait(wait)?;
         self.house.now = self.clock.read();
+        self.publish_figures(self.house.now);
         self.house.log.turn(self.house.now);
         self.house.shm.process().beat();
         self.panics = 0;

@@ -19,6 +19,8 @@ const EVERY_MS: u64 = 50;
 const PATIENCE_MS: u64 = 100;
 /// A worker that stands still for so long while clients wait is ended.
 const LIMIT_MS: u64 = 2000;
+/// How often the highest rates of all processes together are looked for, milliseconds.
+const SAMPLE_MS: u64 = 1000;
 /// Clients taken over from one socket at a time.
 const BATCH: usize = 64;
 
@@ -35,6 +37,8 @@ pub(super) struct Guard {
     watch: Watch,
     seen: Vec<Seen>,
     next: usize,
+    /// The last sample of the rates over all processes.
+    sampled: Option<Tick>,
 }
 
 #[derive(Clone, Copy, Default)]
@@ -46,7 +50,7 @@ struct Seen {
 impl Guard {
     pub(super) fn new(watch: Watch) -> Self {
         let seen = vec![Seen::default(); watch.channels.len()];
-        Guard { watch, seen, next: 0 }
+        Guard { watch, seen, next: 0, sampled: None }
     }
 
     /// One round; gives the number of clients handed over.
@@ -133,6 +137,10 @@ impl Worker<'_> {
     pub(super) fn keep_watch(&mut self, task: TaskId) {
         if let Some(guard) = &mut self.guard {
             guard.round(&self.house.shm, self.house.now.tick);
+            if guard.sampled.is_none_or(|at| self.house.now.tick.since(at) >= SAMPLE_MS) {
+                guard.sampled = Some(self.house.now.tick);
+                self.house.shm.sample(self.house.now.tick.0);
+            }
             self.house.sched.deadline(task, Some(self.house.now.tick.after(EVERY_MS)));
         }
     }
