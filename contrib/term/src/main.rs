@@ -6,6 +6,7 @@ use std::process::{Child, Command, ExitCode, Stdio};
 
 use lighterman_term::options::{Options, Place, HELP};
 use lighterman_term::server::{listen, Server};
+use mio::net::TcpListener;
 
 fn main() -> ExitCode {
     let options = match Options::parse(std::env::args_os().skip(1)) {
@@ -64,6 +65,9 @@ fn spawn(addresses: &[SocketAddr]) -> io::Result<Child> {
     command.spawn()
 }
 
-fn inherited(fd: i32) -> Result<mio::net::TcpListener, String> {
-    Err(format!("fd@{fd}: inherited sockets are not supported yet"))
+fn inherited(fd: i32) -> Result<TcpListener, String> {
+    let wrong = |e: io::Error| format!("fd@{fd}: {e}");
+    let socket = std::net::TcpListener::from(lighterman_sys::fds::inherit(fd).map_err(wrong)?);
+    socket.set_nonblocking(true).map_err(wrong)?;
+    Ok(TcpListener::from_std(socket))
 }

@@ -45,6 +45,9 @@ pub enum Parsed<'a> {
 
 /// Reads one request head from the start of `bytes`.
 pub fn parse(bytes: &[u8]) -> Parsed<'_> {
+    if bytes.first().is_some_and(|b| !b.is_ascii_graphic()) {
+        return Parsed::Bad(400); // a TLS hello, say: it would never come to an empty line
+    }
     let Some(end) = memchr::memmem::find(bytes, b"\r\n\r\n") else {
         return if bytes.len() >= MAX_HEAD { Parsed::Bad(431) } else { Parsed::Partial };
     };
@@ -257,6 +260,7 @@ mod tests {
             ("GET / x HTTP/1.1\r\n\r\n", Parsed::Bad(400)),
             ("GET / HTTP/2.0\r\n\r\n", Parsed::Bad(400)),
             ("\r\n\r\n", Parsed::Bad(400)),
+            ("\x16\x03\x01\x02", Parsed::Bad(400)),
             ("GET / HTTP/1.1\r\nContent-Length: x\r\n\r\n", Parsed::Bad(400)),
             ("GET / HTTP/1.1\r\nTransfer-Encoding: gzip\r\n\r\n", Parsed::Bad(501)),
             (&long, Parsed::Bad(431)),
