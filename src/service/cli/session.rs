@@ -303,8 +303,11 @@ impl CliSession {
 
     /// Marks the end of an answer.
     fn finish_command(&mut self, cx: &CliCx<'_>) {
+        if self.manners.quit {
+            return;
+        }
         self.out.push(b'\n');
-        if self.manners.prompt && !self.manners.quit {
+        if self.manners.prompt {
             let prompt = self.prompt(cx);
             self.out.extend_from_slice(prompt.as_bytes());
         }
