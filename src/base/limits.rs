@@ -44,15 +44,16 @@ pub const STILL_MS: u64 = 100;
 /// A process whose heart stood still this long is killed and replaced, in milliseconds.
 pub const FROZEN_MS: u64 = 2000;
 
-/// Pause before a worker that died at once is started again, in milliseconds: doubled for each death in a
-/// row up to [`RESPAWN_PAUSE_MAX_MS`], so that a worker that cannot live does not eat the machine.
-pub const RESPAWN_PAUSE_MS: u64 = 50;
-
-/// Longest pause before a respawn in milliseconds.
-pub const RESPAWN_PAUSE_MAX_MS: u64 = 5000;
-
-/// A worker that lived this long died of something new: the next one starts without pause, in milliseconds.
+/// A worker that dies of itself sooner than this after its birth is replaced only after the same time, in
+/// milliseconds: one that cannot live must not keep the machine busy.
 pub const RESPAWN_FORGET_MS: u64 = 1000;
+
+/// New processes must serve within this time, in milliseconds, or a reload is called off: reading ten
+/// thousand certificates takes seconds on a small machine.
+pub const START_PATIENCE_MS: u64 = 60_000;
+
+/// Who was told to leave at once and is still there after this time is killed, in milliseconds.
+pub const END_PATIENCE_MS: u64 = 3000;
 
 /// Processes that have a place in shared memory, old generations that still drain included.
 pub const PROCESSES_MAX: u32 = 256;

@@ -19,7 +19,7 @@ pub(super) fn run(launch: Launch) -> Result<i32, Fatal> {
     let mut shm = Shared::new(&plan.names(), &contexts::extras(plan), 1).map_err(cannot)?;
     let tls = Contexts::build(plan, &shm, |text| log::warn!("{text}")).map_err(Fatal)?;
     privileges::drop_rights(&plan.global)?;
-    dismiss(&launch);
+    dismiss(&launch.finish, &launch.terminate);
     let roles = Role::MASTER | Role::CONTROL | Role::WORKER;
     apply_plan(plan, 1, &shm);
     let slot = shm.reserve(roles, 1).unwrap_or(0);

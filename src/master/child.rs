@@ -66,6 +66,12 @@ pub(super) fn live(role: Role, plan: &Plan, tls: &Contexts, what: Inherited) -> 
 fn begin(role: Role, plan: &Plan, tls: &Contexts, what: Inherited) -> Result<(), Fatal> {
     let cannot = |error: io::Error| Fatal(format!("cannot serve: {error}"));
     signal::reset().map_err(cannot)?;
+    let name = match role {
+        Role::Worker(number) => format!("lighterman-w{}", number + 1),
+        Role::Control => "lighterman-ctl".to_owned(),
+    };
+    // for people who read `ps`: a process without a name of its own works as well
+    let _ = fork::set_name(&name);
     if let Role::Worker(number) = role {
         privileges::pin(&plan.global, number)?;
     }

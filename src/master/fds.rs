@@ -110,7 +110,7 @@ fn open(listener: &Listener, workers: usize, known: Option<&Entry>) -> io::Resul
     }
     while fds.len() < wanted {
         let socket = match fds.first() {
-            None => ListenSock::bind(listener, wanted > 1)?,
+            None => ListenSock::bind(listener, true)?,
             // the kernel may have chosen the port of the first
             Some(first) => ListenSock::bind(&at_address_of(first, listener)?, true)?,
         };
@@ -169,29 +169,9 @@ pub fn addr_text(addr: &BindAddr) -> String {
 mod tests {
     use super::*;
     use crate::base::ids::ProxyId;
-    use crate::plan::Proxy;
+    use crate::master::tests::proxy;
     use std::collections::BTreeSet;
     use std::net::SocketAddr;
-
-    /// Balances nothing.
-    struct Nobody;
-
-    impl crate::plan::scheme::Scheme for Nobody {
-        fn name(&self) -> &'static str {
-            "nobody"
-        }
-        fn start(&self, _: &[crate::plan::scheme::ServerView]) -> Box<dyn crate::plan::scheme::Balancer> {
-            Box::new(Nobody)
-        }
-    }
-
-    impl crate::plan::scheme::Balancer for Nobody {
-        fn pick(&mut self, _: &crate::plan::scheme::PickCx<'_>) -> Option<crate::base::ids::ServerId> {
-            None
-        }
-
-        fn changed(&mut self, _: &[crate::plan::scheme::ServerView]) {}
-    }
 
     fn plan(addrs: &[&str]) -> Plan {
         let addrs = addrs.iter().enumerate();
@@ -199,11 +179,7 @@ mod tests {
             let addr: SocketAddr = addr.parse().unwrap();
             Listener::new(ListenerId(at as u32), ProxyId(0), BindAddr::Inet(addr))
         });
-        Plan {
-            proxies: vec![Proxy::new(ProxyId(0), "web", Box::new(Nobody))],
-            listeners: listeners.collect(),
-            ..Plan::default()
-        }
+        Plan { proxies: vec![proxy()], listeners: listeners.collect(), ..Plan::default() }
     }
 
     fn port(fd: &OwnedFd) -> u16 {

@@ -1,129 +1,139 @@
 //! The master: forks, reaps, replaces, reloads. It waits for signals and does nothing else.
+//!
+//! A new crew is made beside the old one and takes over when all of its processes serve; if one of them
+//! cannot, the new crew is sent home and the old one goes on as if nothing had happened.
 
 use std::io;
 use std::os::fd::AsFd;
 use std::time::Duration;
 
-use lighterman_sys::fork::{self, Child, Exit, Forked};
+use lighterman_sys::fork::{self, Exit, Forked};
 use lighterman_sys::signal::Signals;
 use nix::poll::{poll, PollFd, PollFlags, PollTimeout};
 
-use super::child::{self, Channels, Inherited, Role};
-use super::{dismiss, notify, Fatal, Launch, Sockets};
+use super::child::Role;
+use super::crew::{killed_from_outside, Crew, Post};
+use super::{dismiss, notify, Fatal, Launch, Reread};
+use crate::base::limits::{END_PATIENCE_MS, RESPAWN_FORGET_MS, START_PATIENCE_MS};
 use crate::base::tick::{Clock, Tick};
-use crate::net::contexts::{self, Contexts};
-use crate::plan::Plan;
-use crate::service::board::apply_plan;
-use crate::shm::{self, Shared};
 
 const SIGNALS: &[i32] =
     &[libc::SIGTERM, libc::SIGINT, libc::SIGUSR1, libc::SIGUSR2, libc::SIGHUP, libc::SIGCHLD];
 
-/// One child.
-struct Post {
-    role: Role,
-    child: Child,
-    slot: u32,
-    generation: u32,
-    born: Tick,
-}
+/// How often a crew that is coming is looked at, milliseconds.
+const LOOK_EVERY_MS: u64 = 2;
 
-/// A worker that dies sooner than this after its birth is not replaced at once but after the same time:
-/// one that cannot start would keep the machine busy otherwise.
-const INFANCY_MS: u64 = 1000;
-
-/// Somebody else ended it: this says nothing about whether its successor will live.
-fn killed_from_outside(exit: Exit) -> bool {
-    matches!(exit, Exit::Signal { number: libc::SIGKILL | libc::SIGTERM, .. })
+/// How a service that ends is told about.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Ending {
+    /// By this signal, at once.
+    Now(i32),
+    /// When the last client has gone.
+    Gently,
 }
 
 /// The state of the master.
 struct Keeper {
-    launch: Launch,
-    workers: usize,
-    sockets: Sockets,
-    channels: Channels,
-    shm: Shared,
-    tls: Contexts,
+    reread: Reread,
+    crew: Crew,
+    /// A crew about to take over, and until when it must.
+    coming: Option<(Crew, Tick)>,
     posts: Vec<Post>,
-    /// Places to be filled again, and when.
+    /// Places of the crew to be filled again, and when.
     vacant: Vec<(Role, Tick)>,
     generation: u32,
     clock: Clock,
-    /// The signal that ends the service, once one came.
-    ending: Option<i32>,
-    /// Old generations are ended then (`hard-stop-after`).
+    ending: Option<Ending>,
+    /// Who should have left is told so again then (`hard-stop-after`), and killed some time later.
     hard_stop: Option<Tick>,
+    kill_at: Option<Tick>,
+    /// A reload was asked for while one was under way.
+    again: bool,
 }
 
 pub(super) fn run(launch: Launch) -> Result<i32, Fatal> {
-    let workers = worker_count(&launch.plan);
-    let sockets = Sockets::open(&launch.plan, workers, &Sockets::default())?;
-    if launch.daemon && !become_daemon()? {
-        return Ok(0);
-    }
-    if let Some(path) = &launch.plan.global.pidfile {
-        notify::write_pid(path)?;
-    }
+    let Launch { plan, reread, daemon, .. } = launch;
+    let pidfile = plan.global.pidfile.clone();
     let cannot = |error: io::Error| Fatal(format!("cannot watch over workers: {error}"));
+    // A daemon forks before it shares memory: the pid in there is the master's.
+    let parent = if daemon { Some(become_daemon()?) } else { None };
+    let parent = match parent {
+        Some(Daemon::Started(code)) => return Ok(code),
+        Some(Daemon::Child(parent)) => Some(parent),
+        None => None,
+    };
+    let crew = Crew::first(plan)?;
+    if let Some(path) = pidfile {
+        notify::write_pid(&path)?;
+    }
     let signals = Signals::collect(SIGNALS).map_err(cannot)?;
-    let shm = memory(&launch.plan, workers).map_err(cannot)?;
-    let tls = contexts_of(&launch.plan, &shm)?;
     let mut keeper = Keeper {
-        launch,
-        workers,
-        sockets,
-        channels: Channels::new(workers).map_err(cannot)?,
-        shm,
-        tls,
+        reread,
+        crew,
+        coming: None,
         posts: Vec::new(),
         vacant: Vec::new(),
         generation: 0,
         clock: Clock::real(),
         ending: None,
         hard_stop: None,
+        kill_at: None,
+        again: false,
     };
-    keeper.fill_all().map_err(cannot)?;
-    dismiss(&keeper.launch);
-    if keeper.launch.notify {
+    keeper.start(&signals)?;
+    dismiss(&launch.finish, &launch.terminate);
+    if launch.notify {
         notify::tell("READY=1");
+    }
+    if let Some(parent) = parent {
+        parent.leave_terminal()?;
     }
     keeper.watch(&signals).map_err(cannot)
 }
 
-/// The memory all processes share.
-fn memory(plan: &Plan, workers: usize) -> io::Result<Shared> {
-    let shm = Shared::new(&plan.names(), &contexts::extras(plan), workers + 1)?;
-    apply_plan(plan, workers, &shm);
-    Ok(shm)
+/// The two processes after a daemon has forked.
+enum Daemon {
+    /// The one that was started: it ends with this code.
+    Started(i32),
+    /// The one that serves.
+    Child(Parent),
 }
 
-/// TLS of the plan, certificates loaded.
-fn contexts_of(plan: &Plan, shm: &Shared) -> Result<Contexts, Fatal> {
-    Contexts::build(plan, shm, |text| log::warn!("{text}")).map_err(Fatal)
+/// The process that was started, waiting to hear that the daemon serves.
+struct Parent {
+    word: io::PipeWriter,
 }
 
-/// How many workers there shall be: one per core this process may use, unless the configuration says.
-fn worker_count(plan: &Plan) -> usize {
-    match plan.global.nbproc {
-        Some(n) => n.max(1) as usize,
-        None => lighterman_sys::cred::cores().map_or(1, |cores| cores.len().max(1)),
-    }
-}
-
-/// Leaves the terminal; false in the process that was started, which ends.
-fn become_daemon() -> Result<bool, Fatal> {
+/// Forks; the process that was started stays until the daemon serves or has failed, so that whoever
+/// started it sees how it went.
+fn become_daemon() -> Result<Daemon, Fatal> {
     let cannot = |error: io::Error| Fatal(format!("cannot become a daemon: {error}"));
+    let (mut heard, word) = io::pipe().map_err(cannot)?;
     match fork::fork().map_err(cannot)? {
-        Forked::Parent(_) => return Ok(false),
-        Forked::Child => {}
+        Forked::Parent(_) => {
+            drop(word);
+            let mut byte = [0];
+            let serves = matches!(io::Read::read(&mut heard, &mut byte), Ok(1));
+            Ok(Daemon::Started(i32::from(!serves)))
+        }
+        Forked::Child => {
+            fork::new_session().map_err(cannot)?;
+            Ok(Daemon::Child(Parent { word }))
+        }
     }
-    fork::new_session().map_err(cannot)?;
-    let null = std::fs::OpenOptions::new().read(true).write(true).open("/dev/null").map_err(cannot)?;
-    for number in 0..3 {
-        lighterman_sys::fds::replace_standard(null.as_fd(), number).map_err(cannot)?;
+}
+
+impl Parent {
+    fn leave_terminal(mut self) -> Result<(), Fatal> {
+        let cannot = |error: io::Error| Fatal(format!("cannot become a daemon: {error}"));
+        let null = std::fs::OpenOptions::new().read(true).write(true).open("/dev/null").map_err(cannot)?;
+        for number in 0..3 {
+            lighterman_sys::fds::replace_standard(null.as_fd(), number).map_err(cannot)?;
+        }
+        // One who does not wait any more need not hear it.
+        let _ = io::Write::write(&mut self.word, &[1]);
+        Ok(())
     }
-    Ok(true)
 }
 
 impl Keeper {
@@ -131,169 +141,244 @@ impl Keeper {
         self.clock.read().tick
     }
 
-    fn fill_all(&mut self) -> io::Result<()> {
-        for number in 0..self.workers {
-            self.fill(Role::Worker(number))?;
+    /// Starts the first crew and waits until it serves.
+    fn start(&mut self, signals: &Signals) -> Result<(), Fatal> {
+        let cannot = |error: io::Error| Fatal(format!("cannot start workers: {error}"));
+        let until = self.now().after(START_PATIENCE_MS);
+        for role in self.crew.roles() {
+            let post = self.crew.fill(role, self.clock.read().tick, || {}).map_err(cannot)?;
+            self.posts.push(post);
         }
-        self.fill(Role::Control)
-    }
-
-    /// Forks one child. In the child this never returns.
-    fn fill(&mut self, role: Role) -> io::Result<()> {
-        let master = std::process::id();
-        let (roles, number) = match role {
-            Role::Worker(number) => (shm::Role::WORKER, number as u32 + 1),
-            Role::Control => (shm::Role::CONTROL, 0),
-        };
-        let slot = self.shm.reserve(roles, number).ok_or(io::ErrorKind::OutOfMemory)?;
-        match fork::fork()? {
-            Forked::Parent(child) => {
-                self.posts.push(Post { role, child, slot, generation: self.generation, born: self.now() });
-                Ok(())
+        while !self.posts.iter().all(Post::serves) {
+            self.wait(signals, Some(LOOK_EVERY_MS)).map_err(cannot)?;
+            if let Some((post, exit)) = self.next_dead().map_err(cannot)? {
+                self.send_home(|_| true);
+                return Err(Fatal(format!("the {} {exit} before it served", post.name())));
             }
-            Forked::Child => {
-                let inherited = Inherited {
-                    sockets: std::mem::take(&mut self.sockets),
-                    channels: std::mem::take(&mut self.channels),
-                    workers: self.workers,
-                    shm: self.shm.view(),
-                    slot,
-                    master,
-                };
-                fork::exit_now(child::live(role, &self.launch.plan, &self.tls, inherited));
+            if self.now() >= until {
+                self.send_home(|_| true);
+                return Err(Fatal("the workers do not come to serve".to_owned()));
+            }
+            if let Some(caught) = signals.next().map_err(cannot)? {
+                self.on_signal(caught.number);
+                if self.ending.is_some() {
+                    break;
+                }
             }
         }
+        Ok(())
     }
 
     fn watch(&mut self, signals: &Signals) -> io::Result<i32> {
         loop {
-            let wait = self.patience();
-            let mut fds = [PollFd::new(signals.as_fd(), PollFlags::POLLIN)];
-            match poll(&mut fds, wait) {
-                Ok(_) | Err(nix::errno::Errno::EINTR) => {}
-                Err(errno) => return Err(errno.into()),
-            }
             while let Some(caught) = signals.next()? {
                 self.on_signal(caught.number);
             }
             self.reap()?;
+            self.welcome();
             self.replace();
             self.stop_hard();
             if self.posts.is_empty() && self.vacant.is_empty() {
-                return Ok(self
-                    .ending
-                    .map_or(0, |signal| if signal == libc::SIGUSR1 { 0 } else { 128 + signal }));
+                return Ok(match self.ending {
+                    Some(Ending::Now(signal)) => 128 + signal,
+                    Some(Ending::Gently) | None => 0,
+                });
             }
+            self.wait(signals, self.patience())?;
         }
     }
 
-    fn patience(&self) -> PollTimeout {
-        let now = self.now();
-        let due = self.vacant.iter().map(|(_, at)| *at).chain(self.hard_stop).min();
-        match due {
-            Some(at) => {
-                PollTimeout::try_from(Duration::from_millis(at.since(now) + 1)).unwrap_or(PollTimeout::MAX)
-            }
-            None => PollTimeout::NONE,
+    fn wait(&self, signals: &Signals, ms: Option<u64>) -> io::Result<()> {
+        let timeout =
+            ms.map(|ms| PollTimeout::try_from(Duration::from_millis(ms)).unwrap_or(PollTimeout::MAX));
+        let mut fds = [PollFd::new(signals.as_fd(), PollFlags::POLLIN)];
+        match poll(&mut fds, timeout.unwrap_or(PollTimeout::NONE)) {
+            Ok(_) | Err(nix::errno::Errno::EINTR) => Ok(()),
+            Err(errno) => Err(errno.into()),
         }
+    }
+
+    /// Milliseconds until something is due.
+    fn patience(&self) -> Option<u64> {
+        if self.coming.is_some() {
+            return Some(LOOK_EVERY_MS);
+        }
+        let now = self.now();
+        let due = self.vacant.iter().map(|(_, at)| *at).chain(self.hard_stop).chain(self.kill_at).min()?;
+        Some(due.since(now) + 1)
     }
 
     fn on_signal(&mut self, number: i32) {
         match number {
-            libc::SIGTERM | libc::SIGINT => self.end(number, libc::SIGTERM),
-            libc::SIGUSR1 => self.end(number, libc::SIGUSR1),
+            libc::SIGTERM | libc::SIGINT => self.end(Ending::Now(number)),
+            libc::SIGUSR1 => self.end(Ending::Gently),
             libc::SIGUSR2 | libc::SIGHUP if self.ending.is_none() => self.reload(),
             _ => {}
         }
     }
 
     /// The service ends: nobody is replaced any more.
-    fn end(&mut self, signal: i32, pass_on: i32) {
-        self.ending = Some(signal);
+    fn end(&mut self, how: Ending) {
+        notify::tell("STOPPING=1");
+        self.ending = Some(how);
         self.vacant.clear();
-        self.limit_leaving();
-        self.tell_posts(pass_on, |_| true);
+        self.call_off("the service ends");
+        match how {
+            Ending::Now(_) => {
+                self.kill_at = Some(self.now().after(END_PATIENCE_MS));
+                self.tell(libc::SIGTERM, |_| true);
+            }
+            Ending::Gently => {
+                self.limit_leaving();
+                self.tell(libc::SIGUSR1, |_| true);
+                // The workers close theirs when their queues are empty: then nobody is let in any more.
+                self.crew.close();
+            }
+        }
     }
 
-    fn tell_posts(&self, signal: i32, whom: impl Fn(&Post) -> bool) {
+    fn tell(&self, signal: i32, whom: impl Fn(&Post) -> bool) {
         for post in self.posts.iter().filter(|post| whom(post)) {
             // one that has just died is reaped next
             let _ = post.child.kill(signal);
         }
     }
 
+    /// Whether a process should have left, or be about to.
+    fn is_leaving(&self, post: &Post) -> bool {
+        self.ending.is_some() || post.generation < self.crew.generation
+    }
+
     fn limit_leaving(&mut self) {
-        if let Some(ms) = self.launch.plan.global.hard_stop_after {
+        if let Some(ms) = self.crew.plan.global.hard_stop_after {
             let at = self.now().after(ms);
             self.hard_stop = Some(self.hard_stop.map_or(at, |known| known.min(at)));
         }
     }
 
     fn stop_hard(&mut self) {
-        if self.hard_stop.is_some_and(|at| at <= self.now()) {
+        let now = self.now();
+        if self.hard_stop.is_some_and(|at| at <= now) {
             self.hard_stop = None;
-            let (generation, ending) = (self.generation, self.ending.is_some());
-            self.tell_posts(libc::SIGTERM, |post| ending || post.generation != generation);
+            self.kill_at = Some(now.after(END_PATIENCE_MS));
+            self.tell(libc::SIGTERM, |post| self.is_leaving(post));
+        }
+        if self.kill_at.is_some_and(|at| at <= now) {
+            self.kill_at = None;
+            self.tell(libc::SIGKILL, |post| self.is_leaving(post));
         }
     }
 
-    /// A new generation with the configuration as it is now, on the same sockets.
+    /// A new crew with the configuration as it is now, on the same sockets.
     fn reload(&mut self) {
-        notify::tell("RELOADING=1");
-        match self.new_generation() {
-            Ok(()) => log::info!("reloaded, generation {}", self.generation),
-            Err(Fatal(why)) => log::error!("reload refused, the service goes on as it is: {why}"),
+        if self.coming.is_some() {
+            self.again = true;
+            return;
         }
-        notify::tell("READY=1");
+        notify::tell("RELOADING=1");
+        if let Err(Fatal(why)) = self.call_crew() {
+            self.call_off(&why);
+        }
     }
 
-    fn new_generation(&mut self) -> Result<(), Fatal> {
-        let plan = (self.launch.reread)().map_err(Fatal)?;
-        let workers = worker_count(&plan);
-        let sockets = Sockets::open(&plan, workers, &self.sockets)?;
-        let cannot = |error: io::Error| Fatal(format!("cannot share memory: {error}"));
-        let channels = Channels::new(workers).map_err(cannot)?;
-        let shm = self.shm.renew(&plan.names(), &contexts::extras(&plan)).map_err(cannot)?;
-        let tls = contexts_of(&plan, &shm)?;
-        apply_plan(&plan, workers, &shm);
-        self.tls = tls;
-        self.launch.plan = plan;
-        self.channels = channels;
-        self.shm = shm;
-        self.sockets = sockets;
-        self.workers = workers;
-        self.vacant.clear();
+    fn call_crew(&mut self) -> Result<(), Fatal> {
+        let plan = (self.reread)().map_err(Fatal)?;
         self.generation += 1;
-        self.fill_all().map_err(|error| Fatal(format!("cannot fork: {error}")))?;
-        let generation = self.generation;
-        self.limit_leaving();
-        self.tell_posts(libc::SIGUSR1, |post| post.generation != generation);
+        let mut crew = self.crew.next(plan, self.generation)?;
+        let now = self.now();
+        for role in crew.roles() {
+            let serving = &mut self.crew;
+            match crew.fill(role, now, || serving.close()) {
+                Ok(post) => self.posts.push(post),
+                Err(error) => {
+                    let generation = self.generation;
+                    self.send_home(|post| post.generation == generation);
+                    return Err(Fatal(format!("cannot start workers: {error}")));
+                }
+            }
+        }
+        self.coming = Some((crew, now.after(START_PATIENCE_MS)));
         Ok(())
+    }
+
+    /// Lets the new crew take over when all of it serves.
+    fn welcome(&mut self) {
+        let Some((crew, until)) = &self.coming else { return };
+        let generation = crew.generation;
+        if !self.posts.iter().filter(|post| post.generation == generation).all(Post::serves) {
+            if *until <= self.now() {
+                self.call_off("the new workers do not come to serve");
+            }
+            return;
+        }
+        let Some((crew, _)) = self.coming.take() else { return };
+        self.crew = crew;
+        self.vacant.clear();
+        self.limit_leaving();
+        self.tell(libc::SIGUSR1, |post| post.generation < generation);
+        log::info!("reloaded: generation {generation} serves");
+        self.settled();
+    }
+
+    /// Nothing comes of a reload: the serving crew goes on.
+    fn call_off(&mut self, why: &str) {
+        let generation = self.crew.generation;
+        self.send_home(|post| post.generation > generation);
+        if self.coming.take().is_some() || self.ending.is_none() {
+            log::error!("reload refused, the service goes on as it is: {why}");
+        }
+        self.settled();
+    }
+
+    fn settled(&mut self) {
+        if self.ending.is_none() {
+            notify::tell("READY=1");
+            if std::mem::take(&mut self.again) {
+                self.reload();
+            }
+        }
+    }
+
+    /// Ends processes that never served.
+    fn send_home(&self, whom: impl Fn(&Post) -> bool) {
+        self.tell(libc::SIGKILL, whom);
+    }
+
+    /// One child that has ended, if any, with its place in the shared memory free again.
+    fn next_dead(&mut self) -> io::Result<Option<(Post, Exit)>> {
+        while let Some((pid, exit)) = fork::reap()? {
+            if let Some(place) = self.posts.iter().position(|post| post.child.pid() == pid) {
+                let post = self.posts.swap_remove(place);
+                post.shm.bury(post.slot);
+                return Ok(Some((post, exit)));
+            }
+        }
+        Ok(None)
     }
 
     /// Takes note of children that ended.
     fn reap(&mut self) -> io::Result<()> {
-        while let Some((pid, exit)) = fork::reap()? {
-            let Some(place) = self.posts.iter().position(|post| post.child.pid() == pid) else { continue };
-            let post = self.posts.swap_remove(place);
-            self.shm.bury(post.slot);
-            let wanted = post.generation == self.generation && self.ending.is_none();
-            if wanted {
-                self.report(&post, exit);
-                let now = self.now();
-                let young = now.since(post.born) < INFANCY_MS && !killed_from_outside(exit);
-                self.vacant.push((post.role, if young { post.born.after(INFANCY_MS) } else { now }));
+        while let Some((post, exit)) = self.next_dead()? {
+            if post.generation > self.crew.generation {
+                if self.coming.as_ref().is_some_and(|(crew, _)| crew.generation == post.generation) {
+                    self.call_off(&format!("the new {} {exit} before it served", post.name()));
+                }
+            } else if !self.is_leaving(&post) {
+                self.vacate(&post, exit);
+            } else if !self.posts.iter().any(|other| other.generation == post.generation) {
+                // The last of an old crew: what only its configuration named is forgotten.
+                let others = self.posts.iter().map(|other| &*other.shm);
+                self.crew.shm.free_rows(others.chain(self.coming.iter().map(|(crew, _)| &*crew.shm)));
             }
         }
         Ok(())
     }
 
-    fn report(&self, post: &Post, exit: Exit) {
-        let who = match post.role {
-            Role::Worker(number) => format!("worker {}", number + 1),
-            Role::Control => "control process".to_owned(),
-        };
-        log::warn!("{who} (pid {}) {exit}: another one takes its place", post.child.pid());
+    fn vacate(&mut self, post: &Post, exit: Exit) {
+        log::warn!("{} (pid {}) {exit}: another one takes its place", post.name(), post.child.pid());
+        let now = self.now();
+        let young = now.since(post.born) < RESPAWN_FORGET_MS && !killed_from_outside(exit);
+        self.vacant.push((post.role, if young { post.born.after(RESPAWN_FORGET_MS) } else { now }));
     }
 
     /// Fills the places that are due.
@@ -302,9 +387,13 @@ impl Keeper {
         let due: Vec<Role> = self.vacant.iter().filter(|(_, at)| *at <= now).map(|(role, _)| *role).collect();
         self.vacant.retain(|(_, at)| *at > now);
         for role in due {
-            if let Err(error) = self.fill(role) {
-                log::error!("cannot fork: {error}");
-                self.vacant.push((role, now.after(INFANCY_MS)));
+            let coming = &mut self.coming;
+            match self.crew.fill(role, now, || drop(coming.take())) {
+                Ok(post) => self.posts.push(post),
+                Err(error) => {
+                    log::error!("cannot replace a worker: {error}");
+                    self.vacant.push((role, now.after(RESPAWN_FORGET_MS)));
+                }
             }
         }
     }

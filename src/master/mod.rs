@@ -6,10 +6,14 @@
 
 mod alone;
 mod child;
+mod crew;
 mod fds;
 mod keeper;
 mod notify;
 mod privileges;
+
+#[cfg(test)]
+mod tests;
 
 pub use fds::Sockets;
 
@@ -51,8 +55,8 @@ pub fn start(launch: Launch) -> Result<i32, Fatal> {
 }
 
 /// Tells processes of an earlier start that they are not needed any more.
-fn dismiss(launch: &Launch) {
-    for (pids, signal) in [(&launch.finish, libc::SIGUSR1), (&launch.terminate, libc::SIGTERM)] {
+fn dismiss(finish: &[u32], terminate: &[u32]) {
+    for (pids, signal) in [(finish, libc::SIGUSR1), (terminate, libc::SIGTERM)] {
         for pid in pids {
             // one that has gone already is what was wanted
             let _ = lighterman_sys::fork::kill(*pid, signal);

@@ -30,6 +30,8 @@ pub struct Shared {
     pub(super) parts: Parts,
     pub(super) rows: Rows,
     slot: u32,
+    /// The generation of the configuration this view is for.
+    generation: u32,
     bells: Arc<Vec<Bell>>,
     extras: BTreeMap<&'static str, Region<AtomicU64>>,
 }
@@ -45,6 +47,7 @@ impl Shared {
             parts,
             rows: rows.ok_or(io::ErrorKind::OutOfMemory)?,
             slot: 0,
+            generation: 0,
             bells: Arc::new(bells),
             extras: BTreeMap::new(),
         };
@@ -67,9 +70,9 @@ impl Shared {
                 (parts, rows)
             }
         };
-        parts.header[0].generation.fetch_add(1, AcqRel);
+        let generation = parts.header[0].generation.fetch_add(1, AcqRel) + 1;
         let old = self.extras.iter().map(|(name, region)| (*name, region.clone())).collect();
-        Shared { parts, rows, slot: self.slot, bells, extras: old }.with_extras(extras)
+        Shared { parts, rows, slot: self.slot, generation, bells, extras: old }.with_extras(extras)
     }
 
     fn with_extras(mut self, extras: &Extras) -> io::Result<Shared> {
@@ -88,6 +91,7 @@ impl Shared {
             parts: self.parts.clone(),
             rows: self.rows.clone(),
             slot: self.slot,
+            generation: self.generation,
             bells: Arc::clone(&self.bells),
             extras: self.extras.iter().map(|(name, region)| (*name, region.clone())).collect(),
         }
@@ -98,8 +102,13 @@ impl Shared {
         self.extras.get(name)
     }
 
-    /// Generation of the newest configuration on this memory, from 0.
+    /// Generation of the configuration this view is for, from 0.
     pub fn generation(&self) -> u32 {
+        self.generation
+    }
+
+    /// Generation of the newest configuration on this memory.
+    pub fn newest_generation(&self) -> u32 {
         self.parts.header[0].generation.load(Relaxed)
     }
 

@@ -11,6 +11,7 @@ use crate::shm::Info;
 impl Worker<'_> {
     /// Runs until nothing is left to be served.
     pub fn run(&mut self) -> io::Result<()> {
+        self.house.shm.process().set_phase(crate::shm::Phase::Serving);
         while !(self.stopped || self.house.leaving && self.conns.is_empty()) {
             let wait = self.patience();
             self.turn(wait)?;

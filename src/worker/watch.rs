@@ -63,7 +63,12 @@ impl Guard {
             .collect();
         for worker in 0..self.seen.len() {
             let view = workers.iter().find(|p| p.number as usize == worker + 1);
+            let noticed = self.seen[worker].still_since.is_some();
             let Some(since) = self.still_since(worker, view.map_or(0, |p| p.heart), now) else { continue };
+            if let Some(view) = view.filter(|_| !noticed) {
+                // one that lives and only rests (a paused frontend) answers with a turn of its loop
+                let _ = shm.bell(view.slot).ring();
+            }
             let still = now.since(since);
             if still >= LIMIT_MS {
                 log::warn!("worker {} has stood still for {still} ms: ended", worker + 1);
@@ -93,6 +98,10 @@ impl Guard {
 
     fn take_over(&mut self, worker: usize) -> usize {
         let mut handed = 0;
+        // with nobody to hand them to, clients are safest in their queue
+        if !(0..self.seen.len()).any(|other| self.lives(other, worker)) {
+            return 0;
+        }
         for at in 0..self.watch.sockets.len() {
             if self.watch.sockets[at].0 != worker {
                 continue;
@@ -107,12 +116,15 @@ impl Guard {
         handed
     }
 
+    fn lives(&self, worker: usize, instead_of: usize) -> bool {
+        worker != instead_of && self.seen[worker].still_since.is_none()
+    }
+
     /// Gives a client to the next worker that lives.
     fn hand(&mut self, from: usize, listener: ListenerId, client: &OwnedFd) -> bool {
         for _ in 0..self.seen.len() {
             self.next = (self.next + 1) % self.seen.len();
-            let alive = self.next != from && self.seen[self.next].still_since.is_none();
-            let channel = self.watch.channels.get(self.next).filter(|_| alive);
+            let channel = self.watch.channels.get(self.next).filter(|_| self.lives(self.next, from));
             if channel.is_some_and(|c| send_client(c, listener, client).is_ok()) {
                 return true;
             }

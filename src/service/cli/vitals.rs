@@ -49,7 +49,7 @@ pub struct Vitals {
 impl Vitals {
     /// What the memory says about the processes, and this one about itself.
     pub fn of(shm: &Shared, facts: Facts) -> Vitals {
-        let newest = shm.generation();
+        let newest = shm.newest_generation();
         let processes: Vec<Process> = shm.processes().map(|view| Process::of(&view, newest)).collect();
         let me = shm.process().view(shm.slot());
         let workers = processes.iter().filter(|process| process.is_new_worker()).count() as u32;
