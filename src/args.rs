@@ -155,7 +155,7 @@ fn origin(options: &Options) -> Result<Origin, String> {
         return Ok(Origin::Text(text));
     }
     if options.files.is_empty() {
-        return Err(format!("no configuration was given\n{}", help::HINT.trim_end()));
+        return Err(format!("no configuration was given: name a file with -f. {}", help::HINT.trim_end()));
     }
     Ok(Origin::Files(options.files.clone()))
 }

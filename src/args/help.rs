@@ -13,7 +13,7 @@ pub fn text() -> String {
 const TEXT: &str = "\
 Takes TLS off in front of your servers and spreads HTTP and TCP over them.
 
-Without a file:
+Usage without a file:
   lighterman --listen :8443 --to 127.0.0.1:8080 [--crt PATH] [--workers N]
       --listen ADDR   where clients connect with TLS; may be repeated
       --to ADDR       the server behind; may be repeated
@@ -21,7 +21,7 @@ Without a file:
                       without it a self-signed certificate is made
       --workers N     worker processes; one per core without it
 
-With a configuration file, in the language of HAProxy:
+Usage with a configuration file, in the language of HAProxy:
   lighterman -f FILE [options]
       -f FILE|DIR     a configuration; may be repeated; a directory stands for its *.cfg files
       -- FILE...      more configuration files

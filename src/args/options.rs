@@ -212,7 +212,12 @@ fn long(text: &str, words: &mut Arguments, options: &mut Options) -> Result<(), 
             options.workers =
                 Some(count.ok_or_else(|| format!("--workers needs a number from 1 on, found \"{text}\""))?);
         }
-        _ => return Err(format!("unknown option \"{option}\"")),
+        _ => {
+            let known = ["help", "version", "listen", "to", "crt", "workers"];
+            let near = lighterman::lang::suggest::nearest(name, known);
+            let near = near.map_or(String::new(), |near| format!(", did you mean --{near}?"));
+            return Err(format!("unknown option \"{option}\"{near}"));
+        }
     }
     Ok(())
 }

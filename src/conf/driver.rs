@@ -3,6 +3,7 @@
 
 use std::collections::HashMap;
 
+use super::ast;
 use super::draft::LineCx;
 use super::known;
 use crate::base::doc::Doc;
@@ -299,7 +300,11 @@ impl<D> Index<D> {
             false => format!("unknown option \"{}\" of {}", word.text, cx.place_text()),
         };
         let diag = word.err(what);
-        match suggest::did_you_mean(&word.text, self.keywords(cx.place)) {
+        let own = self.keywords(cx.place).chain(known::words(cx.place));
+        // A section line with a typing error looks like a keyword of the section before it.
+        let sections: &[(&str, ast::Kind, ast::Naming)] =
+            if cx.place.meets(Places(31)) { ast::SECTIONS } else { &[] };
+        match suggest::did_you_mean(&word.text, own.chain(sections.iter().map(|(kw, ..)| *kw))) {
             Some(help) => diag.help(help),
             None => diag,
         }

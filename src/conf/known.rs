@@ -29,6 +29,13 @@ pub fn ignored(both: &str, word: &Word, place: Places) -> Option<Diag> {
     Some(word.diag(Level::Notice, format!("\"{}\" is read and passed over: {}", found.0, found.1)))
 }
 
+/// All words of a place, for suggestions.
+pub fn words(place: Places) -> impl Iterator<Item = &'static str> {
+    let later = LATER.iter().filter(move |(at, _)| at.meets(place)).flat_map(|(_, words)| words.iter().copied());
+    let ignored = IGNORED.iter().filter(move |(at, _)| at.meets(place));
+    later.chain(ignored.flat_map(|(_, words)| words.iter().map(|(word, _)| *word)))
+}
+
 /// How many words an option that is passed over takes: all words of a line but for options of `bind` and
 /// `server`, where the next option follows.
 pub fn ignored_arguments(word: &str) -> usize {
@@ -252,7 +259,7 @@ const PROXY: &[&str] = &[
     "appsession", "block", "capture", "clitcpka-cnt", "clitcpka-idle", "clitcpka-intvl", "compression", "cookie",
     "declare", "dispatch", "email-alert", "error-log-format", "errorfiles", "external-check", "filter",
     "filter-sequence", "force-be-switch", "force-persist", "fe-ssl-conn", "guid", "hash-balance-factor",
-    "hash-preserve-affinity", "hash-type", "http-check", "http-drop-request-trailers", "http-drop-response-trailers",
+    "hash-preserve-affinity", "http-check", "http-drop-request-trailers", "http-drop-response-trailers",
     "http-error", "http-send-name-header", "ignore-persist", "load-server-state-from-file", "log-format-sd",
     "log-steps", "max-session-srv-conns", "monitor", "monitor fail", "monitor-net", "persist", "persist rdp-cookie",
     "publish", "quic-initial", "reqadd", "reqallow", "reqdel", "reqdeny", "reqiallow", "reqidel", "reqideny",

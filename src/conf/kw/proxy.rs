@@ -95,6 +95,28 @@ pub const ROWS: &[Keyword<ProxyDraft>] = &[
         ),
     ),
     row(
+        "hash-type",
+        Places::BACK,
+        |words, _, _| {
+            let word = words.need("map-based")?;
+            match word.text.as_str() {
+                "map-based" => {}
+                "consistent" => return Err(word.err("\"consistent\" is known, not supported yet")),
+                _ => return Err(word.not_one_of("hash type", &["map-based", "consistent"])),
+            }
+            match words.peek() {
+                Some(word) => Err(word.err(format!("\"{}\" is known, not supported yet", word.text))),
+                None => Ok(()),
+            }
+        },
+        doc(
+            "hash-type map-based",
+            "how a hash becomes a server",
+            "By the place in the list of servers: when a server comes or goes, most clients change theirs.",
+            "hash-type map-based",
+        ),
+    ),
+    row(
         "http-reuse",
         Places::BACK,
         |words, draft, _| {
