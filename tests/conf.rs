@@ -1,12 +1,14 @@
-//! Configurations that are right load, those that are wrong say exactly what their `.diag` file says. With
-//! BLESS=1 in the environment the `.diag` files are written anew.
+//! Configurations that are right load and become the plan of their `.plan` file; those that are wrong say exactly
+//! what their `.diag` file says. With BLESS=1 in the environment these files are written anew.
 
+use std::fmt::Write;
 use std::fs;
 use std::path::{Path, PathBuf};
 
 use lighterman::conf::{self, Setup};
 use lighterman::lang::diag::{Diags, Paint};
 use lighterman::lang::span::SourceMap;
+use lighterman::plan::Plan;
 
 fn files(dir: &str, suffix: &str) -> Vec<PathBuf> {
     let dir = Path::new(env!("CARGO_MANIFEST_DIR")).join(dir);
@@ -20,8 +22,8 @@ fn files(dir: &str, suffix: &str) -> Vec<PathBuf> {
     found
 }
 
-/// The messages of one file, whether it loads, each as the user sees it. Paths are relative to the file.
-fn messages(path: &Path) -> (bool, String) {
+/// The messages of one file as the user sees them, and its plan when it loads. Paths are relative to the file.
+fn messages(path: &Path) -> (Option<Plan>, String) {
     let mut sources = SourceMap::new();
     let name = path.file_name().unwrap().to_string_lossy();
     sources.add(name, fs::read(path).unwrap());
@@ -29,17 +31,17 @@ fn messages(path: &Path) -> (bool, String) {
     env.set("HERE", &path.parent().unwrap().to_string_lossy());
     let setup = Setup { env, resolve: conf::addr::no_resolver, program: "test".into(), ..Setup::default() };
     match conf::load_with(&sources, &setup) {
-        Err(diags) => (false, diags.render(&sources, Paint::Plain)),
-        Ok((_, list)) => {
+        Err(diags) => (None, diags.render(&sources, Paint::Plain)),
+        Ok((plan, list)) => {
             let mut diags = Diags::new();
             list.into_iter().for_each(|diag| diags.push(diag));
-            (true, diags.render(&sources, Paint::Plain))
+            (Some(plan), diags.render(&sources, Paint::Plain))
         }
     }
 }
 
-fn compare(path: &Path, text: &str) -> Option<String> {
-    let golden = path.with_extension("diag");
+fn compare(path: &Path, suffix: &str, text: &str) -> Option<String> {
+    let golden = path.with_extension(suffix);
     if std::env::var_os("BLESS").is_some() {
         if text.is_empty() {
             let _ = fs::remove_file(&golden);
@@ -52,16 +54,79 @@ fn compare(path: &Path, text: &str) -> Option<String> {
     (expected != text).then(|| format!("{}\n--- expected\n{expected}--- found\n{text}", path.display()))
 }
 
+/// What a plan holds, one object a line: enough to see that lines, defaults and numbers had their effect.
+fn dump(plan: &Plan) -> String {
+    let mut out = String::new();
+    let global = &plan.global;
+    let _ = writeln!(
+        out,
+        "global nbproc={:?} maxconn={} daemon={} cli={} logs={} bufsize={} lifetime={}",
+        global.nbproc,
+        global.maxconn,
+        global.daemon,
+        global.cli.len(),
+        global.logs.len(),
+        global.tune.bufsize,
+        global.tune.ssl_lifetime
+    );
+    for proxy in &plan.proxies {
+        let set = &proxy.timeouts;
+        let _ = writeln!(
+            out,
+            "{} #{} {:?} front={} back={} to={:?} client={:?} connect={:?} server={:?} {:?} {} logs={} null={} {}",
+            proxy.name,
+            proxy.puid,
+            proxy.mode,
+            proxy.is_frontend,
+            proxy.is_backend,
+            proxy.default_backend.map(|id| plan.proxy(id).name.as_str()),
+            set.client,
+            set.connect,
+            set.server,
+            proxy.http_connection,
+            proxy.scheme.name(),
+            proxy.logs.len(),
+            proxy.dont_log_null,
+            proxy.at
+        );
+        for listener in proxy.listeners.iter().map(|id| plan.listener(*id)) {
+            let _ = writeln!(out, "  bind {} {:?} {:?}", listener.label(), listener.addr, listener.unix_mode);
+            if let Some(tls) = &listener.tls {
+                let _ = writeln!(out, "    tls crt={} {:?} {:?}", tls.crt.len(), tls.verify, tls.common);
+            }
+        }
+        for server in proxy.servers.iter().map(|id| plan.server(*id)) {
+            let _ = writeln!(
+                out,
+                "  server {} #{} {:?} weight={} maxconn={} backup={} proxy={:?}",
+                server.name,
+                server.puid,
+                server.addr,
+                server.weight,
+                server.maxconn,
+                server.backup,
+                server.send_proxy.as_ref().map(|how| how.version)
+            );
+            if let Some(tls) = &server.tls {
+                let _ =
+                    writeln!(out, "    tls {:?} reuse={} {:?}", tls.verify, tls.reuse_sessions, tls.common);
+            }
+        }
+    }
+    out
+}
+
 #[test]
 fn good_configurations_load() {
     let mut wrong = Vec::new();
     for path in files("tests/conf/good", ".cfg") {
-        let (loads, text) = messages(&path);
-        if !loads {
+        let (plan, text) = messages(&path);
+        let Some(plan) = plan else {
             wrong.push(format!("{} does not load:\n{text}", path.display()));
             continue;
-        }
-        wrong.extend(compare(&path, &text));
+        };
+        wrong.extend(compare(&path, "diag", &text));
+        wrong.extend(compare(&path, "plan", &dump(&plan)));
     }
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
 }
@@ -70,12 +135,12 @@ fn good_configurations_load() {
 fn bad_configurations_say_what_is_wrong() {
     let mut wrong = Vec::new();
     for path in files("tests/conf/bad", ".cfg") {
-        let (loads, text) = messages(&path);
-        if loads {
+        let (plan, text) = messages(&path);
+        if plan.is_some() {
             wrong.push(format!("{} loads", path.display()));
             continue;
         }
-        wrong.extend(compare(&path, &text));
+        wrong.extend(compare(&path, "diag", &text));
     }
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
 }

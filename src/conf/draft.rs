@@ -173,8 +173,6 @@ pub struct ProxyDraft {
     pub use_servers: Vec<Later>,
     /// `default_backend`.
     pub default_backend: Option<Word>,
-    /// `balance`, the whole line.
-    pub balance: Option<Later>,
     /// `log-format`.
     pub log_format: Option<(Word, usize)>,
     /// `error-log-format`.
@@ -212,7 +210,6 @@ impl ProxyDraft {
             switches: Vec::new(),
             use_servers: Vec::new(),
             default_backend: None,
-            balance: None,
             log_format: None,
             error_log_format: None,
             unique_id_format: None,
@@ -238,26 +235,19 @@ pub struct Versions {
 }
 
 impl Versions {
-    /// The range that is left. Holes are not kept: as in HAProxy, the range goes up to the first one.
+    /// The range that is left. A range has no holes: where a version within it is excluded, only what lies
+    /// above the hole is kept.
     pub fn range(&self) -> Result<(TlsVersion, TlsVersion), String> {
         const ALL: [TlsVersion; 4] = [TlsVersion::V10, TlsVersion::V11, TlsVersion::V12, TlsVersion::V13];
-        let low = self.min.unwrap_or(TlsVersion::V12);
         let high = self.max.unwrap_or(TlsVersion::V13);
         // A maximum below the default minimum asks for an old version.
-        let low = if self.min.is_none() { low.min(high) } else { low };
-        let mut usable =
-            ALL.iter().copied().filter(|v| (low..=high).contains(v) && !self.without.contains(v));
-        let Some(first) = usable.next() else {
-            return Err("no TLS version is left by ssl-min-ver, ssl-max-ver and no-tlsv1x".to_string());
-        };
-        let mut last = first;
-        for next in usable {
-            if ALL.iter().position(|v| *v == next) != ALL.iter().position(|v| *v == last).map(|at| at + 1) {
-                break;
-            }
-            last = next;
+        let low = self.min.unwrap_or(TlsVersion::V12.min(high));
+        let usable = |version: &TlsVersion| (low..=high).contains(version) && !self.without.contains(version);
+        let runs = ALL.split(|version| !usable(version));
+        match runs.filter_map(|run| Some((*run.first()?, *run.last()?))).next_back() {
+            Some(range) => Ok(range),
+            None => Err("no TLS version is left by ssl-min-ver, ssl-max-ver and no-tlsv1x".to_string()),
         }
-        Ok((first, last))
     }
 }
 
@@ -274,7 +264,7 @@ pub struct BindDraft {
     /// Versions asked for.
     pub versions: Versions,
     /// The first TLS word, for the case that `ssl` is missing.
-    pub tls_at: Option<(Span, String)>,
+    pub tls_at: Option<Span>,
     /// `level`, for a command socket.
     pub level: CliLevel,
     /// `id`, when it was written.
@@ -323,7 +313,8 @@ mod tests {
             (versions(Some(V13), Some(V13), &[]), Ok((V13, V13))),
             (versions(None, None, &[V13]), Ok((V12, V12))),
             (versions(None, None, &[V12]), Ok((V13, V13))),
-            (versions(Some(V10), None, &[V11]), Ok((V10, V10))),
+            (versions(Some(V10), None, &[V11]), Ok((V12, V13))),
+            (versions(Some(V10), Some(V11), &[V11]), Ok((V10, V10))),
         ];
         for (versions, expected) in table {
             assert_eq!(versions.range(), expected, "{versions:?}");

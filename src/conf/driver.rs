@@ -178,7 +178,11 @@ impl<D> Index<D> {
             .filter(|keyword| keyword.within.meets(place))
             .filter_map(|keyword| keyword.kw.split_once(' ').map(|(_, rest)| rest))
             .collect();
-        let word = match words.need(&format!("word ({})", suggest::list_of(&known))) {
+        let what = match known.len() {
+            0..=15 => format!("word ({})", suggest::list_of(&known)),
+            _ => "word".to_string(),
+        };
+        let word = match words.need(&what) {
             Ok(word) => word,
             Err(diag) => return diag,
         };

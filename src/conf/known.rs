@@ -31,7 +31,8 @@ pub fn ignored(both: &str, word: &Word, place: Places) -> Option<Diag> {
 
 /// All words of a place, for suggestions.
 pub fn words(place: Places) -> impl Iterator<Item = &'static str> {
-    let later = LATER.iter().filter(move |(at, _)| at.meets(place)).flat_map(|(_, words)| words.iter().copied());
+    let later =
+        LATER.iter().filter(move |(at, _)| at.meets(place)).flat_map(|(_, words)| words.iter().copied());
     let ignored = IGNORED.iter().filter(move |(at, _)| at.meets(place));
     later.chain(ignored.flat_map(|(_, words)| words.iter().map(|(word, _)| *word)))
 }
@@ -53,6 +54,7 @@ pub fn ignored_arguments(word: &str) -> usize {
         "observe",
         "on-error",
         "on-marked-down",
+        "npn",
         "on-marked-up",
         "pool-low-conn",
         "port",

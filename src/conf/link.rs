@@ -4,15 +4,14 @@
 //! nothing was.
 
 use std::collections::{HashMap, HashSet};
-use std::sync::Arc;
 
 use super::addr::Resolve;
-use super::ast::{Ast, Line};
+use super::ast::Ast;
 use super::draft::{GlobalDraft, LineCx, ProxyDraft, ServerDraft};
 use super::driver::{Places, Prefix};
 use super::env::Env;
 use super::kw;
-use crate::balance::{self, RoundRobin};
+use crate::balance::RoundRobin;
 use crate::base::ids::{ListenerId, ProxyId, ServerId};
 use crate::lang::diag::{Diag, Diags};
 use crate::lang::span::{SourceMap, Span};
@@ -141,46 +140,11 @@ fn finish(whole: &mut Whole<'_>, at: usize, plan: &Plan, names: &NameTable) -> V
             Err(diag) => wrong.push(diag.within("\"default_backend\"")),
         }
     }
-    if let Some(later) = draft.balance.as_ref().filter(|_| draft.proxy.is_backend) {
-        match scheme(&later.line) {
-            Ok(scheme) => draft.proxy.scheme = scheme,
-            Err(diag) => wrong.push(diag.within("\"balance\"")),
-        }
-    }
     if draft.log_global {
         let own = std::mem::take(&mut draft.proxy.logs);
         draft.proxy.logs = plan.global.logs.iter().cloned().chain(own).collect();
     }
     wrong
-}
-
-fn scheme(line: &Arc<Line>) -> Result<Box<dyn Scheme>, Diag> {
-    let mut words = line.cursor();
-    words.next();
-    let word = words.need("an algorithm")?;
-    let name = word.text.split('(').next().unwrap_or("");
-    if let Some(row) = balance::ROWS.iter().find(|row| row.kw == name) {
-        let scheme = (row.parse)(&mut words)?;
-        words.done()?;
-        return Ok(scheme);
-    }
-    const LATER: &[&str] = &[
-        "hash",
-        "hdr",
-        "log-hash",
-        "log-sticky",
-        "random",
-        "rdp-cookie",
-        "static-rr",
-        "sticky",
-        "uri",
-        "url_param",
-    ];
-    if LATER.contains(&name) {
-        return Err(word.err(format!("\"{name}\" is known, not supported yet")));
-    }
-    let known: Vec<&str> = balance::ROWS.iter().map(|row| row.kw).collect();
-    Err(word.not_one_of("algorithm", &known))
 }
 
 /// Numbers as HAProxy gives them: each object counts, numbers written by hand are passed over.

@@ -7,7 +7,7 @@ use std::collections::HashMap;
 use super::ast::Kind;
 use super::draft::ProxyDraft;
 use super::link::Whole;
-use crate::lang::diag::{Diag, Diags};
+use crate::lang::diag::{Diag, Diags, Level};
 use crate::lang::span::Span;
 use crate::plan::proxy::LogStyle;
 use crate::plan::rule::Site;
@@ -19,11 +19,19 @@ type Check = fn(&Whole<'_>, &mut Diags);
 const BEFORE: &[Check] =
     &[names, frontends_listen, timeouts, http_words_in_tcp, tls_and_numbers, inspect_delay, limits];
 
-/// Runs the checks that need no ids.
+/// Runs the checks that need no ids. Where lines could not be read, warnings about the whole would only
+/// repeat it: errors alone are kept then.
 pub fn before(whole: &Whole<'_>, diags: &mut Diags) {
+    let mut found = Diags::new();
     for check in BEFORE {
-        check(whole, diags);
+        check(whole, &mut found);
     }
+    let errors_only = diags.has_alerts();
+    found
+        .into_vec()
+        .into_iter()
+        .filter(|diag| !errors_only || diag.level == Level::Alert)
+        .for_each(|d| diags.push(d));
 }
 
 /// Runs the checks that need the plan.

@@ -217,8 +217,8 @@ fn printable(text: &str) -> String {
 #[derive(Clone, Debug, Default)]
 pub struct Diags {
     list: Vec<Diag>,
-    alerts: usize,
-    dropped: usize,
+    /// How many were said, by level, kept or not.
+    said: [usize; 4],
 }
 
 impl Diags {
@@ -227,37 +227,33 @@ impl Diags {
         Self::default()
     }
 
-    /// Keeps a diagnostic; beyond the cap it is only counted. Errors push out nothing, but have their own
-    /// share of the cap so that a flood of warnings cannot hide them.
+    /// Keeps a diagnostic; beyond the cap of its level it is only counted, so that a flood of notices
+    /// hides no error.
     pub fn push(&mut self, diag: Diag) {
         if self.list.contains(&diag) {
             // A line of `defaults` may be found wrong once for each proxy that inherits it.
             return;
         }
-        let alert = diag.level == Level::Alert;
-        let others = self.list.len() - self.alerts;
-        let full = if alert { self.alerts >= ALERTS_MAX } else { others >= OTHERS_MAX };
-        if full {
-            self.dropped += 1;
-            return;
+        let said = &mut self.said[diag.level as usize];
+        *said += 1;
+        if *said <= KEPT_MAX {
+            self.list.push(diag);
         }
-        self.alerts += usize::from(alert);
-        self.list.push(diag);
     }
 
     /// True when so many errors were found that reading on helps nobody.
     pub fn is_full(&self) -> bool {
-        self.alerts >= ALERTS_MAX
+        self.said[Level::Alert as usize] >= KEPT_MAX
     }
 
     /// True when the configuration cannot be used.
     pub fn has_alerts(&self) -> bool {
-        self.alerts > 0
+        self.has(Level::Alert)
     }
 
     /// True when something at least as serious as `level` was said.
     pub fn has(&self, level: Level) -> bool {
-        self.list.iter().any(|diag| diag.level >= level)
+        self.said[level as usize..].iter().any(|count| *count > 0)
     }
 
     /// All kept diagnostics in the order they were found.
@@ -288,17 +284,18 @@ impl Diags {
     /// All messages as the user sees them.
     pub fn render(&self, sources: &SourceMap, paint: Paint) -> String {
         let mut out: String = self.list.iter().map(|diag| diag.render(sources, paint)).collect();
-        if self.dropped > 0 {
-            let _ = writeln!(out, "... and {} more.", self.dropped);
+        let dropped = self.said.iter().sum::<usize>() - self.list.len();
+        if dropped > 0 {
+            let _ = writeln!(out, "... and {dropped} more.");
         }
         out
     }
 }
 
-const ALERTS_MAX: usize = 40;
-const OTHERS_MAX: usize = 60;
+/// Diagnostics of each level that are kept.
+const KEPT_MAX: usize = 40;
 const BEFORE_MAX: usize = 70;
-const MEANT_MAX: usize = 60;
+const MEANT_MAX: usize = 100;
 const AFTER_MAX: usize = 60;
 
 #[cfg(test)]
@@ -349,7 +346,7 @@ mod tests {
         }
         diags.push(Diag::warning(Span::NONE, "w1"));
         diags.push(Diag::alert(Span::NONE, "a"));
-        assert!(diags.has_alerts() && diags.len() == OTHERS_MAX + 1);
-        assert!(diags.render(&sources(), Paint::Plain).ends_with("... and 9940 more.\n"));
+        assert!(diags.has_alerts() && diags.len() == KEPT_MAX + 1);
+        assert!(diags.render(&sources(), Paint::Plain).ends_with("... and 9960 more.\n"));
     }
 }

@@ -4,7 +4,7 @@ use super::server_tls::{alpn, ca_source, note_versions, version, VERSIONS};
 use super::value;
 use crate::conf::draft::{BindDraft, LineCx};
 use crate::conf::driver::{doc, row, Keyword, Places};
-use crate::lang::diag::{Diag, Level};
+use crate::lang::diag::Diag;
 use crate::lang::word::Words;
 use crate::plan::tls::{TlsVersion, Verify};
 
@@ -265,9 +265,7 @@ const WITHOUT: crate::base::doc::Doc =
 
 /// Remembers that TLS words were used, for the case that `ssl` is missing.
 fn note(words: &Words<'_>, draft: &mut BindDraft) -> Result<(), Diag> {
-    if draft.tls_at.is_none() {
-        draft.tls_at = words.taken().map(|word| (word.at, word.text.clone()));
-    }
+    draft.tls_at = draft.tls_at.or(words.taken().map(|word| word.at));
     Ok(())
 }
 
@@ -308,8 +306,8 @@ pub fn begin(bind: &mut BindDraft, cx: &mut LineCx<'_>) -> Result<(), Diag> {
 /// Judges the line as a whole.
 pub fn finish(bind: &mut BindDraft, cx: &mut LineCx<'_>) -> Result<(), Diag> {
     if !bind.ssl {
-        if let Some((at, word)) = &bind.tls_at {
-            let diag = Diag::new(Level::Warning, *at, format!("\"{word}\" has no effect without \"ssl\""));
+        if let Some(at) = bind.tls_at {
+            let diag = Diag::warning(at, "TLS options have no effect without \"ssl\"");
             cx.say(diag.help("add \"ssl\" to the line if clients are to speak TLS"));
         }
         return Ok(());

@@ -1,13 +1,14 @@
 //! Proxies: what they are, their limits, how they reach servers.
 
 use super::value;
+use crate::balance;
 use crate::conf::addr;
-use crate::conf::ast::Kind;
 use crate::conf::draft::{Later, ProxyDraft};
 use crate::conf::driver::{doc, row, Keyword, Places};
 use crate::lang::diag::Diag;
 use crate::lang::word::Words;
 use crate::plan::proxy::HttpReuse;
+use crate::plan::scheme::Scheme;
 use crate::plan::Mode;
 
 /// Keywords of proxies that belong to no other family.
@@ -24,10 +25,8 @@ pub const ROWS: &[Keyword<ProxyDraft>] = &[
     row(
         "balance",
         Places::BACK,
-        |words, draft, cx| {
-            words.need("an algorithm")?;
-            words.rest();
-            draft.balance = Some(Later { line: cx.line.clone(), section: cx.section });
+        |words, draft, _| {
+            draft.proxy.scheme = scheme(words)?;
             Ok(())
         },
         doc(
@@ -255,12 +254,28 @@ fn retries(words: &mut Words<'_>, draft: &mut ProxyDraft) -> Result<(), Diag> {
     Ok(())
 }
 
-/// What messages call a section of this kind.
-pub fn kind_text(kind: Kind) -> &'static str {
-    match kind {
-        Kind::Frontend => "frontend",
-        Kind::Listen => "listen",
-        Kind::Backend => "backend",
-        _ => "defaults",
+/// The words behind `balance`.
+fn scheme(words: &mut Words<'_>) -> Result<Box<dyn Scheme>, Diag> {
+    let word = words.need("an algorithm")?;
+    let name = word.text.split('(').next().unwrap_or("");
+    if let Some(row) = balance::ROWS.iter().find(|row| row.kw == word.text) {
+        return (row.parse)(words);
     }
+    const LATER: &[&str] = &[
+        "hash",
+        "hdr",
+        "log-hash",
+        "log-sticky",
+        "random",
+        "rdp-cookie",
+        "static-rr",
+        "sticky",
+        "uri",
+        "url_param",
+    ];
+    if LATER.contains(&name) {
+        return Err(word.err(format!("\"{name}\" is known, not supported yet")));
+    }
+    let known: Vec<&str> = balance::ROWS.iter().map(|row| row.kw).collect();
+    Err(word.not_one_of("algorithm", &known))
 }
