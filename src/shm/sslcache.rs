@@ -297,7 +297,7 @@ fn hash(id: &[u8]) -> u64 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use lighterman_sys::fork::fork_child;
+    use lighterman_sys::fork::fork_alone;
 
     fn cache(blocks: usize) -> (Region<AtomicU64>, SslCache) {
         let region = Region::alone(SslCache::bytes_needed(blocks).div_ceil(8)).unwrap();
@@ -314,7 +314,7 @@ mod tests {
     #[test]
     fn sessions_cross_processes() {
         let (region, cache) = cache(100);
-        let child = fork_child(|| {
+        let child = fork_alone(|| {
             let Some(mine) = SslCache::attach(&region, 100) else { return 1 };
             i32::from(!(mine.store(&id(1), b"a session") && mine.store(b"short", b"")))
         });
@@ -382,7 +382,7 @@ mod tests {
             assert!(cache.store(&id(n), b"session"));
         }
         let shard = cache.shard(hash(&id(0)));
-        let child = fork_child(|| {
+        let child = fork_alone(|| {
             let _held = cache.shards[shard].lock.take(Duration::from_secs(1));
             lighterman_sys::fork::exit_now(9)
         });
@@ -402,7 +402,7 @@ mod tests {
         let (_region, cache) = cache(100);
         assert!(cache.store(&id(1), b"session"));
         let inside = Region::<AtomicU64>::alone(1).unwrap();
-        let child = fork_child(|| {
+        let child = fork_alone(|| {
             let _held = cache.shards[0].lock.take(Duration::from_secs(1));
             inside[0].store(1, Ordering::SeqCst);
             loop {

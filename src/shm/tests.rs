@@ -2,7 +2,7 @@
 
 use std::sync::atomic::Ordering::Relaxed;
 
-use lighterman_sys::fork::fork_child;
+use lighterman_sys::fork::fork_alone;
 
 use super::*;
 use crate::base::ids::{ListenerId, ProxyId, ServerId};
@@ -25,7 +25,7 @@ fn shared(servers: &[&str]) -> Shared {
 /// Runs `body` as a worker of its own and buries it.
 fn worker(shared: &Shared, body: impl FnOnce(&Shared)) -> u32 {
     let slot = shared.reserve(Role::WORKER, 1).unwrap();
-    let child = fork_child(|| {
+    let child = fork_alone(|| {
         let mut own = shared.view();
         own.enter(slot, std::process::id(), 2);
         body(&own);
@@ -143,7 +143,7 @@ fn limits_hold_for_all_processes_together() {
     let children: Vec<_> = slots
         .iter()
         .map(|slot| {
-            fork_child(|| {
+            fork_alone(|| {
                 let mut own = shared.view();
                 own.enter(*slot, std::process::id(), 2);
                 for _ in 0..20_000 {
@@ -175,7 +175,7 @@ fn killed_workers_leave_no_session_behind() {
     let mut seen = Vec::new();
     for round in 0..20 {
         let slot = shared.reserve(Role::WORKER, 1).unwrap();
-        let child = fork_child(|| {
+        let child = fork_alone(|| {
             let mut own = shared.view();
             own.enter(slot, std::process::id(), 2);
             loop {

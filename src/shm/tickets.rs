@@ -177,7 +177,7 @@ fn random_key() -> Option<TicketKey> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use lighterman_sys::fork::fork_child;
+    use lighterman_sys::fork::fork_alone;
 
     fn region() -> Region<AtomicU64> {
         Region::alone(Tickets::bytes_needed().div_ceil(8)).unwrap()
@@ -190,7 +190,7 @@ mod tests {
         assert_eq!(tickets.generation(), 1);
         let first = tickets.current().unwrap();
         assert_eq!(tickets.find(&first.name), Some((first.clone(), TicketUse::Use)));
-        let child = fork_child(|| {
+        let child = fork_alone(|| {
             let Some(theirs) = Tickets::attach(&region) else { return 1 };
             i32::from(!(theirs.current() == tickets.current() && theirs.rotate() && theirs.rotate()))
         });
@@ -226,7 +226,7 @@ mod tests {
         let region = region();
         let tickets = Tickets::attach(&region).unwrap();
         let before = tickets.keys();
-        let child = fork_child(|| {
+        let child = fork_alone(|| {
             let ring = &tickets.ring[0];
             let _held = ring.writing.take(PATIENCE);
             store_bytes(&ring.banks[0].keys[0], &[9; 80]);

@@ -81,6 +81,19 @@ pub fn fork_child(body: impl FnOnce() -> i32) -> io::Result<Child> {
     }
 }
 
+/// As [`fork_child`] for a `body` that works on memory only: the child gives up all descriptors but the standard ones, so that
+/// it does not keep its parent's connections open.
+pub fn fork_alone(body: impl FnOnce() -> i32) -> io::Result<Child> {
+    fork_child(|| {
+        // SAFETY: takes numbers; this is a new process in which nothing but `body` runs before its end, so that no owner of
+        // these descriptors will look at them again.
+        if unsafe { syscall!(close_range(3, libc::c_uint::MAX, 0)) }.is_err() {
+            return 102;
+        }
+        body()
+    })
+}
+
 /// Ends this process at once: no destructors, no exit handlers, no flushing.
 pub fn exit_now(code: i32) -> ! {
     // SAFETY: _exit has no precondition.

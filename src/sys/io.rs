@@ -207,7 +207,7 @@ mod tests {
         assert_eq!((n, &x, &y[..7]), (10, b"hea", b"d body!".as_slice()));
         shutdown(a.as_fd(), std::net::Shutdown::Write).unwrap();
         assert_eq!(recv(b.as_fd(), &mut room).unwrap(), 0);
-        drop(b);
+        shutdown(b.as_fd(), std::net::Shutdown::Both).unwrap();
         assert_eq!(send(a.as_fd(), b"x", More::Last).unwrap_err().kind(), io::ErrorKind::BrokenPipe);
         assert_eq!(send_parts(a.as_fd(), &parts, More::Last).unwrap_err().kind(), io::ErrorKind::BrokenPipe);
     }

@@ -148,7 +148,7 @@ fn deadline(limit: Duration) -> libc::timespec {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::fork::fork_child;
+    use crate::fork::fork_alone;
     use crate::map::Region;
     use std::sync::atomic::AtomicU64;
 
@@ -172,7 +172,7 @@ mod tests {
     fn a_killed_holder_is_replaced_and_the_next_one_knows() {
         let region = bucket();
         for round in 0..20 {
-            let child = fork_child(|| {
+            let child = fork_alone(|| {
                 let _held = region[0].lock.take(Duration::from_secs(5));
                 region[0].a.fetch_add(1, Ordering::SeqCst);
                 region[0].inside.store(1, Ordering::SeqCst);
@@ -213,7 +213,7 @@ mod tests {
             }
             0
         };
-        let children = [fork_child(work).unwrap(), fork_child(work).unwrap(), fork_child(work).unwrap()];
+        let children = [fork_alone(work).unwrap(), fork_alone(work).unwrap(), fork_alone(work).unwrap()];
         for child in children {
             assert!(child.wait().unwrap().success());
         }

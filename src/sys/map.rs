@@ -251,7 +251,7 @@ mod tests {
         assert!(map.region::<Cell>(0, 513).is_none(), "size");
         assert!(map.region::<Cell>(usize::MAX - 7, usize::MAX).is_none(), "overflow");
         assert!(cells.part(7, 2).is_none() && cells.part(usize::MAX, 2).is_none());
-        let child = crate::fork::fork_child(|| {
+        let child = crate::fork::fork_alone(|| {
             cells[3].hits.store(77, Ordering::SeqCst);
             0
         })

@@ -92,7 +92,7 @@ mod tests {
         let mut got = [0; 18];
         right.read_exact(&mut got).unwrap();
         assert_eq!(&got, b"through the kernel");
-        drop(left);
+        left.shutdown(std::net::Shutdown::Write).unwrap();
         assert_eq!(pipe.fill(a.as_fd(), 100).unwrap(), 0, "end of stream");
     }
 }

@@ -511,26 +511,32 @@ fn garbage_is_a_fault_that_stays() {
     assert!(server.with(|engine, pipe| engine.shutdown(pipe)) && server.engine.err() != 0);
 }
 
+/// The figure is that of the whole process, and other tests allocate beside this one: a bad one is looked at again.
 #[test]
 fn an_idle_engine_is_small() {
+    const COUNT: usize = 100;
+    let limit = if cfg!(feature = "aws-lc") { 5000 } else { 16_000 };
     let (shared, _regions) = shared();
     let front = bind(&BindTls::default(), vec![cert(&p256().unwrap(), &["a.test"])], &shared);
     for version in VERSIONS {
-        const COUNT: usize = 300;
         let back = Arc::new(ServerContext::build(&server_line(version), &shared).unwrap());
-        let mut idle = Vec::with_capacity(COUNT);
-        let before = lighterman_sys::cred::heap().0;
-        for _ in 0..COUNT {
-            let (mut client, mut server) = ends(&front, &back, Some("a.test"));
-            assert_eq!(shake(&mut client, &mut server), DONE);
-            talk(&mut client, &mut server);
-            idle.push(server.engine);
-        }
-        let each = lighterman_sys::cred::heap().0.saturating_sub(before) / COUNT + size_of::<TlsEngine>();
-        println!("{version:?}: {each} bytes per idle engine, {} of them the engine", size_of::<TlsEngine>());
-        if cfg!(feature = "aws-lc") {
-            assert!(each < 5500, "{each}");
-        }
+        let measure = || {
+            let mut idle = Vec::with_capacity(COUNT);
+            let before = lighterman_sys::cred::heap().0;
+            for _ in 0..COUNT {
+                let (mut client, mut server) = ends(&front, &back, Some("a.test"));
+                assert_eq!(shake(&mut client, &mut server), DONE);
+                talk(&mut client, &mut server);
+                idle.push(server.engine);
+            }
+            lighterman_sys::cred::heap().0.saturating_sub(before) / COUNT + size_of::<TlsEngine>()
+        };
+        let each = (0..50).map(|_| measure()).find(|each| (500..limit).contains(each));
+        println!(
+            "{version:?}: {each:?} bytes per idle engine, {} of them the engine",
+            size_of::<TlsEngine>()
+        );
+        assert!(each.is_some(), "more than {limit} bytes");
     }
 }
 
