@@ -3,7 +3,8 @@
 
 use std::io;
 
-use lighterman_wire::error::Malformed;
+use lighterman_wire::error::{Malformed, What};
+use lighterman_wire::proxy_header::Came;
 
 /// Why an operation on a connection failed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -23,13 +24,30 @@ pub enum Cause {
     /// The TLS layer failed; the word says how.
     Tls(&'static str),
     /// The PROXY header is missing or wrong.
-    Proxy(&'static str),
+    Proxy(ProxyFault),
     /// The message breaks the rules of its protocol.
     Malformed(Malformed),
     /// A head that does not fit into a buffer.
     TooLarge,
     /// An error of the system without a name of its own: `errno`.
     System(i32),
+}
+
+/// What is wrong with a PROXY header that was required.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ProxyFault {
+    /// The peer left without a word.
+    Closed,
+    /// The connection broke.
+    Broken,
+    /// It did not come in time.
+    TimedOut,
+    /// The peer left in the middle of it.
+    Truncated,
+    /// Something else came.
+    Instead(Came),
+    /// It breaks a clause of the protocol.
+    Invalid(What),
 }
 
 /// A failed operation.

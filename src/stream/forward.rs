@@ -40,7 +40,7 @@ impl Stream {
         if !self.req.ended && self.req.buf.is_none() {
             moved |= self.take_request(below, cx);
         }
-        if self.phase == Phase::Forward && self.req.has_output() {
+        if self.phase == Phase::Forward && (self.req.has_output() || self.attempt.greets) {
             moved |= self.give_request(below, cx);
         }
         moved
@@ -67,7 +67,9 @@ impl Stream {
 
     fn give_request(&mut self, below: &mut Below<'_>, cx: &mut Cx<'_>) -> bool {
         let Some(back) = self.back.and_then(|id| below.conns.get_mut(id)) else { return false };
-        match back.send(&mut self.req, cx) {
+        let flow = back.send(&mut self.req, cx);
+        self.attempt.greets &= back.holds_output();
+        match flow {
             Flow::Moved(_) => {
                 self.clock.back_seen = cx.now.tick;
                 true

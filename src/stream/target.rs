@@ -1,9 +1,11 @@
 //! A server for the request, and a connection to it: reused, or new; and what to do when it fails.
 
 use super::{Below, Phase, Step, Stream};
+use crate::base::buffer::Buffer;
 use crate::base::ids::{ConnId, ServerId};
 use crate::event::sched::Owner;
-use crate::expr::view::Timeout;
+use crate::expr::view::{Addr, Timeout};
+use crate::net::conn::proxy_out::Greeting;
 use crate::net::conn::{connect, millis, BackState, Conn};
 use crate::net::cx::Cx;
 use crate::net::fault::{Cause, Fault};
@@ -31,6 +33,8 @@ pub(super) struct Attempt {
     pub(super) send_fault: Option<Fault>,
     /// Rules run for the last time: what is not there will not come.
     pub(super) last_look: bool,
+    /// A PROXY header waits to be sent, whether the client speaks or not.
+    pub(super) greets: bool,
     /// No log line.
     pub(super) silent: bool,
     /// Counted as a request of the chosen server.
@@ -147,6 +151,7 @@ impl Stream {
     fn connect(&mut self, server: &Server, below: &mut Below<'_>, cx: &mut Cx<'_>) -> Result<ConnId, Fault> {
         let proxy = cx.plan.proxy(self.backend);
         let local = Fault::new(Cause::Local);
+        let greeting = self.greeting(server, below, cx)?;
         let to = self.txn.settings.dst.or(below.backends.server(server.id).addr);
         let fd = connect::begin(server, proxy, to)?;
         let vacant = below.conns.vacant().ok_or(local)?;
@@ -164,12 +169,29 @@ impl Stream {
             cx.sched.end(task);
             return Err(local);
         };
-        let mut conn = Conn::to_server(xprt, server, task, self.task, cx);
+        self.attempt.greets = greeting.is_some();
+        let mut conn = Conn::to_server(xprt, server, greeting, (task, self.task), cx);
         if let Some(side) = conn.server_mut() {
             side.requests = 1;
             side.owner = Some(self.front);
         }
         Ok(vacant.fill(conn))
+    }
+
+    /// The PROXY header this server wants.
+    fn greeting(&self, server: &Server, below: &Below<'_>, cx: &mut Cx<'_>) -> Result<Option<Buffer>, Fault> {
+        let Some(how) = &server.send_proxy else { return Ok(None) };
+        let front = below.conns.get(self.front).ok_or(Fault::new(Cause::Reset))?;
+        let facts = front.client().map(|client| client.facts.as_ref());
+        let settings = &self.txn.settings;
+        let greeting = Greeting {
+            src: settings.src.map(Addr::Inet).or(facts.map(|f| f.src)).unwrap_or_default(),
+            dst: settings.dst.map(Addr::Inet).or(facts.map(|f| f.dst)).unwrap_or_default(),
+            tls: front.tls(),
+            tlvs: facts.map_or(&[], |f| &f.tlvs),
+            unique_id: self.txn.unique_id.as_deref(),
+        };
+        greeting.encode(how, cx.pool).map(Some).ok_or(Fault::new(Cause::Local))
     }
 
     pub(super) fn connecting(&mut self, below: &mut Below<'_>, cx: &mut Cx<'_>) -> Step {

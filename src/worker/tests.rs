@@ -13,6 +13,7 @@ use crate::event::log::sink::LogSink;
 use crate::net::contexts::{self, Contexts};
 use crate::net::sock::listen::ListenSock;
 use crate::plan::scheme::{Balancer, PickCx, Scheme, ServerView};
+use crate::plan::server::SendProxy;
 use crate::plan::{BindAddr, Listener, Mode, Plan, Proxy, Server, ServerAddr};
 use crate::shm::Shared;
 
@@ -58,12 +59,17 @@ fn origin(serve: fn(TcpStream)) -> SocketAddr {
     addr
 }
 
+fn shared(plan: &Plan) -> (Shared, Contexts) {
+    let shm = Shared::new(&plan.names(), &contexts::extras(plan), 1).unwrap();
+    let tls = Contexts::build(plan, &shm, |_| {}).unwrap();
+    (shm, tls)
+}
+
 /// Runs a worker until the client is done, and gives what the client returns.
 fn through<T: Send + 'static>(plan: &Plan, client: impl FnOnce(TcpStream) -> T + Send + 'static) -> T {
     let fd = ListenSock::bind(&plan.listeners[0], false).unwrap();
     let addr = TcpListener::from(fd.try_clone().unwrap()).local_addr().unwrap();
-    let shm = Shared::new(&plan.names(), &contexts::extras(plan), 1).unwrap();
-    let tls = Contexts::build(plan, &shm, |_| {}).unwrap();
+    let (shm, tls) = shared(plan);
     let mut worker = Worker::new(plan, vec![(ListenerId(0), fd)], LogSink::silent(), shm, &tls).unwrap();
     let done = Arc::new(AtomicBool::new(false));
     let flag = done.clone();
@@ -150,4 +156,64 @@ fn tcp_relays_with_half_close() {
         got
     });
     assert_eq!(got.len(), size);
+}
+
+/// A worker that serves until the test process ends.
+fn in_background(make: impl FnOnce() -> Plan + Send + 'static) -> SocketAddr {
+    let (tell, told) = std::sync::mpsc::channel();
+    thread::spawn(move || {
+        let plan = make();
+        let fd = ListenSock::bind(&plan.listeners[0], false).unwrap();
+        tell.send(TcpListener::from(fd.try_clone().unwrap()).local_addr().unwrap()).unwrap();
+        let (shm, tls) = shared(&plan);
+        let mut worker = Worker::new(&plan, vec![(ListenerId(0), fd)], LogSink::silent(), shm, &tls).unwrap();
+        loop {
+            worker.turn(None).unwrap();
+        }
+    });
+    told.recv().unwrap()
+}
+
+/// Answers with the PROXY line that came first.
+fn tell_the_header(mut stream: TcpStream) {
+    let line = read_until(&mut stream, b"\r\n");
+    read_until(&mut stream, b"\r\n\r\n");
+    let head = format!("HTTP/1.1 200 OK\r\nContent-Length: {}\r\n\r\n", line.len());
+    stream.write_all(&[head.as_bytes(), &line].concat()).unwrap();
+}
+
+#[test]
+fn two_tiers_keep_the_address_of_the_client() {
+    for (mode, version) in [(Mode::Tcp, 1), (Mode::Tcp, 2), (Mode::Http, 1), (Mode::Http, 2)] {
+        let origin = origin(tell_the_header);
+        let second = in_background(move || {
+            let mut plan = plan(mode, origin);
+            plan.listeners[0].accept_proxy = true;
+            plan.servers[0].send_proxy = Some(SendProxy { version: 1, ..SendProxy::default() });
+            plan
+        });
+        let mut first = plan(mode, second);
+        first.servers[0].send_proxy =
+            Some(SendProxy { version, crc32c: version == 2, ..SendProxy::default() });
+        let (answer, ends) = through(&first, |mut stream| {
+            let ends = (stream.local_addr().unwrap(), stream.peer_addr().unwrap());
+            stream.write_all(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n").unwrap();
+            read_until(&mut stream, b"\r\n\r\n");
+            (read_until(&mut stream, b"\r\n"), ends)
+        });
+        let (src, dst) = ends;
+        let expected = format!("PROXY TCP4 {} {} {} {}\r\n", src.ip(), dst.ip(), src.port(), dst.port());
+        assert_eq!(String::from_utf8(answer).unwrap(), expected);
+    }
+}
+
+#[test]
+fn a_proxy_header_goes_out_before_the_client_speaks() {
+    fn greet(mut stream: TcpStream) {
+        read_until(&mut stream, b"\r\n");
+        stream.write_all(b"220 hello\r\n").unwrap();
+    }
+    let mut plan = plan(Mode::Tcp, origin(greet));
+    plan.servers[0].send_proxy = Some(SendProxy { version: 1, ..SendProxy::default() });
+    assert_eq!(through(&plan, |mut stream| read_until(&mut stream, b"\r\n")), b"220 hello\r\n");
 }

@@ -4,6 +4,7 @@ use std::os::fd::OwnedFd;
 
 use super::handshake::{Shake, Shakes};
 use super::open::front_mux;
+use super::proxy_in::ProxyIn;
 use super::{Client, Conn, Peer, Stage};
 use crate::base::ids::TaskId;
 use crate::event::ready::Ready;
@@ -42,6 +43,9 @@ impl Conn {
         };
         let proxy = cx.plan.proxy(listener.proxy);
         let mut shakes = Vec::new();
+        if listener.accept_proxy {
+            shakes.push(Shake::ProxyIn(ProxyIn::default()));
+        }
         if matches!(new.xprt, Transport::Ssl(_)) {
             shakes.push(Shake::Tls);
         }

@@ -8,6 +8,7 @@ use nix::sys::socket::{self, sockopt, AddressFamily, SockFlag, SockType, Sockadd
 use super::handshake::{Shake, Shakes};
 use super::open::violations;
 use super::{Conn, Peer, ServerSide, Stage};
+use crate::base::buffer::Buffer;
 use crate::base::ids::TaskId;
 use crate::event::ready::Ready;
 use crate::expr::view::{Addr, BackFacts};
@@ -61,8 +62,14 @@ fn unix(addr: &UnixAddr, flags: SockFlag) -> Result<(OwnedFd, nix::Result<()>), 
 }
 
 impl Conn {
-    /// A connection that was begun for the stream `upper`.
-    pub fn to_server(xprt: Transport, server: &Server, task: TaskId, upper: TaskId, cx: &Cx<'_>) -> Conn {
+    /// A connection that was begun for the stream `upper`; `greeting` goes out before anything else.
+    pub fn to_server(
+        xprt: Transport,
+        server: &Server,
+        greeting: Option<Buffer>,
+        (task, upper): (TaskId, TaskId),
+        cx: &Cx<'_>,
+    ) -> Conn {
         let proxy = cx.plan.proxy(server.proxy);
         let mut mux = match proxy.mode {
             Mode::Tcp => Mux::Pass(PassMux::new()),
@@ -70,6 +77,7 @@ impl Conn {
         };
         crate::net::mux::MuxOps::bind(&mut mux, Some(upper));
         let mut shakes = Vec::new();
+        shakes.extend(greeting.map(Shake::ProxyOut));
         if matches!(xprt, Transport::Ssl(_)) {
             shakes.push(Shake::Tls);
         }

@@ -1,12 +1,15 @@
 //! What comes before the first byte of traffic: the end of a connection attempt, PROXY headers in and
 //! out, TLS. A short queue, run in order; all of it is bounded by one deadline.
 
-use super::{Conn, Peer, Stage};
+use super::proxy_in::ProxyIn;
+use super::{failure, Conn, Peer, Stage};
+use crate::base::buffer::Buffer;
 use crate::base::ids::ConnId;
+use crate::base::pool::Pool;
 use crate::event::ready::Ready;
 use crate::event::sched::Wake;
 use crate::net::cx::{Birth, Cx, Verdict};
-use crate::net::fault::{Cause, Fault};
+use crate::net::fault::{Cause, Fault, ProxyFault};
 use crate::net::sock::Sock;
 use crate::net::transport::{Hands, Transport};
 
@@ -22,6 +25,10 @@ pub(super) enum Step {
 
 /// One handshake.
 pub(super) enum Shake {
+    /// A PROXY header from the client.
+    ProxyIn(ProxyIn),
+    /// A PROXY header for the server: it leaves with the first bytes of what follows.
+    ProxyOut(Buffer),
     /// TLS, either side.
     Tls,
 }
@@ -40,6 +47,26 @@ impl Shakes {
         shakes.reverse();
         Some(Box::new(Shakes { left: shakes }))
     }
+
+    /// Gives back what they hold.
+    pub(super) fn release(&mut self, pool: &mut Pool) {
+        for shake in self.left.drain(..) {
+            let held = match shake {
+                Shake::ProxyIn(mut shake) => shake.rest(),
+                Shake::ProxyOut(header) => Some(header),
+                Shake::Tls => None,
+            };
+            held.into_iter().for_each(|buf| pool.put(buf));
+        }
+    }
+
+    /// What is late when the time is over.
+    fn too_late(&self) -> Fault {
+        match self.left.last() {
+            Some(Shake::ProxyIn(_)) => Fault::new(Cause::Proxy(ProxyFault::TimedOut)),
+            _ => Fault::new(Cause::TimedOut),
+        }
+    }
 }
 
 impl Conn {
@@ -51,7 +78,8 @@ impl Conn {
         births: &mut Vec<Birth>,
     ) -> Verdict {
         if why.has(Wake::TIMER) {
-            return self.shake_failed(Fault::new(Cause::TimedOut), cx);
+            let fault = self.shakes.as_ref().map_or(Fault::new(Cause::TimedOut), |s| s.too_late());
+            return self.shake_failed(fault, cx);
         }
         if matches!(self.stage, Stage::Connecting) {
             match connected(self.xprt.sock(), &self.ready) {
@@ -60,23 +88,62 @@ impl Conn {
                 Step::Done => self.stage = Stage::Shaking,
             }
         }
-        while let Some(shakes) = &mut self.shakes {
-            let Some(shake) = shakes.left.last_mut() else { break };
-            match shake.step(&mut self.xprt, &mut self.ready, &mut self.peer, cx) {
-                Step::Wait => return Verdict::Keep,
-                Step::Failed(fault) => return self.shake_failed(fault, cx),
-                Step::Done => drop(shakes.left.pop()),
+        while let Some(mut shake) = self.shakes.as_mut().and_then(|shakes| shakes.left.pop()) {
+            let step = self.shake(&mut shake, cx);
+            if matches!(step, Step::Done) {
+                self.hand_on(shake);
+                continue;
             }
+            if let Some(shakes) = &mut self.shakes {
+                shakes.left.push(shake);
+            }
+            return match step {
+                Step::Failed(fault) => self.shake_failed(fault, cx),
+                _ => Verdict::Keep,
+            };
         }
         self.open(id, cx, births)
     }
 
+    fn shake(&mut self, shake: &mut Shake, cx: &mut Cx<'_>) -> Step {
+        let Conn { task, xprt, ready, peer, .. } = self;
+        match (shake, peer) {
+            (Shake::Tls, _) => match xprt.handshake(ready, cx.pool) {
+                Hands::Done => Step::Done,
+                Hands::Again => Step::Wait,
+                Hands::Fault(fault) => Step::Failed(fault),
+            },
+            (Shake::ProxyIn(shake), Peer::Client(client)) => {
+                shake.step(xprt.sock_mut(), ready, &mut client.facts, (*task, cx.pool))
+            }
+            (Shake::ProxyIn(_), Peer::Server(_)) | (Shake::ProxyOut(_), _) => Step::Done,
+        }
+    }
+
+    /// What a handshake leaves belongs to what comes after it: TLS, else the mux.
+    fn hand_on(&mut self, shake: Shake) {
+        match shake {
+            Shake::ProxyIn(mut shake) => match (shake.rest(), &mut self.xprt) {
+                (Some(input), Transport::Ssl(ssl)) => ssl.push_input(input),
+                (Some(input), Transport::Raw(_)) => self.mux.push_input(input),
+                (None, _) => {}
+            },
+            Shake::ProxyOut(header) => match &mut self.xprt {
+                Transport::Ssl(ssl) => ssl.push_output(header),
+                Transport::Raw(_) => self.mux.push_output(header),
+            },
+            Shake::Tls => {}
+        }
+    }
+
     fn shake_failed(&mut self, fault: Fault, cx: &mut Cx<'_>) -> Verdict {
-        self.shakes = None;
         self.stage = Stage::Failed(fault);
-        if let Peer::Client(_) = &self.peer {
-            self.log_failure(fault, cx);
+        if let Peer::Client(client) = &mut self.peer {
+            failure::report(fault, client, cx);
             return self.close(cx);
+        }
+        if let Some(mut shakes) = self.shakes.take() {
+            shakes.release(cx.pool);
         }
         match self.mux.upper() {
             Some(upper) => {
@@ -84,19 +151,6 @@ impl Conn {
                 Verdict::Keep
             }
             None => self.close(cx),
-        }
-    }
-}
-
-impl Shake {
-    fn step(&mut self, xprt: &mut Transport, ready: &mut Ready, peer: &mut Peer, cx: &mut Cx<'_>) -> Step {
-        let _ = peer;
-        match self {
-            Shake::Tls => match xprt.handshake(ready, cx.pool) {
-                Hands::Done => Step::Done,
-                Hands::Again => Step::Wait,
-                Hands::Fault(fault) => Step::Failed(fault),
-            },
         }
     }
 }
@@ -110,11 +164,4 @@ fn connected(sock: &Sock, ready: &Ready) -> Step {
         return Step::Failed(sock.take_error().map_or(Fault::new(Cause::Reset), |e| Fault::from_io(&e)));
     }
     Step::Done
-}
-
-impl Conn {
-    /// One line for a client whose handshake failed: it never had a stream to speak for it.
-    fn log_failure(&self, fault: Fault, cx: &mut Cx<'_>) {
-        let _ = (fault, cx);
-    }
 }

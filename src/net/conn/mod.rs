@@ -5,8 +5,11 @@
 
 pub mod accept;
 pub mod connect;
+mod failure;
 mod handshake;
 mod open;
+mod proxy_in;
+pub mod proxy_out;
 
 use crate::base::ids::{ConnId, ServerId, TaskId};
 use crate::event::ready::{Edges, Ready};
@@ -196,12 +199,21 @@ impl Conn {
 
     /// A read may bring something.
     pub fn may_recv(&self) -> bool {
-        self.xprt.may_read(&self.ready) || matches!(&self.mux, Mux::H1(mux) if mux.has_input())
+        self.xprt.may_read(&self.ready)
+            || match &self.mux {
+                Mux::H1(mux) => mux.has_input(),
+                Mux::Pass(mux) => mux.has_input(),
+            }
     }
 
     /// The peer has left: its end or an error has been announced. There may still be bytes to read.
     pub fn peer_left(&self) -> bool {
         self.ready.peer_ended()
+    }
+
+    /// Something it was given to send has not left.
+    pub fn holds_output(&self) -> bool {
+        self.mux.holds_output()
     }
 
     /// The stream that uses it.
@@ -250,8 +262,9 @@ impl Conn {
 
     /// Gives back what it holds; the worker drops the rest.
     pub fn close(&mut self, cx: &mut Cx<'_>) -> Verdict {
-        if let Mux::H1(mux) = &mut self.mux {
-            mux.release(cx.pool);
+        self.mux.release(cx.pool);
+        if let Some(mut shakes) = self.shakes.take() {
+            shakes.release(cx.pool);
         }
         self.xprt.close(&mut self.ready, cx.pool);
         Verdict::Close

@@ -39,7 +39,6 @@ impl Conn {
             client.since_us = cx.now.wall_us;
             client.handshake_ms = millis(client.facts.accepted_us, cx.now.wall_us);
             let proxy = cx.plan.proxy(client.facts.frontend);
-            self.mux = front_mux(proxy);
             let wait = proxy.timeouts.request();
             cx.sched.deadline(self.task, cx.now.tick.deadline(wait));
             return self.on_open(id, Wake::IO, cx, births);

@@ -8,6 +8,7 @@ pub mod channel;
 pub mod h1;
 pub mod pass;
 
+use crate::base::buffer::Buffer;
 use crate::base::ids::TaskId;
 use crate::base::pool::Pool;
 use crate::event::ready::Ready;
@@ -104,6 +105,26 @@ impl MuxOps for Mux {
 }
 
 impl Mux {
+    /// Bytes that were read before the mux began: the first of its input.
+    pub fn push_input(&mut self, input: Buffer) {
+        each!(self, it => it.push_input(input))
+    }
+
+    /// Bytes that go out as they are, in front of all the mux sends.
+    pub fn push_output(&mut self, output: Buffer) {
+        each!(self, it => it.push_output(output))
+    }
+
+    /// Something was sent by the stream, or pushed, that the transport has not taken yet.
+    pub fn holds_output(&self) -> bool {
+        each!(self, it => it.holds_output())
+    }
+
+    /// Gives its buffers back: the connection is about to be closed.
+    pub fn release(&mut self, pool: &mut Pool) {
+        each!(self, it => it.release(pool))
+    }
+
     /// The stream to wake when the transport has news.
     pub fn upper(&self) -> Option<TaskId> {
         each!(self, it => it.upper)

@@ -12,12 +12,89 @@ pub struct PassMux {
     pub(super) upper: Option<TaskId>,
     /// How large the next receive buffer is: grows with connections that fill them.
     size: Size,
+    /// What was read before the mux began.
+    input: Option<Buffer>,
+    /// What goes out in front of the stream's bytes.
+    output: Option<Buffer>,
 }
 
 impl PassMux {
     /// A mux nobody uses yet.
     pub fn new() -> Self {
-        PassMux { upper: None, size: Size::Small }
+        PassMux { upper: None, size: Size::Small, input: None, output: None }
+    }
+
+    /// See [`super::Mux::push_input`].
+    pub fn push_input(&mut self, input: Buffer) {
+        self.input = Some(input);
+    }
+
+    /// See [`super::Mux::push_output`].
+    pub fn push_output(&mut self, output: Buffer) {
+        self.output = Some(output);
+    }
+
+    /// See [`super::Mux::holds_output`].
+    pub fn holds_output(&self) -> bool {
+        self.output.is_some()
+    }
+
+    /// Something was read before the mux began, and was not taken yet.
+    pub fn has_input(&self) -> bool {
+        self.input.is_some()
+    }
+
+    /// See [`super::Mux::release`].
+    pub fn release(&mut self, pool: &mut Pool) {
+        for buf in [self.input.take(), self.output.take()].into_iter().flatten() {
+            pool.put(buf);
+        }
+    }
+
+    /// The bytes read early are the first the stream gets.
+    fn take_input(&mut self, mut input: Buffer, into: &mut Channel, pool: &mut Pool) -> Flow {
+        let n = match &mut into.buf {
+            Some(buf) => buf.take_from(&mut input, usize::MAX),
+            empty => {
+                let n = input.len();
+                *empty = Some(std::mem::replace(&mut input, Buffer::with_capacity(0)));
+                n
+            }
+        };
+        if input.is_empty() {
+            pool.put(input);
+        } else {
+            self.input = Some(input);
+        }
+        into.received += n as u64;
+        if n == 0 {
+            return Flow::Blocked;
+        }
+        Flow::Moved(n)
+    }
+
+    /// Sends the early bytes together with the stream's first.
+    fn send_output(&mut self, mut output: Buffer, from: &mut Channel, pipe: &mut Pipe<'_>) -> Flow {
+        let io = pipe.xprt.send2(output.readable(), from.bytes(), pipe.ready, pipe.pool);
+        let Io::Done(n) = io else {
+            self.output = Some(output);
+            return match io {
+                Io::Fault(fault) => Flow::Broken(fault),
+                _ => Flow::Blocked,
+            };
+        };
+        let early = n.min(output.len());
+        output.consume(early);
+        if output.is_empty() {
+            pipe.pool.put(output);
+        } else {
+            self.output = Some(output);
+        }
+        from.sent += n as u64;
+        if n > early {
+            from.consume(n - early, pipe.pool);
+        }
+        Flow::Moved(n)
     }
 }
 
@@ -27,11 +104,17 @@ impl MuxOps for PassMux {
     }
 
     fn recv(&mut self, into: &mut Channel, pipe: &mut Pipe<'_>) -> Flow {
-        recv_raw(&mut self.size, self.upper, into, pipe)
+        match self.input.take() {
+            Some(input) => self.take_input(input, into, pipe.pool),
+            None => recv_raw(&mut self.size, self.upper, into, pipe),
+        }
     }
 
     fn send(&mut self, from: &mut Channel, pipe: &mut Pipe<'_>) -> Flow {
-        send_raw(from, pipe)
+        match self.output.take() {
+            Some(output) => self.send_output(output, from, pipe),
+            None => send_raw(from, pipe),
+        }
     }
 
     fn detach(&mut self, _pipe: &mut Pipe<'_>) -> After {

@@ -57,6 +57,14 @@ impl Transport {
         }
     }
 
+    /// The socket underneath, for what is said before TLS.
+    pub fn sock_mut(&mut self) -> &mut Sock {
+        match self {
+            Transport::Raw(sock) => sock,
+            Transport::Ssl(ssl) => ssl.sock_mut(),
+        }
+    }
+
     /// What TLS knows of the connection.
     pub fn tls(&self) -> Option<&dyn TlsView> {
         match self {

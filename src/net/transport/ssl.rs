@@ -59,6 +59,11 @@ impl SslSock {
         &self.sock
     }
 
+    /// The socket underneath, for what is said before TLS.
+    pub fn sock_mut(&mut self) -> &mut Sock {
+        &mut self.sock
+    }
+
     /// What TLS knows of the connection.
     pub fn view(&self) -> &dyn TlsView {
         &self.engine
@@ -77,6 +82,11 @@ impl SslSock {
     /// Bytes that were read from the socket before TLS began.
     pub fn push_input(&mut self, input: Buffer) {
         self.rx = Some(input);
+    }
+
+    /// Bytes that go out as they are, in front of all TLS says.
+    pub fn push_output(&mut self, output: Buffer) {
+        self.tx = Some(output);
     }
 
     /// Goes on with the handshake.

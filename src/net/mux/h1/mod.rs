@@ -85,11 +85,19 @@ impl H1Mux {
         }
     }
 
-    /// As [`H1Mux::new`], with bytes that were read before it was known that they are HTTP.
-    pub fn with_input(side: Side, violations: Violations, input: Buffer) -> Self {
-        let mut mux = H1Mux::new(side, violations);
-        mux.rx.buf = Some(input);
-        mux
+    /// See [`super::Mux::push_input`].
+    pub fn push_input(&mut self, input: Buffer) {
+        self.rx.buf = Some(input);
+    }
+
+    /// See [`super::Mux::push_output`].
+    pub fn push_output(&mut self, output: Buffer) {
+        self.tx.buf = Some(output);
+    }
+
+    /// See [`super::Mux::holds_output`].
+    pub fn holds_output(&self) -> bool {
+        self.tx.buf.is_some()
     }
 
     /// The head of the next message, held until a stream takes it.
