@@ -1,9 +1,20 @@
-//! ACLs and conditions.
+//! ACLs and conditions: a sample compared with patterns, and such tests combined.
+//!
+//! A condition is a disjunction of conjunctions of terms (`a b or c !d`). A term refers to a named ACL, or
+//! holds tests of its own (`{ ... }`). Predefined ACLs are compiled like those of the configuration.
 
+use std::sync::Arc;
+
+use super::cast;
+use super::compile::{expr_words, Expr, ParseCx};
+use super::fetch;
+use super::pattern::number::operator;
+use super::pattern::{Index, Match};
+use super::sample::{Got, Ty};
 use super::view::Facts;
-
-/// A condition: `if` or `unless` and what follows.
-pub struct Cond {}
+use crate::lang::diag::Diag;
+use crate::lang::suggest;
+use crate::lang::word::{Word, Words};
 
 /// What a condition says.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -16,9 +27,408 @@ pub enum Verdict {
     NotYet,
 }
 
-impl Cond {
-    /// Evaluates the condition.
-    pub fn eval(&self, _facts: &Facts<'_>) -> Verdict {
-        Verdict::Yes
+impl Verdict {
+    fn not(self) -> Verdict {
+        match self {
+            Verdict::Yes => Verdict::No,
+            Verdict::No => Verdict::Yes,
+            Verdict::NotYet => Verdict::NotYet,
+        }
     }
+}
+
+/// One test: an expression and the patterns it is compared with.
+struct Test {
+    expr: Expr,
+    index: Index,
+}
+
+/// The tests of one ACL name: one that holds is enough.
+#[derive(Default)]
+pub struct Acl {
+    tests: Vec<Test>,
+}
+
+struct Term {
+    acl: Arc<Acl>,
+    negated: bool,
+}
+
+/// A condition: `if` or `unless` and what follows.
+pub struct Cond {
+    any: Vec<Vec<Term>>,
+    unless: bool,
+}
+
+/// The `acl` lines of a section, kept as words: they are compiled where they are used, because the place
+/// of use decides what may be looked at.
+#[derive(Default, Clone)]
+pub struct Acls {
+    lines: Vec<(String, Vec<Word>)>,
+}
+
+impl Acls {
+    /// Adds an `acl <name> <criterion> ...` line; several of one name add up.
+    pub fn add(&mut self, name: &str, rest: &[Word]) {
+        self.lines.push((name.to_owned(), rest.to_vec()));
+    }
+
+    /// True when the section has an ACL of this name.
+    pub fn has(&self, name: &str) -> bool {
+        self.lines.iter().any(|(known, _)| known == name)
+    }
+
+    /// All names.
+    pub fn names(&self) -> impl Iterator<Item = &str> {
+        self.lines.iter().map(|(name, _)| name.as_str())
+    }
+}
+
+/// ACLs every section has: name and criterion.
+pub const PREDEFINED: &[(&str, &str)] = &[
+    ("FALSE", "always_false"),
+    ("HTTP", "req.proto_http"),
+    ("HTTP_1.0", "req.ver 1.0"),
+    ("HTTP_1.1", "req.ver 1.1"),
+    ("HTTP_2.0", "req.ver 2.0"),
+    ("HTTP_CONTENT", "req.hdr_val(content-length) gt 0"),
+    ("HTTP_URL_ABS", "url_reg ^[^/:]*://"),
+    ("HTTP_URL_SLASH", "url_beg /"),
+    ("HTTP_URL_STAR", "url *"),
+    ("LOCALHOST", "src 127.0.0.1/8 ::1"),
+    ("METH_CONNECT", "method CONNECT"),
+    ("METH_DELETE", "method DELETE"),
+    ("METH_GET", "method GET HEAD"),
+    ("METH_HEAD", "method HEAD"),
+    ("METH_OPTIONS", "method OPTIONS"),
+    ("METH_POST", "method POST"),
+    ("METH_PUT", "method PUT"),
+    ("METH_TRACE", "method TRACE"),
+    ("REQ_CONTENT", "req.len gt 0"),
+    ("TRUE", "always_true"),
+    ("WAIT_END", "wait_end"),
+];
+
+/// Suffixes of criteria that name the way to compare: `path_beg` is `path -m beg`.
+const SUFFIXES: &[(&str, Match)] = &[
+    ("_beg", Match::Beg),
+    ("_bin", Match::Bin),
+    ("_dir", Match::Dir),
+    ("_dom", Match::Dom),
+    ("_end", Match::End),
+    ("_len", Match::Len),
+    ("_reg", Match::Reg),
+    ("_str", Match::Str),
+    ("_sub", Match::Sub),
+];
+
+impl Cond {
+    /// Reads `if ...` or `unless ...` to the end of the line; `None` when there is neither.
+    pub fn parse(words: &mut Words<'_>, cx: &mut ParseCx<'_>) -> Result<Option<Cond>, Diag> {
+        let unless = match words.peek() {
+            Some(word) if word.is("if") => false,
+            Some(word) if word.is("unless") => true,
+            Some(word) => {
+                return Err(word.err(format!("expected \"if\" or \"unless\", found \"{}\"", word.text)))
+            }
+            None => return Ok(None),
+        };
+        words.next();
+        Ok(Some(Cond { any: disjunction(words, cx)?, unless }))
+    }
+
+    /// Evaluates the condition.
+    pub fn eval(&self, facts: &Facts<'_>) -> Verdict {
+        let mut result = Verdict::No;
+        for all in &self.any {
+            match conjunction(all, facts) {
+                Verdict::Yes => {
+                    result = Verdict::Yes;
+                    break;
+                }
+                Verdict::NotYet => {
+                    result = Verdict::NotYet;
+                    break;
+                }
+                Verdict::No => {}
+            }
+        }
+        if self.unless {
+            result.not()
+        } else {
+            result
+        }
+    }
+}
+
+fn conjunction(terms: &[Term], facts: &Facts<'_>) -> Verdict {
+    for term in terms {
+        let verdict = term.acl.eval(facts);
+        let verdict = if term.negated { verdict.not() } else { verdict };
+        if verdict != Verdict::Yes {
+            return verdict;
+        }
+    }
+    Verdict::Yes
+}
+
+impl Acl {
+    /// Compiles one ACL from its criterion words.
+    pub fn compile(words: &mut Words<'_>, cx: &mut ParseCx<'_>) -> Result<Acl, Diag> {
+        Ok(Acl { tests: vec![test(words, cx)?] })
+    }
+
+    fn eval(&self, facts: &Facts<'_>) -> Verdict {
+        let mut result = Verdict::No;
+        for test in &self.tests {
+            match test.eval(facts) {
+                Verdict::Yes => return Verdict::Yes,
+                Verdict::NotYet => result = Verdict::NotYet,
+                Verdict::No => {}
+            }
+        }
+        result
+    }
+}
+
+impl Test {
+    fn eval(&self, facts: &Facts<'_>) -> Verdict {
+        let how = self.index.how();
+        if how == Match::Found {
+            return match self.expr.eval(facts) {
+                Got::Some(_) | Got::SoFar(_) => Verdict::Yes,
+                Got::None => Verdict::No,
+                Got::NotYet => Verdict::NotYet,
+            };
+        }
+        let takes = how.takes();
+        let mut found = false;
+        let open = self.expr.each(facts, &mut |sample| {
+            let sample = if takes == Ty::Any { Some(sample) } else { cast::cast(sample, takes) };
+            found = sample.is_some_and(|s| self.index.find(&s).is_some());
+            found
+        });
+        match (found, open) {
+            (true, _) => Verdict::Yes,
+            (false, true) => Verdict::NotYet,
+            (false, false) => Verdict::No,
+        }
+    }
+}
+
+/// Terms joined by `or` and `||`; what stands side by side must hold together.
+fn disjunction(words: &mut Words<'_>, cx: &mut ParseCx<'_>) -> Result<Vec<Vec<Term>>, Diag> {
+    let mut any = vec![Vec::new()];
+    let mut negated = false;
+    while let Some(word) = words.peek() {
+        match word.text.as_str() {
+            "or" | "||" => {
+                words.next();
+                if any.last().is_none_or(Vec::is_empty) || negated {
+                    return Err(word.err("expected a condition before \"or\""));
+                }
+                any.push(Vec::new());
+            }
+            "and" | "&&" => drop(words.next()),
+            "!" => {
+                words.next();
+                negated = !negated;
+            }
+            "{" | "!{" => {
+                words.next();
+                negated ^= word.is("!{");
+                let acl = Arc::new(anonymous(word, words, cx)?);
+                push(&mut any, Term { acl, negated });
+                negated = false;
+            }
+            text => {
+                words.next();
+                let name = text.trim_start_matches('!');
+                negated ^= (text.len() - name.len()) % 2 == 1;
+                let acl = named(word, name, cx)?;
+                push(&mut any, Term { acl, negated });
+                negated = false;
+            }
+        }
+    }
+    if any.last().is_none_or(Vec::is_empty) || negated {
+        return Err(words.missing("a condition"));
+    }
+    Ok(any)
+}
+
+fn push(any: &mut [Vec<Term>], term: Term) {
+    if let Some(last) = any.last_mut() {
+        last.push(term);
+    }
+}
+
+/// `{ <criterion> ... }`
+fn anonymous(open: &Word, words: &mut Words<'_>, cx: &mut ParseCx<'_>) -> Result<Acl, Diag> {
+    let mut inside = Vec::new();
+    loop {
+        match words.next() {
+            Some(word) if word.is("}") => break,
+            Some(word) => inside.push(word.clone()),
+            None => return Err(open.err("this \"{\" has no \"}\" on the same line, with spaces around it")),
+        }
+    }
+    if inside.is_empty() {
+        return Err(open.err("expected a sample and patterns between \"{\" and \"}\""));
+    }
+    Acl::compile(&mut Words::new(&inside), cx)
+}
+
+fn named(word: &Word, name: &str, cx: &mut ParseCx<'_>) -> Result<Arc<Acl>, Diag> {
+    let acls = cx.acls;
+    let lines: Vec<&Vec<Word>> =
+        acls.lines.iter().filter(|(known, _)| known == name).map(|(_, w)| w).collect();
+    if !lines.is_empty() {
+        let mut acl = Acl::default();
+        for line in lines {
+            acl.tests.push(test(&mut Words::new(line), cx)?);
+        }
+        return Ok(Arc::new(acl));
+    }
+    if let Some((_, text)) = PREDEFINED.iter().find(|(known, _)| *known == name) {
+        let words: Vec<Word> = text.split(' ').map(Word::plain).collect();
+        return Acl::compile(&mut Words::new(&words), cx)
+            .map(Arc::new)
+            .map_err(|diag| word.err(format!("\"{name}\" cannot be used here: {}", diag.what)));
+    }
+    let known = acls.names().chain(PREDEFINED.iter().map(|(name, _)| *name));
+    let diag = word.err(format!("no ACL \"{name}\" in this section"));
+    Err(match suggest::did_you_mean(name, known) {
+        Some(help) => diag.help(help),
+        None => diag,
+    })
+}
+
+/// Flags of a criterion.
+#[derive(Default)]
+struct Flags {
+    fold: bool,
+    how: Option<Match>,
+    files: Vec<Word>,
+}
+
+/// `<criterion>[,<converter>...] [flags] [operator] <patterns>`
+fn test(words: &mut Words<'_>, cx: &mut ParseCx<'_>) -> Result<Test, Diag> {
+    let first = words.need("a sample or criterion")?;
+    let (head, suffix) = criterion(first, cx);
+    let head = [head];
+    let mut sample = Words::new(&head);
+    let expr = expr_words(&mut sample, cx)?;
+    let flags = flags(words)?;
+    let how = way(first, &expr, flags.how.or(suffix))?;
+    let mut index = Index::new(how, flags.fold);
+    let mut id = 0;
+    for file in &flags.files {
+        let text = cx.names.file(&file.text).map_err(|why| file.err(why))?;
+        for line in String::from_utf8_lossy(&text).lines().map(str::trim) {
+            if !line.is_empty() && !line.starts_with('#') {
+                index.add(line, id).map_err(|why| file.err(why))?;
+                id += 1;
+            }
+        }
+    }
+    patterns(words, how, &mut index, id)?;
+    if index.is_empty() && !how.is_bare() {
+        return Err(first.err(format!("\"{}\" needs something to compare with", first.text)));
+    }
+    Ok(Test { expr, index })
+}
+
+/// The criterion as an expression, and the way to compare that its suffix names.
+fn criterion(word: &Word, cx: &ParseCx<'_>) -> (Word, Option<Match>) {
+    let end = word.text.find(['(', ',']).unwrap_or(word.text.len());
+    let name = &word.text[..end];
+    if fetch::find(name, cx.point).is_some() {
+        return (word.clone(), None);
+    }
+    for (suffix, how) in SUFFIXES {
+        if let Some(base) = name.strip_suffix(suffix).filter(|base| fetch::find(base, cx.point).is_some()) {
+            let text = format!("{base}{}", &word.text[end..]);
+            return (Word { text, at: word.at }, Some(*how));
+        }
+    }
+    (word.clone(), None)
+}
+
+fn flags(words: &mut Words<'_>) -> Result<Flags, Diag> {
+    let mut flags = Flags::default();
+    while let Some(word) = words.peek() {
+        match word.text.as_str() {
+            "-i" => flags.fold = true,
+            "-n" | "-u" => {
+                if word.is("-u") {
+                    words.next();
+                    words.need("an id")?;
+                    continue;
+                }
+            }
+            "-M" => {}
+            "-f" => {
+                words.next();
+                flags.files.push(words.need("a file")?.clone());
+                continue;
+            }
+            "-m" => {
+                words.next();
+                let how = words.need("a way to compare")?;
+                let known: Vec<&str> = Match::ALL.iter().map(|(_, name)| *name).collect();
+                flags.how =
+                    Some(Match::of(&how.text).ok_or_else(|| how.not_one_of("way to compare", &known))?);
+                continue;
+            }
+            "--" => {
+                words.next();
+                break;
+            }
+            _ => break,
+        }
+        words.next();
+    }
+    Ok(flags)
+}
+
+fn way(word: &Word, expr: &Expr, asked: Option<Match>) -> Result<Match, Diag> {
+    let how = asked.or_else(|| Match::of_type(expr.ty()));
+    let Some(how) = how else {
+        return Err(word.err(format!("\"{}\" can be compared in many ways: say which with -m", word.text)));
+    };
+    if how.takes() != Ty::Any && !cast::possible(expr.ty(), how.takes()) {
+        let what = format!(
+            "\"{}\" yields {}, which cannot be compared as \"{}\"",
+            word.text,
+            expr.ty().name(),
+            how.name()
+        );
+        return Err(word.err(what));
+    }
+    Ok(how)
+}
+
+fn patterns(words: &mut Words<'_>, how: Match, index: &mut Index, mut id: u32) -> Result<(), Diag> {
+    let mut op: Option<&Word> = None;
+    while let Some(word) = words.next() {
+        let numeric = matches!(how, Match::Int | Match::Len);
+        if numeric && matches!(word.text.as_str(), "eq" | "ge" | "gt" | "le" | "lt") {
+            op = Some(word);
+            continue;
+        }
+        match op.filter(|_| numeric) {
+            Some(op) => match operator(&op.text, &word.text) {
+                Some(Ok((low, high))) => index.add_range(low, high, id),
+                Some(Err(why)) => return Err(word.err(why)),
+                None => return Err(op.err(format!("unknown operator \"{}\"", op.text))),
+            },
+            None => index.add(&word.text, id).map_err(|why| word.err(why))?,
+        }
+        id += 1;
+    }
+    if let (Some(op), true) = (op, id == 0) {
+        return Err(op.err(format!("\"{}\" needs a number behind it", op.text)));
+    }
+    Ok(())
 }

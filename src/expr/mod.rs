@@ -2,10 +2,16 @@
 //!
 //! [`view`] is what an expression may look at, [`sample`] what it yields, [`cast`] how types meet.
 //! [`compile`] turns text into an [`compile::Expr`] from the tables of [`fetch`] and [`conv`];
-//! [`pattern`] compares, [`acl`] combines, [`map`] translates, [`logfmt`] prints, [`vars`] remembers.
+//! [`pattern`] compares, [`acl`] combines, [`map`] translates, [`vars`] remembers.
 
 pub mod acl;
+pub mod args;
+pub mod cast;
+pub mod compile;
+pub mod conv;
+pub mod fetch;
 pub mod map;
+pub mod pattern;
 pub mod sample;
 pub mod vars;
 pub mod view;

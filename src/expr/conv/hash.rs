@@ -1,0 +1,125 @@
+//! Converters that hash.
+
+use openssl::hash::MessageDigest;
+use openssl::pkey::PKey;
+use openssl::sign::Signer;
+
+use super::bytes::bin;
+use super::Conv;
+use crate::base::hash;
+use crate::expr::args::{Args, Kind};
+use crate::expr::sample::{Sample, Ty};
+use crate::expr::view::Facts;
+
+const MIX: &[Kind] = &[Kind::Int];
+
+/// The rows of this family.
+pub const ROWS: &[Conv] = &[
+    Conv::new(
+        "crc32",
+        Ty::Bin,
+        Ty::Int,
+        |s, a, _| mixed(crc32fast::hash(s.as_bytes()?), a),
+        "CRC-32 as in zlib",
+    )
+    .args("crc32([<avalanche>])", 0, MIX),
+    Conv::new("crc32c", Ty::Bin, Ty::Int, |s, a, _| mixed(crc32c(s.as_bytes()?), a), "CRC-32 Castagnoli")
+        .args("crc32c([<avalanche>])", 0, MIX),
+    Conv::new("digest", Ty::Bin, Ty::Bin, digest, "a digest by name").args(
+        "digest(<algorithm>)",
+        1,
+        &[Kind::Str],
+    ),
+    Conv::new("djb2", Ty::Bin, Ty::Int, |s, a, _| mixed(hash::djb2(s.as_bytes()?), a), "Bernstein's hash")
+        .args("djb2([<avalanche>])", 0, MIX),
+    Conv::new("hmac", Ty::Bin, Ty::Bin, hmac, "a keyed digest; the key is base64").args(
+        "hmac(<algorithm>,<key>)",
+        2,
+        &[Kind::Str, Kind::VarOrStr],
+    ),
+    Conv::new("sdbm", Ty::Bin, Ty::Int, |s, a, _| mixed(hash::sdbm(s.as_bytes()?), a), "the hash of sdbm")
+        .args("sdbm([<avalanche>])", 0, MIX),
+    Conv::new("sha1", Ty::Bin, Ty::Bin, |s, _, _| sum(MessageDigest::sha1(), &s), "SHA-1"),
+    Conv::new("sha2", Ty::Bin, Ty::Bin, sha2, "SHA-2 of 224, 256, 384 or 512 bits").args(
+        "sha2([<bits>])",
+        0,
+        &[Kind::Int],
+    ),
+    Conv::new(
+        "wt6",
+        Ty::Bin,
+        Ty::Int,
+        |s, a, _| mixed(hash::wt6(s.as_bytes()?), a),
+        "the hash of Wang Tianwei",
+    )
+    .args("wt6([<avalanche>])", 0, MIX),
+    Conv::new(
+        "xxh3",
+        Ty::Bin,
+        Ty::Int,
+        |s, a, _| {
+            Some(Sample::Int(xxhash_rust::xxh3::xxh3_64_with_seed(s.as_bytes()?, a.int(0, 0) as u64) as i64))
+        },
+        "XXH3 of 64 bits",
+    )
+    .args("xxh3([<seed>])", 0, &[Kind::Int]),
+    Conv::new(
+        "xxh32",
+        Ty::Bin,
+        Ty::Int,
+        |s, a, _| Some(Sample::Int(xxhash_rust::xxh32::xxh32(s.as_bytes()?, a.int(0, 0) as u32).into())),
+        "XXH32",
+    )
+    .args("xxh32([<seed>])", 0, &[Kind::Int]),
+    Conv::new(
+        "xxh64",
+        Ty::Bin,
+        Ty::Int,
+        |s, a, _| Some(Sample::Int(xxhash_rust::xxh64::xxh64(s.as_bytes()?, a.int(0, 0) as u64) as i64)),
+        "XXH64",
+    )
+    .args("xxh64([<seed>])", 0, &[Kind::Int]),
+];
+
+fn mixed<'a>(h: u32, args: &'a Args) -> Option<Sample<'a>> {
+    let h = if args.int(0, 0) != 0 { hash::avalanche(h) } else { h };
+    Some(Sample::Int(h.into()))
+}
+
+fn crc32c(bytes: &[u8]) -> u32 {
+    !bytes.iter().fold(!0u32, |crc, byte| {
+        (0..8).fold(crc ^ u32::from(*byte), |c, _| if c & 1 == 1 { c >> 1 ^ 0x82f6_3b78 } else { c >> 1 })
+    })
+}
+
+fn sum<'a>(how: MessageDigest, s: &Sample<'_>) -> Option<Sample<'a>> {
+    openssl::hash::hash(how, s.as_bytes()?).ok().map(|d| bin(&d))
+}
+
+fn sha2<'a>(s: Sample<'a>, args: &'a Args, _: &Facts<'a>) -> Option<Sample<'a>> {
+    let how = match args.int(0, 256) {
+        224 => MessageDigest::sha224(),
+        256 => MessageDigest::sha256(),
+        384 => MessageDigest::sha384(),
+        512 => MessageDigest::sha512(),
+        _ => return None,
+    };
+    sum(how, &s)
+}
+
+fn digest<'a>(s: Sample<'a>, args: &'a Args, _: &Facts<'a>) -> Option<Sample<'a>> {
+    sum(MessageDigest::from_name(args.str(0))?, &s)
+}
+
+fn hmac<'a>(s: Sample<'a>, args: &'a Args, facts: &Facts<'a>) -> Option<Sample<'a>> {
+    use base64::Engine;
+    let held = args.var(1).map(|var| facts.vars.get(var).map(|v| v.sample()));
+    let text = match &held {
+        Some(value) => value.as_ref()?.as_bytes()?.to_vec(),
+        None => args.str(1).as_bytes().to_vec(),
+    };
+    let key = base64::engine::general_purpose::STANDARD.decode(text).ok()?;
+    let key = PKey::hmac(&key).ok()?;
+    let mut signer = Signer::new(MessageDigest::from_name(args.str(0))?, &key).ok()?;
+    signer.sign_oneshot_to_vec(s.as_bytes()?).ok().map(|d| bin(&d))
+}

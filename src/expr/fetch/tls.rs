@@ -1,0 +1,153 @@
+//! Fetches of the TLS layer, on both sides.
+
+use super::{Fetch, Needs};
+use crate::expr::args::Args;
+use crate::expr::sample::{Data, Got, Sample, Scratch, Ty};
+use crate::expr::view::{Facts, TlsView};
+
+/// The rows of this family.
+pub const ROWS: &[Fetch] = &[
+    Fetch::new(
+        "ssl_bc",
+        Ty::Bool,
+        Needs::BACK,
+        |f, _| Got::Some(Sample::Bool(f.back_tls.is_some())),
+        "the server's connection is TLS",
+    ),
+    Fetch::new(
+        "ssl_bc_alpn",
+        Ty::Str,
+        Needs::BACK,
+        |f, _| of(f.back_tls, |t| t.alpn().map(Sample::text)),
+        "protocol agreed on with the server",
+    ),
+    Fetch::new(
+        "ssl_bc_cipher",
+        Ty::Str,
+        Needs::BACK,
+        |f, _| of(f.back_tls, |t| t.cipher().map(Sample::text)),
+        "cipher suite with the server",
+    ),
+    Fetch::new(
+        "ssl_bc_curve",
+        Ty::Str,
+        Needs::BACK,
+        |f, _| of(f.back_tls, |t| t.curve().map(Sample::text)),
+        "group of the key exchange with the server",
+    ),
+    Fetch::new(
+        "ssl_bc_err",
+        Ty::Int,
+        Needs::BACK,
+        |f, _| of(f.back_tls, |t| Some(Sample::Int(t.err()))),
+        "first error of the server's TLS",
+    ),
+    Fetch::new(
+        "ssl_bc_is_resumed",
+        Ty::Bool,
+        Needs::BACK,
+        |f, _| of(f.back_tls, |t| Some(Sample::Bool(t.resumed()))),
+        "the server resumed a session",
+    ),
+    Fetch::new(
+        "ssl_bc_protocol",
+        Ty::Str,
+        Needs::BACK,
+        |f, _| of(f.back_tls, |t| t.version().map(Sample::text)),
+        "TLS version with the server",
+    ),
+    Fetch::new(
+        "ssl_fc",
+        Ty::Bool,
+        Needs::SESS,
+        |f, _| Got::Some(Sample::Bool(f.tls.is_some())),
+        "the client's connection is TLS",
+    ),
+    Fetch::new(
+        "ssl_fc_alg_keysize",
+        Ty::Int,
+        Needs::SESS,
+        |f, _| of(f.tls, |t| t.cipher_bits().map(|(_, n)| Sample::Int(n.into()))),
+        "key bits of the cipher's algorithm",
+    ),
+    Fetch::new(
+        "ssl_fc_alpn",
+        Ty::Str,
+        Needs::SESS,
+        |f, _| of(f.tls, |t| t.alpn().map(Sample::text)),
+        "protocol agreed on with the client",
+    ),
+    Fetch::new(
+        "ssl_fc_cipher",
+        Ty::Str,
+        Needs::SESS,
+        |f, _| of(f.tls, |t| t.cipher().map(Sample::text)),
+        "cipher suite with the client",
+    ),
+    Fetch::new(
+        "ssl_fc_curve",
+        Ty::Str,
+        Needs::SESS,
+        |f, _| of(f.tls, |t| t.curve().map(Sample::text)),
+        "group of the key exchange with the client",
+    ),
+    Fetch::new(
+        "ssl_fc_err",
+        Ty::Int,
+        Needs::SESS,
+        |f, _| of(f.tls, |t| Some(Sample::Int(t.err()))),
+        "first error of the client's TLS",
+    ),
+    Fetch::new(
+        "ssl_fc_has_crt",
+        Ty::Bool,
+        Needs::SESS,
+        |f, _| of(f.tls, |t| Some(Sample::Bool(t.cert_now()))),
+        "the client showed a certificate in this handshake",
+    ),
+    Fetch::new(
+        "ssl_fc_has_sni",
+        Ty::Bool,
+        Needs::SESS,
+        |f, _| of(f.tls, |t| Some(Sample::Bool(t.sni().is_some()))),
+        "the client asked for a name",
+    ),
+    Fetch::new(
+        "ssl_fc_is_resumed",
+        Ty::Bool,
+        Needs::SESS,
+        |f, _| of(f.tls, |t| Some(Sample::Bool(t.resumed()))),
+        "the client resumed a session",
+    ),
+    Fetch::new(
+        "ssl_fc_protocol",
+        Ty::Str,
+        Needs::SESS,
+        |f, _| of(f.tls, |t| t.version().map(Sample::text)),
+        "TLS version with the client",
+    ),
+    Fetch::new("ssl_fc_session_id", Ty::Bin, Needs::SESS, session_id, "id of the client's TLS session"),
+    Fetch::new(
+        "ssl_fc_sni",
+        Ty::Str,
+        Needs::SESS,
+        |f, _| of(f.tls, |t| t.sni().map(Sample::text)),
+        "name the client asked for",
+    ),
+    Fetch::new(
+        "ssl_fc_use_keysize",
+        Ty::Int,
+        Needs::SESS,
+        |f, _| of(f.tls, |t| t.cipher_bits().map(|(n, _)| Sample::Int(n.into()))),
+        "key bits in use",
+    ),
+];
+
+fn of<'a>(tls: Option<&'a dyn TlsView>, ask: impl FnOnce(&'a dyn TlsView) -> Option<Sample<'a>>) -> Got<'a> {
+    tls.and_then(ask).map_or(Got::None, Got::Some)
+}
+
+fn session_id<'a>(facts: &Facts<'a>, _: &'a Args) -> Got<'a> {
+    let id = facts.tls.and_then(TlsView::session_id);
+    id.map_or(Got::None, |id| Got::Some(Sample::Bin(Data::Own(Scratch::of(&id)))))
+}

@@ -1,0 +1,117 @@
+//! Fetches of certificates: the client's (`ssl_c_*`), our own (`ssl_f_*`), the server's (`ssl_s_*`).
+
+use openssl::hash::MessageDigest;
+use openssl::nid::Nid;
+use openssl::x509::{X509NameRef, X509};
+
+use super::{Fetch, Needs};
+use crate::expr::args::{Args, Kind};
+use crate::expr::sample::{Data, Got, Sample, Scratch, Ty};
+use crate::expr::view::{Facts, TlsView};
+
+type Pick = for<'a> fn(&Facts<'a>) -> Option<X509>;
+
+macro_rules! certs {
+    ($(($prefix:literal, $needs:ident, $pick:ident, $whose:literal)),*) => {
+        &[$(
+            Fetch::new(concat!($prefix, "der"), Ty::Bin, Needs::$needs, |f, _| bytes($pick(f).and_then(|c| c.to_der().ok())), concat!($whose, " certificate, DER")),
+            Fetch::new(concat!($prefix, "i_dn"), Ty::Str, Needs::$needs, |f, a| $pick(f).map_or(Got::None, |c| name(c.issuer_name(), a)), concat!("issuer of ", $whose, " certificate"))
+                .args(concat!($prefix, "i_dn([<entry>[,<occurrence>]])"), 0, &[Kind::Str, Kind::Int]),
+            Fetch::new(concat!($prefix, "s_dn"), Ty::Str, Needs::$needs, |f, a| $pick(f).map_or(Got::None, |c| name(c.subject_name(), a)), concat!("subject of ", $whose, " certificate"))
+                .args(concat!($prefix, "s_dn([<entry>[,<occurrence>]])"), 0, &[Kind::Str, Kind::Int]),
+            Fetch::new(concat!($prefix, "key_alg"), Ty::Str, Needs::$needs, |f, _| words(key_alg($pick(f))), concat!("key algorithm of ", $whose, " certificate")),
+            Fetch::new(concat!($prefix, "notafter"), Ty::Str, Needs::$needs, |f, _| text($pick(f).map(|c| date(&c.not_after().to_string()))), concat!("end of validity of ", $whose, " certificate, YYMMDDhhmmss[Z]")),
+            Fetch::new(concat!($prefix, "notbefore"), Ty::Str, Needs::$needs, |f, _| text($pick(f).map(|c| date(&c.not_before().to_string()))), concat!("begin of validity of ", $whose, " certificate, YYMMDDhhmmss[Z]")),
+            Fetch::new(concat!($prefix, "serial"), Ty::Bin, Needs::$needs, |f, _| bytes($pick(f).and_then(|c| c.serial_number().to_bn().ok()).map(|n| n.to_vec())), concat!("serial number of ", $whose, " certificate")),
+            Fetch::new(concat!($prefix, "sha1"), Ty::Bin, Needs::$needs, |f, _| bytes($pick(f).and_then(|c| c.digest(MessageDigest::sha1()).ok()).map(|d| d.to_vec())), concat!("SHA-1 fingerprint of ", $whose, " certificate")),
+            Fetch::new(concat!($prefix, "sig_alg"), Ty::Str, Needs::$needs, |f, _| words($pick(f).and_then(|c| c.signature_algorithm().object().nid().short_name().ok())), concat!("signature algorithm of ", $whose, " certificate")),
+        )*
+            Fetch::new("ssl_c_used", Ty::Bool, Needs::SESS, |f, _| Got::Some(Sample::Bool(client(f).is_some())), "the client's session goes back to a certificate"),
+            Fetch::new("ssl_c_verify", Ty::Int, Needs::SESS, |f, _| f.tls.map_or(Got::None, |t| Got::Some(Sample::Int(t.verify().0))), "first error of the client's certificate, 0: none"),
+            Fetch::new("ssl_c_err", Ty::Int, Needs::SESS, |f, _| f.tls.map_or(Got::None, |t| Got::Some(Sample::Int(t.verify().0))), "error of the client's own certificate, 0: none"),
+            Fetch::new("ssl_c_ca_err", Ty::Int, Needs::SESS, |f, _| f.tls.map_or(Got::None, |t| Got::Some(Sample::Int(t.verify().1))), "error of an authority of the client, 0: none"),
+            Fetch::new("ssl_c_ca_err_depth", Ty::Int, Needs::SESS, |f, _| f.tls.map_or(Got::None, |t| Got::Some(Sample::Int(t.verify().2))), "depth of the error of an authority"),
+        ]
+    };
+}
+
+/// The rows of this family.
+pub const ROWS: &[Fetch] = certs!(
+    ("ssl_c_", SESS, client, "the client's"),
+    ("ssl_f_", SESS, own, "our own"),
+    ("ssl_s_", BACK, server, "the server's")
+);
+
+const _: [Pick; 3] = [client, own, server];
+
+fn client(facts: &Facts<'_>) -> Option<X509> {
+    facts.tls?.peer_cert()
+}
+
+fn own(facts: &Facts<'_>) -> Option<X509> {
+    facts.tls.and_then(TlsView::own_cert)
+}
+
+fn server(facts: &Facts<'_>) -> Option<X509> {
+    facts.back_tls?.peer_cert()
+}
+
+fn bytes<'a>(bytes: Option<Vec<u8>>) -> Got<'a> {
+    bytes.map_or(Got::None, |b| Got::Some(Sample::Bin(Data::Own(Scratch::of(&b)))))
+}
+
+fn text<'a>(text: Option<String>) -> Got<'a> {
+    text.map_or(Got::None, |t| Got::Some(Sample::Str(Data::Own(Scratch::of(t.as_bytes())))))
+}
+
+fn words<'a>(text: Option<&'static str>) -> Got<'a> {
+    text.map_or(Got::None, |t| Got::Some(Sample::text(t)))
+}
+
+fn key_alg(cert: Option<X509>) -> Option<&'static str> {
+    let key = cert?.public_key().ok()?;
+    let nid = match key.id().as_raw() {
+        id if id == Nid::RSAENCRYPTION.as_raw() => Nid::RSAENCRYPTION,
+        id => Nid::from_raw(id),
+    };
+    nid.short_name().ok()
+}
+
+/// A distinguished name: all of it as `/C=FR/O=...`, or one entry of it.
+fn name<'a>(name: &X509NameRef, args: &'a Args) -> Got<'a> {
+    let wanted = args.str(0);
+    let short =
+        |e: &openssl::x509::X509NameEntryRef| e.object().nid().short_name().unwrap_or("UNDEF").to_owned();
+    if wanted.is_empty() {
+        let mut all = String::new();
+        for entry in name.entries() {
+            let value = entry.data().to_string().unwrap_or_default();
+            all.push_str(&format!("/{}={value}", short(entry)));
+        }
+        return text(Some(all));
+    }
+    let values: Vec<String> = name
+        .entries()
+        .filter(|e| short(e) == wanted)
+        .map(|e| e.data().to_string().unwrap_or_default())
+        .collect();
+    let at = match args.int(1, 1) {
+        n if n > 0 => n as usize - 1,
+        n => match values.len().checked_sub(n.unsigned_abs() as usize) {
+            Some(at) if n < 0 => at,
+            _ => return Got::None,
+        },
+    };
+    text(values.into_iter().nth(at))
+}
+
+/// `Nov 21 03:04:05 2026 GMT` as `261121030405Z`.
+fn date(printed: &str) -> String {
+    const MONTHS: [&str; 12] =
+        ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"];
+    let parts: Vec<&str> = printed.split_whitespace().collect();
+    let [month, day, time, year, ..] = parts[..] else { return printed.to_owned() };
+    let month = MONTHS.iter().position(|m| *m == month).map_or(0, |m| m + 1);
+    let day: u32 = day.parse().unwrap_or(0);
+    format!("{}{month:02}{day:02}{}Z", year.get(2..).unwrap_or(year), time.replace(':', ""))
+}
