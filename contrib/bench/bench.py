@@ -7,7 +7,8 @@ work, because throughput depends on whatever else the machine has to run.
 
     bench.py --list
     bench.py --quick
-    bench.py --subject ours=target/release/ours --reference haproxy
+    bench.py                        lighterman beside the peers found in PATH
+    bench.py --subject other=/path/to/haproxy-3 --reference haproxy
     bench.py --workload http_ka --workload h2 --rounds 5 --syscalls
 """
 
@@ -44,7 +45,7 @@ def arguments():
     p.add_argument("--workload", action="append", default=[], metavar="NAME",
                    help="only these (repeatable); see --list")
     p.add_argument("--reference", metavar="NAME", help="subject the ratios refer to "
-                   "(default: the first)")
+                   "(default: haproxy, else the first)")
     p.add_argument("--rounds", type=int, default=3)
     p.add_argument("--seconds", type=int, default=4, help="length of one load run")
     p.add_argument("--pace", type=int, default=0, metavar="N", help="offer only N requests/s "
@@ -58,7 +59,7 @@ def arguments():
     p.add_argument("--limits", action="store_true", help="measure the machine's own limits")
     p.add_argument("--no-load", action="store_true", help="skip the timed rounds")
     p.add_argument("--work-dir", help="certificates and scratch files (default: temporary)")
-    p.add_argument("--out", default=".", help="where results.json and results.md go")
+    p.add_argument("--out", default="bench-results", help="where results.json and results.md go")
     p.add_argument("--base-port", type=int, default=18480, help="two ports are used")
     p.add_argument("--list", action="store_true", help="show workloads and stop")
     return p.parse_args()
@@ -99,6 +100,8 @@ def find_subjects(args):
                  os.environ.get("BENCH_SUBJECTS", "").split() + args.subject]
     except ValueError as e:
         sys.exit(f"bench: {e}")
+    if not named and not args.no_default_subjects and built("lighterman"):
+        named = [subjects.parse(f"lighterman={built('lighterman')}")]
     chosen = {s.name: s for s in named}
     if not args.no_default_subjects:
         for s in subjects.from_path():
@@ -116,7 +119,7 @@ def choose_workloads(args):
 
 
 def shrink(w):
-    return replace(w, count=min(w.count, 200)) if w.count else w
+    return replace(w, count=min(w.count, 200)) if w.kind in ("idle", "certs") else w
 
 
 def version_of(subject):
@@ -170,7 +173,7 @@ class Run:
     def timed(self, workload):
         """Rounds of A B C, A B C, ...: what drifts, drifts for all of them."""
         action = {"load": self.bench.load, "idle": self.bench.idle,
-                  "certs": self.bench.certs}[workload.kind]
+                  "start": self.bench.start, "certs": self.bench.certs}[workload.kind]
         results = self.state["results"].setdefault(workload.name, {})
         for number in range(self.args.rounds):
             for s in self.able(workload):
@@ -227,7 +230,7 @@ def main():
     tools, chosen, works = find_tools(args.tool), find_subjects(args), choose_workloads(args)
     if args.quick:
         works = [shrink(w) for w in works]
-    reference = args.reference or next(iter(chosen))
+    reference = args.reference or ("haproxy" if "haproxy" in chosen else next(iter(chosen)))
     if reference not in chosen:
         sys.exit(f"bench: reference {reference} is not among the subjects")
     for flag, tool in ((args.syscalls, "strace"), (args.profile, "perf")):

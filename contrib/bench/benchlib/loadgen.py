@@ -1,4 +1,6 @@
-"""Load generators: how to call them and what they said."""
+"""Load generators: how to call them and what they said.
+
+`inject` is this project's own; h1load takes the same options and prints the same lines."""
 
 import re
 import subprocess

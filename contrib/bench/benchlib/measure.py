@@ -16,6 +16,7 @@ from .subjects import Site
 
 SETTLE = 0.3            # seconds after start before the clock runs
 STAND_IN_PATH = "/?s=2/w=3600k"     # 2 bytes, and leave the connection open
+START_SETTLE = 1.0      # seconds before the memory after the start is read
 IDLE_SETTLE = 2.0       # seconds before the memory of idle connections is read
 
 
@@ -72,7 +73,7 @@ class Bench:
             config = subject.configure(workload, site)
             log = os.path.join(run_dir, "proxy.log")
             self.started = time.monotonic()
-            proc = procs.spawn(subject.family.argv(subject, config),
+            proc = procs.spawn(subject.family.argv(subject, config, workload),
                                procs.PROXY_CORE, log, cwd=run_dir)
             if wait:
                 try:
@@ -190,6 +191,20 @@ class Bench:
             "pss_per_conn": (after.pss - before.pss) / n,
             "cpu_per_conn": cpu.total / n,
         }
+
+    def start(self, subject, workload):
+        """Memory after the start: one worker, and each further one."""
+        workload, _ = self._body(subject, workload)
+        seen = {}
+        for workers in (1, workload.count):
+            with self.proxy(subject, replace(workload, workers=workers)) as proc:
+                time.sleep(START_SETTLE)
+                pids = procs.tree(proc.pid)
+                seen[workers] = procs.memory_of(pids), len(pids)
+        (one, processes_one), (many, processes_many) = seen[1], seen[workload.count]
+        return {"pss_one": one.pss, "rss_one": one.rss, "processes_one": processes_one,
+                "pss_further": (many.pss - one.pss) / (workload.count - 1),
+                "processes_many": processes_many}
 
     def certs(self, subject, workload):
         """Time, CPU and memory until the last certificate can be served."""
