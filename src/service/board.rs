@@ -10,7 +10,7 @@ use crate::plan::server::Server;
 use crate::plan::Plan;
 use crate::service::stats::columns::{Col, COLUMNS};
 use crate::service::stats::info::{Limits, Totals};
-use crate::shm::{Admin, Clear, FrontState, Health, Info, InfoRate, Object, Rate, Shared, Stat};
+use crate::shm::{Admin, Clear, FrontState, Health, Info, InfoRate, Object, Rate, Role, Shared, Stat};
 use std::net::SocketAddr;
 use std::sync::atomic::AtomicU32;
 use std::sync::atomic::Ordering::Relaxed;
@@ -171,9 +171,17 @@ impl Board<'_> {
             tasks: info(Info::Tasks),
             run_queue: info(Info::RunQueue),
             niced_tasks: info(Info::NicedTasks),
-            idle_pct: info(Info::IdlePct),
+            idle_pct: self.idle_pct(),
             warnings: info(Info::Warnings),
         }
+    }
+
+    /// The share of time that workers wait, on average.
+    fn idle_pct(&self) -> u64 {
+        let workers = self.shm.processes().filter(|process| process.roles.has(Role::WORKER));
+        let idle = |slot| self.shm.process_at(slot).infos[Info::IdlePct as usize].load(Relaxed);
+        let (sum, count) = workers.fold((0, 0), |(sum, count), it| (sum + idle(it.slot), count + 1));
+        sum / u64::max(count, 1)
     }
 
     /// Sets counters back.

@@ -12,6 +12,7 @@ mod reply;
 mod request;
 mod response;
 mod rules;
+mod show;
 mod target;
 mod timeout;
 mod world;

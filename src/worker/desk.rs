@@ -7,8 +7,10 @@ use std::time::Duration;
 
 use lighterman_sys::cred;
 
+use super::questions::Inbox;
 use super::Worker;
 use crate::base::ids::{AppletId, TaskId};
+use crate::base::tick::Tick;
 use crate::event::ready::Edges;
 use crate::event::sched::Wake;
 use crate::plan::{CliSocket, Plan};
@@ -62,11 +64,19 @@ impl Worker<'_> {
     }
 
     pub(super) fn on_desk_client(&mut self, id: AppletId, _task: TaskId, _why: Wake) {
-        let Worker { plan, house, office, .. } = self;
+        let Worker { plan, house, office, inbox, .. } = self;
         let Some(office) = office else { return };
-        let mut clerk = Clerk { plan, leaving: house.leaving };
+        let mut clerk = Clerk { plan, leaving: house.leaving, now: house.now.tick, inbox };
         let mut cx = CliCx { plan, now: house.now, shm: &house.shm, host: &mut clerk };
         office.desk.on_wake(id, &mut house.sched, &mut cx, &house.poll);
+        self.put_questions();
+    }
+
+    /// Clients that wait for answers look again.
+    pub(super) fn wake_desk(&mut self) {
+        if let Some(office) = &mut self.office {
+            office.desk.on_news(&mut self.house.sched);
+        }
     }
 }
 
@@ -74,6 +84,8 @@ impl Worker<'_> {
 struct Clerk<'a> {
     plan: &'a Plan,
     leaving: bool,
+    now: Tick,
+    inbox: &'a mut Inbox,
 }
 
 impl Host for Clerk<'_> {
@@ -91,12 +103,12 @@ impl Host for Clerk<'_> {
         Vec::new()
     }
 
-    fn ask_workers(&mut self, _command: &str) -> Option<Ticket> {
-        None
+    fn ask_workers(&mut self, command: &str) -> Option<Ticket> {
+        self.inbox.ask(command, self.now)
     }
 
-    fn answers(&mut self, _ticket: Ticket) -> Option<Vec<u8>> {
-        Some(Vec::new())
+    fn answers(&mut self, ticket: Ticket) -> Option<Vec<u8>> {
+        self.inbox.take(ticket, self.now)
     }
 
     fn reload(&mut self) -> Option<Ticket> {

@@ -13,9 +13,10 @@ impl Worker<'_> {
             Owner::Conn(id) => self.wake_conn(id, task, why),
             Owner::Stream(id) => self.wake_stream(id, task, why),
             Owner::House(super::signals::SIGNALS) => self.on_signals(),
-            Owner::House(super::handed::HANDED) => self.take_handed(),
+            Owner::House(super::handed::HANDED) => self.take_handed(task),
             Owner::House(super::changes::BELL) => self.hear_bell(),
             Owner::House(super::watch::WATCH) => self.keep_watch(task),
+            Owner::House(number) if number >= super::questions::ANSWERS => self.take_answers(number),
             Owner::House(number) => self.on_desk_door(number),
             Owner::Applet(id) => self.on_desk_client(id, task, why),
             Owner::Check(_) => {}

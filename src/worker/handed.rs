@@ -1,12 +1,13 @@
-//! Clients that another process accepted for us.
+//! What comes from the control process: clients it accepted for us, and questions.
 
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
 
 use lighterman_sys::fds;
 
+use super::questions::MESSAGE_MAX;
 use super::Worker;
-use crate::base::ids::ListenerId;
+use crate::base::ids::{ListenerId, TaskId};
 use crate::net::sock::listen::ends_of;
 use crate::stream::count;
 
@@ -14,24 +15,25 @@ use crate::stream::count;
 pub(super) const HANDED: u16 = 2;
 
 impl Worker<'_> {
-    pub(super) fn take_handed(&mut self) {
-        let mut note = [0u8; 4];
+    /// Takes clients and questions from the control process, and sends answers.
+    pub(super) fn take_handed(&mut self, task: TaskId) {
+        let mut note = [0u8; MESSAGE_MAX];
         loop {
             let Some(channel) = &self.handed else { return };
             match fds::recv_with_fds(channel.as_fd(), &mut note) {
-                Ok(message) if message.len == note.len() => {
-                    let listener = ListenerId(u32::from_le_bytes(note));
+                Ok(message) if message.len == size_of::<ListenerId>() => {
+                    let number = note.first_chunk().map_or(u32::MAX, |bytes| u32::from_le_bytes(*bytes));
                     for fd in message.fds {
-                        self.welcome_handed(listener, fd);
+                        self.welcome_handed(ListenerId(number), fd);
                     }
                 }
-                Ok(message) if message.len > 0 => {}
-                // the other end has gone, or nothing waits
-                Ok(_) => return,
+                Ok(message) if message.len > 0 => self.take_question(&note[..message.len]),
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                Err(_) => return,
+                // the other end has gone, or nothing waits
+                Ok(_) | Err(_) => break,
             }
         }
+        self.send_answers(task);
     }
 
     fn welcome_handed(&mut self, listener: ListenerId, fd: OwnedFd) {

@@ -9,6 +9,7 @@ mod dispatch;
 mod drain;
 mod figures;
 mod handed;
+mod questions;
 mod signals;
 mod turn;
 mod watch;
@@ -109,6 +110,8 @@ pub struct Worker<'p> {
     backends: Backends,
     births: Vec<Birth>,
     obeyed: changes::Obeyed,
+    inbox: questions::Inbox,
+    outbox: questions::Outbox,
     figures: figures::Figures,
     /// News of the command socket's clients, kept only to be used again.
     applet_news: Vec<(AppletId, Edges)>,
@@ -191,6 +194,8 @@ impl<'p> Worker<'p> {
             backends,
             births: Vec::new(),
             obeyed: changes::Obeyed::default(),
+            inbox: questions::Inbox::default(),
+            outbox: questions::Outbox::default(),
             figures: figures::Figures::default(),
             applet_news: Vec::new(),
             serial: 0,
@@ -224,7 +229,7 @@ impl<'p> Worker<'p> {
             self.guard = Some(watch::Guard::new(watch));
             self.house.sched.wake(task, Wake::INIT);
         }
-        Ok(())
+        self.await_answers()
     }
 
     /// A task for something the process does for itself.

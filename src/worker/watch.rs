@@ -53,6 +53,11 @@ impl Guard {
         Guard { watch, seen, next: 0, sampled: None }
     }
 
+    /// Ways to the workers, by number.
+    pub(super) fn channels(&self) -> &[OwnedFd] {
+        &self.watch.channels
+    }
+
     /// One round; gives the number of clients handed over.
     fn round(&mut self, shm: &Shared, now: Tick) -> usize {
         let mut handed = 0;

@@ -11,6 +11,8 @@ mod open;
 mod proxy_in;
 pub mod proxy_out;
 
+use std::os::fd::RawFd;
+
 use crate::base::ids::{ConnId, ServerId, TaskId};
 use crate::event::ready::{Edges, Ready};
 use crate::event::sched::Wake;
@@ -135,6 +137,11 @@ impl Conn {
     /// What TLS knows of it.
     pub fn tls(&self) -> Option<&dyn TlsView> {
         self.xprt.tls()
+    }
+
+    /// The number of its descriptor, for shows.
+    pub fn descriptor(&self) -> Option<RawFd> {
+        self.xprt.sock().fd()
     }
 
     /// The client's part, on that side.
