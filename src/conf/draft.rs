@@ -8,7 +8,7 @@
 
 use std::sync::Arc;
 
-use super::addr::{Resolve, ServerPort};
+use super::addr::Resolve;
 use super::ast::{Kind, Line};
 use super::driver::{Places, Prefix};
 use super::env::Env;
@@ -263,7 +263,7 @@ pub struct BindDraft {
     pub ssl: bool,
     /// Versions asked for.
     pub versions: Versions,
-    /// The first TLS word, for the case that `ssl` is missing.
+    /// The first certificate, for the case that `ssl` is missing.
     pub tls_at: Option<Span>,
     /// `level`, for a command socket.
     pub level: CliLevel,
@@ -289,8 +289,6 @@ pub struct ServerDraft {
     pub versions: Versions,
     /// `sni`: compiled by `link`.
     pub sni: Option<Word>,
-    /// `port`, of the address.
-    pub port: ServerPort,
     /// `id`, when it was written.
     pub puid_at: Option<Span>,
     /// The name, for messages.

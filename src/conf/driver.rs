@@ -325,7 +325,7 @@ fn misplaced(
     cx: &mut LineCx<'_>,
 ) -> Result<(), Diag> {
     let half = cx.place.meets(Places::NO_DEFAULTS) && within.meets(Places::NO_DEFAULTS);
-    if half && !matches!(kw, "server" | "acl") {
+    if half && !matches!(kw, "server" | "default-server" | "acl") {
         let diag = Diag::warning(at, format!("\"{kw}\" has no effect in {}", cx.place_text()));
         cx.say(diag.help(format!("it belongs in {}", suggest::list_of(&within.names()))));
         words.rest();

@@ -65,6 +65,7 @@ pub fn ignored_arguments(word: &str) -> usize {
         "shards",
         "slowstart",
         "thread",
+        "ws",
     ];
     usize::from(WITH_ONE.contains(&word))
 }
@@ -278,7 +279,7 @@ const PROXY_OPTIONS: &[&str] = &[
     "option checkcache", "option disable-h2-upgrade", "option external-check", "option forwarded",
     "option h1-case-adjust-bogus-client", "option h1-case-adjust-bogus-server", "option http-drop-request-trailers",
     "option http-drop-response-trailers", "option http-restrict-req-hdr-names", "option http-use-proxy-header",
-    "option http_proxy", "option httpchk", "option ldap-check", "option mysql-check", "option nolinger",
+    "option http_proxy", "option httpchk", "option ldap-check", "option mysql-check",
     "option originalto", "option pgsql-check", "option redis-check", "option smtpchk", "option spop-check",
     "option ssl-hello-chk", "option tcp-check", "option transparent", "option use-small-buffers",
 ];
@@ -292,6 +293,7 @@ const PROXY_IGNORED: &[(&str, &str)] = &[
     ("option http-use-htx", "there is one way to read HTTP"),
     ("option idle-close-on-response", "idle connections are closed politely"),
     ("option log-health-checks", "health checks are not built yet"),
+    ("option nolinger", "sockets are closed politely"),
     ("option prefer-last-server", "a kept connection is preferred where it can be"),
     ("option tcp-smart-accept", "packets are merged where they can be"),
     ("option tcp-smart-connect", "packets are merged where they can be"),
@@ -326,7 +328,7 @@ const SERVER: &[&str] = &[
     "guid", "hash-key", "healthcheck", "idle-ping", "ktls", "log-bufsize", "log-proto", "namespace", "no-renegotiate",
     "observe", "pool-conn-name", "quic-cc-algo", "renegotiate", "resolve-net", "resolve-opts", "resolve-prefer",
     "resolvers", "set-proxy-v2-tlv-fmt", "socks4", "ssl-f-use", "strict-maxconn", "tcp-md5sig", "tfo", "track",
-    "usesrc", "ws",
+    "usesrc",
 ];
 
 #[rustfmt::skip]
@@ -359,6 +361,7 @@ const SERVER_IGNORED: &[(&str, &str)] = &[
     ("shard", "peers are not built yet"),
     ("slowstart", "it says nothing without \"check\""),
     ("stick", "stick tables are not built yet"),
+    ("ws", "servers speak HTTP/1"),
 ];
 
 #[cfg(test)]

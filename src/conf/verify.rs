@@ -16,8 +16,16 @@ use crate::plan::{Mode, Plan};
 type Check = fn(&Whole<'_>, &mut Diags);
 
 /// Checks of the drafts, where every span is still known.
-const BEFORE: &[Check] =
-    &[names, frontends_listen, timeouts, http_words_in_tcp, tls_and_numbers, inspect_delay, limits];
+const BEFORE: &[Check] = &[
+    names,
+    frontends_listen,
+    timeouts,
+    http_words_in_tcp,
+    tls_and_numbers,
+    inspect_delay,
+    limits,
+    logs_go_somewhere,
+];
 
 /// Runs the checks that need no ids. Where lines could not be read, warnings about the whole would only
 /// repeat it: errors alone are kept then.
@@ -185,6 +193,20 @@ fn limits(whole: &Whole<'_>, diags: &mut Diags) {
         diags.push(
             diag.also(maxconn_at, "which are asked for here").help("leave \"ulimit-n\" out: it is computed"),
         );
+    }
+}
+
+/// A log format without a place to log to.
+fn logs_go_somewhere(whole: &Whole<'_>, diags: &mut Diags) {
+    for draft in whole.proxies.iter().filter(|draft| draft.proxy.is_frontend) {
+        let global = draft.log_global && !whole.global.global.logs.is_empty();
+        if draft.proxy.log_style != LogStyle::Default && draft.proxy.logs.is_empty() && !global {
+            let what = format!("{} has a log format, but logs nowhere", text(draft));
+            diags.push(
+                Diag::warning(draft.at, what)
+                    .help("add \"log global\" here and a \"log\" line in \"global\""),
+            );
+        }
     }
 }
 

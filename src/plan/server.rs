@@ -52,6 +52,8 @@ pub struct Server {
     pub puid: u32,
     /// Where it is.
     pub addr: ServerAddr,
+    /// The port is the one the client connected to, plus this: an address without a port, or with `+n`, `-n`.
+    pub port_offset: Option<i32>,
     /// `weight`, 0 to 256.
     pub weight: u32,
     /// `backup`.
@@ -95,6 +97,7 @@ impl Server {
             name: name.to_string(),
             puid: 1,
             addr,
+            port_offset: None,
             weight: 1,
             backup: false,
             disabled: false,

@@ -1,5 +1,7 @@
 //! A server for the request, and a connection to it: reused, or new; and what to do when it fails.
 
+use std::net::SocketAddr;
+
 use super::{Below, Phase, Step, Stream};
 use crate::base::buffer::Buffer;
 use crate::base::ids::{ConnId, ServerId};
@@ -12,7 +14,7 @@ use crate::net::fault::{Cause, Fault};
 use crate::net::mux::After;
 use crate::plan::proxy::{HttpConnection, HttpReuse};
 use crate::plan::scheme::PickCx;
-use crate::plan::{Mode, Server};
+use crate::plan::{Mode, Server, ServerAddr};
 use crate::shm::Stat;
 use lighterman_wire::http::method::Method;
 
@@ -120,7 +122,8 @@ impl Stream {
         below: &mut Below<'_>,
         cx: &mut Cx<'_>,
     ) -> Option<ConnId> {
-        if self.mode != Mode::Http || self.req.last {
+        let mapped = cx.plan.server(server).port_offset.is_some();
+        if self.mode != Mode::Http || self.req.last || mapped {
             return None;
         }
         let first = self.txn.request_index == 0;
@@ -148,11 +151,23 @@ impl Stream {
         None
     }
 
+    /// The address with the port the client connected to, where the server line asks for it.
+    fn mapped(&self, server: &Server, to: Option<SocketAddr>, below: &Below<'_>) -> Option<SocketAddr> {
+        let (Some(offset), ServerAddr::Inet(configured)) = (server.port_offset, &server.addr) else {
+            return to;
+        };
+        let port = below.conns.get(self.front)?.client()?.facts.dst.port()?;
+        let mut to = to.unwrap_or(*configured);
+        to.set_port(u16::try_from(i32::from(port) + offset).unwrap_or(0));
+        Some(to)
+    }
+
     fn connect(&mut self, server: &Server, below: &mut Below<'_>, cx: &mut Cx<'_>) -> Result<ConnId, Fault> {
         let proxy = cx.plan.proxy(self.backend);
         let local = Fault::new(Cause::Local);
         let greeting = self.greeting(server, below, cx)?;
         let to = self.txn.settings.dst.or(below.backends.server(server.id).addr);
+        let to = self.mapped(server, to, below);
         let fd = connect::begin(server, proxy, to)?;
         let vacant = below.conns.vacant().ok_or(local)?;
         let id = vacant.id();

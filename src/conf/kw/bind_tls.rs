@@ -18,7 +18,7 @@ pub const ROWS: &[Keyword<BindDraft>] = &[
         B,
         |words, draft, cx| {
             draft.tls.common.alpn = alpn(words.need("protocols (like http/1.1)")?, cx)?;
-            note(words, draft)
+            Ok(())
         },
         doc(
             "alpn <protocol>[,<protocol>]...",
@@ -32,7 +32,7 @@ pub const ROWS: &[Keyword<BindDraft>] = &[
         B,
         |words, draft, cx| {
             draft.tls.ca_file = Some(ca_source(words.need("a file")?, cx)?);
-            note(words, draft)
+            Ok(())
         },
         doc(
             "ca-file <file|directory|@system-ca>",
@@ -46,7 +46,7 @@ pub const ROWS: &[Keyword<BindDraft>] = &[
         B,
         |words, draft, _| {
             draft.tls.common.ciphers = Some(value::text(words.need("a list")?)?);
-            note(words, draft)
+            Ok(())
         },
         doc("ciphers <list>", "ciphers up to TLS 1.2, in OpenSSL's syntax", "", "ciphers ECDHE+AESGCM"),
     ),
@@ -55,7 +55,7 @@ pub const ROWS: &[Keyword<BindDraft>] = &[
         B,
         |words, draft, _| {
             draft.tls.common.ciphersuites = Some(value::text(words.need("a list")?)?);
-            note(words, draft)
+            Ok(())
         },
         doc("ciphersuites <list>", "cipher suites of TLS 1.3", "", "ciphersuites TLS_AES_128_GCM_SHA256"),
     ),
@@ -64,7 +64,7 @@ pub const ROWS: &[Keyword<BindDraft>] = &[
         B,
         |words, draft, cx| {
             draft.tls.crl_file = Some(value::path_below(cx.base.ca_base.as_deref(), words.need("a file")?)?);
-            note(words, draft)
+            Ok(())
         },
         doc("crl-file <file>", "revoked client certificates", "", "crl-file /etc/ssl/crl.pem"),
     ),
@@ -98,7 +98,7 @@ pub const ROWS: &[Keyword<BindDraft>] = &[
         B,
         |words, draft, _| {
             draft.tls.common.curves = Some(value::text(words.need("a list")?)?);
-            note(words, draft)
+            Ok(())
         },
         doc("curves <list>", "groups, preferred first", "", "curves X25519:P-256"),
     ),
@@ -107,21 +107,21 @@ pub const ROWS: &[Keyword<BindDraft>] = &[
         B,
         |words, draft, _| {
             draft.tls.common.curves = Some(value::text(words.need("a group")?)?);
-            note(words, draft)
+            Ok(())
         },
         doc("ecdhe <group>", "older word for \"curves\"", "", "ecdhe prime256v1"),
     ),
     row("force-sslv3", O, |words, _, _| no_sslv3(words), FORCE),
-    row("force-tlsv10", O, |words, draft, _| force(words, draft, TlsVersion::V10), FORCE),
-    row("force-tlsv11", O, |words, draft, _| force(words, draft, TlsVersion::V11), FORCE),
-    row("force-tlsv12", O, |words, draft, _| force(words, draft, TlsVersion::V12), FORCE),
-    row("force-tlsv13", O, |words, draft, _| force(words, draft, TlsVersion::V13), FORCE),
+    row("force-tlsv10", O, |_, draft, _| force(draft, TlsVersion::V10), FORCE),
+    row("force-tlsv11", O, |_, draft, _| force(draft, TlsVersion::V11), FORCE),
+    row("force-tlsv12", O, |_, draft, _| force(draft, TlsVersion::V12), FORCE),
+    row("force-tlsv13", O, |_, draft, _| force(draft, TlsVersion::V13), FORCE),
     row(
         "generate-self-signed",
         B,
-        |words, draft, _| {
+        |_, draft, _| {
             draft.tls.self_signed = true;
-            note(words, draft)
+            Ok(())
         },
         doc(
             "generate-self-signed",
@@ -152,22 +152,22 @@ pub const ROWS: &[Keyword<BindDraft>] = &[
     row(
         "no-tls-tickets",
         O,
-        |words, draft, _| {
+        |_, draft, _| {
             draft.tls.common.tickets = false;
-            note(words, draft)
+            Ok(())
         },
         doc("no-tls-tickets", "resume by session id only", "", "no-tls-tickets"),
     ),
-    row("no-tlsv10", O, |words, draft, _| without(words, draft, TlsVersion::V10), WITHOUT),
-    row("no-tlsv11", O, |words, draft, _| without(words, draft, TlsVersion::V11), WITHOUT),
-    row("no-tlsv12", O, |words, draft, _| without(words, draft, TlsVersion::V12), WITHOUT),
-    row("no-tlsv13", O, |words, draft, _| without(words, draft, TlsVersion::V13), WITHOUT),
+    row("no-tlsv10", O, |_, draft, _| without(draft, TlsVersion::V10), WITHOUT),
+    row("no-tlsv11", O, |_, draft, _| without(draft, TlsVersion::V11), WITHOUT),
+    row("no-tlsv12", O, |_, draft, _| without(draft, TlsVersion::V12), WITHOUT),
+    row("no-tlsv13", O, |_, draft, _| without(draft, TlsVersion::V13), WITHOUT),
     row(
         "prefer-client-ciphers",
         O,
-        |words, draft, _| {
+        |_, draft, _| {
             draft.tls.prefer_client_ciphers = true;
-            note(words, draft)
+            Ok(())
         },
         doc(
             "prefer-client-ciphers",
@@ -181,7 +181,7 @@ pub const ROWS: &[Keyword<BindDraft>] = &[
         B,
         |words, draft, _| {
             draft.tls.common.sigalgs = Some(value::text(words.need("a list")?)?);
-            note(words, draft)
+            Ok(())
         },
         doc("sigalgs <list>", "signature algorithms", "", "sigalgs ECDSA+SHA256:RSA-PSS+SHA256"),
     ),
@@ -199,7 +199,7 @@ pub const ROWS: &[Keyword<BindDraft>] = &[
         O,
         |words, draft, _| {
             draft.versions.max = Some(version(words)?);
-            note(words, draft)
+            Ok(())
         },
         doc("ssl-max-ver <version>", "the highest TLS version", "TLSv1.0 to TLSv1.3.", "ssl-max-ver TLSv1.3"),
     ),
@@ -208,16 +208,16 @@ pub const ROWS: &[Keyword<BindDraft>] = &[
         O,
         |words, draft, _| {
             draft.versions.min = Some(version(words)?);
-            note(words, draft)
+            Ok(())
         },
         doc("ssl-min-ver <version>", "the lowest TLS version", "Default TLSv1.2.", "ssl-min-ver TLSv1.2"),
     ),
     row(
         "strict-sni",
         O,
-        |words, draft, _| {
+        |_, draft, _| {
             draft.tls.strict_sni = true;
-            note(words, draft)
+            Ok(())
         },
         doc(
             "strict-sni",
@@ -246,7 +246,7 @@ pub const ROWS: &[Keyword<BindDraft>] = &[
                 "required" => Verify::Required,
                 _ => return Err(word.not_one_of("value", &["none", "optional", "required"])),
             };
-            note(words, draft)
+            Ok(())
         },
         doc(
             "verify none|optional|required",
@@ -263,21 +263,21 @@ const FORCE: crate::base::doc::Doc =
 const WITHOUT: crate::base::doc::Doc =
     doc("no-tlsv10|no-tlsv11|no-tlsv12|no-tlsv13", "not this TLS version", "", "no-tlsv11");
 
-/// Remembers that TLS words were used, for the case that `ssl` is missing.
+/// Remembers that a certificate was given, for the case that `ssl` is missing.
 fn note(words: &Words<'_>, draft: &mut BindDraft) -> Result<(), Diag> {
     draft.tls_at = draft.tls_at.or(words.taken().map(|word| word.at));
     Ok(())
 }
 
-fn force(words: &Words<'_>, draft: &mut BindDraft, version: TlsVersion) -> Result<(), Diag> {
+fn force(draft: &mut BindDraft, version: TlsVersion) -> Result<(), Diag> {
     draft.versions.min = Some(version);
     draft.versions.max = Some(version);
-    note(words, draft)
+    Ok(())
 }
 
-fn without(words: &Words<'_>, draft: &mut BindDraft, version: TlsVersion) -> Result<(), Diag> {
+fn without(draft: &mut BindDraft, version: TlsVersion) -> Result<(), Diag> {
     draft.versions.without.push(version);
-    note(words, draft)
+    Ok(())
 }
 
 /// `force-sslv3`, on either side.
@@ -307,7 +307,7 @@ pub fn begin(bind: &mut BindDraft, cx: &mut LineCx<'_>) -> Result<(), Diag> {
 pub fn finish(bind: &mut BindDraft, cx: &mut LineCx<'_>) -> Result<(), Diag> {
     if !bind.ssl {
         if let Some(at) = bind.tls_at {
-            let diag = Diag::warning(at, "TLS options have no effect without \"ssl\"");
+            let diag = Diag::warning(at, "a certificate has no effect without \"ssl\"");
             cx.say(diag.help("add \"ssl\" to the line if clients are to speak TLS"));
         }
         return Ok(());

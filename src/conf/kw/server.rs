@@ -20,9 +20,6 @@ pub const LINE_ROWS: &[Keyword<ProxyDraft>] = &[
         "default-server",
         Places::BACK,
         |words, draft, cx| {
-            if words.peek().is_none() {
-                return Err(words.missing("an option"));
-            }
             let mut server = blank(cx);
             options(words, &mut server, Places::DEFAULT_SERVER, cx)?;
             draft.default_servers.push(cx.line.clone());
@@ -271,7 +268,7 @@ pub const ROWS: &[Keyword<ServerDraft>] = &[
 const INIT_ADDR: crate::base::doc::Doc = doc(
     "init-addr <method>[,<method>]...",
     "how the address is found at start",
-    "\"last\", \"libc\" or an address. Names are resolved by the system at start.",
+    "\"last\", \"libc\", \"none\" or an address. Names are resolved by the system at start, and must be known then.",
     "init-addr libc",
 );
 
@@ -314,7 +311,6 @@ fn blank(cx: &LineCx<'_>) -> ServerDraft {
         verify: false,
         versions: Versions::default(),
         sni: None,
-        port: ServerPort::Fixed,
         puid_at: None,
         at: cx.line.at(),
     }
@@ -353,7 +349,10 @@ pub fn make(draft: &ProxyDraft, nth: usize, cx: &mut LineCx<'_>) -> Result<Serve
     server.at = name.at;
     let (addr, port) = addr::server(words.need("an address")?, cx.resolve)?;
     server.server.addr = addr;
-    server.port = port;
+    server.server.port_offset = match port {
+        ServerPort::Fixed => None,
+        ServerPort::Mapped(offset) => Some(offset),
+    };
     options(&mut words, &mut server, Places::SERVER, cx)?;
     super::server_tls::finish(&mut server, line.span())?;
     Ok(server)
@@ -417,13 +416,9 @@ fn v2_options(word: &Word, draft: &mut ServerDraft) -> Result<(), Diag> {
 
 fn init_addr(word: &Word) -> Result<(), Diag> {
     for method in word.text.split(',') {
-        match method {
-            "last" | "libc" => {}
-            "none" => return Err(word.err("\"none\" is known, not supported yet")),
-            _ if method.parse::<std::net::IpAddr>().is_ok() => {
-                return Err(word.err("a fallback address is known, not supported yet"));
-            }
-            _ => return Err(word.not_one_of("method", &["last", "libc"])),
+        let known = matches!(method, "last" | "libc" | "none") || method.parse::<std::net::IpAddr>().is_ok();
+        if !known {
+            return Err(word.not_one_of("method", &["last", "libc", "none"]));
         }
     }
     Ok(())

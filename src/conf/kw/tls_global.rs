@@ -60,6 +60,7 @@ pub const ROWS: &[Keyword<GlobalDraft>] = &[
         "ssl-default-bind-options",
         G,
         |words, draft, _| {
+            draft.base.bind.options.push(words.need("an option")?.clone());
             draft.base.bind.options.extend(words.rest().iter().cloned());
             Ok(())
         },
@@ -113,6 +114,7 @@ pub const ROWS: &[Keyword<GlobalDraft>] = &[
         "ssl-default-server-options",
         G,
         |words, draft, _| {
+            draft.base.server.options.push(words.need("an option")?.clone());
             draft.base.server.options.extend(words.rest().iter().cloned());
             Ok(())
         },
