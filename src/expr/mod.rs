@@ -5,11 +5,13 @@
 //! [`pattern`] compares, [`acl`] combines, [`map`] translates, [`vars`] remembers.
 
 pub mod acl;
+pub mod alias;
 pub mod args;
 pub mod cast;
 pub mod compile;
 pub mod conv;
 pub mod fetch;
+pub mod logfmt;
 pub mod map;
 pub mod pattern;
 pub mod sample;
