@@ -9,6 +9,7 @@ mod dispatch;
 mod drain;
 mod figures;
 mod handed;
+mod make;
 mod questions;
 mod signals;
 mod turn;
@@ -37,7 +38,7 @@ use crate::net::conn::Conn;
 use crate::net::contexts::Contexts;
 use crate::net::cx::{Birth, Cx};
 use crate::net::sock::listen::ListenSock;
-use crate::plan::{CliSocket, Plan, Tune};
+use crate::plan::{CliSocket, Plan};
 use crate::shm::Shared;
 use crate::stream::backends::Backends;
 use crate::stream::{Below, Stream};
@@ -150,66 +151,6 @@ impl House<'_> {
 }
 
 impl<'p> Worker<'p> {
-    /// A worker for a plan, with the sockets it accepts from.
-    pub fn new(
-        plan: &'p Plan,
-        sockets: Vec<(ListenerId, OwnedFd)>,
-        log: LogSink,
-        shm: Shared,
-        tls: &'p Contexts,
-    ) -> io::Result<Self> {
-        let clock = Clock::real();
-        let now = clock.read();
-        let tune = &plan.global.tune;
-        let limit = conns_max(plan);
-        let mut house = House {
-            sched: Sched::new(limit.saturating_mul(3)),
-            poll: Poller::new(tune.maxpollevents)?,
-            pool: Pool::new(tune.bufsize, buffer_bytes_max(tune)),
-            heads: HeadPool::default(),
-            rng: Rng::from_seed(now.wall_us ^ u64::from(std::process::id()) << 32),
-            effects: Effects::new(),
-            log,
-            shm,
-            tls,
-            now,
-            leaving: false,
-        };
-        let mut doors = Vec::with_capacity(sockets.len());
-        for (id, fd) in sockets {
-            let task = house.sched.spawn(Owner::Listener(id), plan.listener(id).nice);
-            let Some(task) = task else { return Err(io::ErrorKind::OutOfMemory.into()) };
-            let sock = ListenSock::new(fd);
-            house.poll.watch_read(sock.fd(), task.pack())?;
-            doors.push(Door { id, sock, task, paused: false, shut: false });
-        }
-        let backends = Backends::new(plan, &house.shm);
-        Ok(Worker {
-            plan,
-            clock,
-            house,
-            doors,
-            conns: Arena::with_limit(limit.saturating_mul(2)),
-            streams: Arena::with_limit(limit),
-            backends,
-            births: Vec::new(),
-            obeyed: changes::Obeyed::default(),
-            inbox: questions::Inbox::default(),
-            outbox: questions::Outbox::default(),
-            figures: figures::Figures::default(),
-            applet_news: Vec::new(),
-            serial: 0,
-            number: 0,
-            handed: None,
-            guard: None,
-            office: None,
-            signals: None,
-            warned_at: None,
-            panics: 0,
-            stopped: false,
-        })
-    }
-
     /// Signals are heard from now on.
     fn obey_signals(&mut self) -> io::Result<()> {
         let (signals, _) = signals::watch(&mut self.house.sched, &self.house.poll)?;
@@ -241,21 +182,5 @@ impl<'p> Worker<'p> {
     fn lend(&mut self) -> (&mut Arena<Stream, Streams>, Below<'_>, Cx<'_>) {
         let Worker { plan, house, streams, conns, backends, .. } = self;
         (streams, Below { conns, backends }, house.cx(plan))
-    }
-}
-
-/// Bytes that buffers may take: `tune.buffers.limit` counts those of `tune.bufsize`.
-fn buffer_bytes_max(tune: &Tune) -> usize {
-    match tune.buffers_limit {
-        0 => usize::MAX / 8,
-        n => n.saturating_mul(tune.bufsize),
-    }
-}
-
-/// Client connections a worker may have.
-fn conns_max(plan: &Plan) -> u32 {
-    match plan.global.maxconn {
-        0 => 1 << 20,
-        n => n,
     }
 }
