@@ -16,12 +16,20 @@ use super::ready::Edges;
 pub struct Poller {
     poll: Poll,
     events: Events,
+    /// What a test says in place of the kernel.
+    #[cfg(test)]
+    pub injected: Vec<(u64, Edges)>,
 }
 
 impl Poller {
     /// A poller that takes at most `max_events` from the kernel at once.
     pub fn new(max_events: usize) -> io::Result<Self> {
-        Ok(Poller { poll: Poll::new()?, events: Events::with_capacity(max_events.max(1)) })
+        Ok(Poller {
+            poll: Poll::new()?,
+            events: Events::with_capacity(max_events.max(1)),
+            #[cfg(test)]
+            injected: Vec::new(),
+        })
     }
 
     /// Watches a descriptor for the rest of its life.
@@ -57,7 +65,7 @@ impl Poller {
 
     /// What the last wait brought.
     pub fn news(&self) -> impl Iterator<Item = (u64, Edges)> + '_ {
-        self.events.iter().map(|event| {
+        let news = self.events.iter().map(|event| {
             let edges = Edges {
                 read: event.is_readable(),
                 write: event.is_writable(),
@@ -65,6 +73,9 @@ impl Poller {
                 error: event.is_error() || (event.is_read_closed() && event.is_write_closed()),
             };
             (event.token().0 as u64, edges)
-        })
+        });
+        #[cfg(test)]
+        let news = news.chain(self.injected.iter().copied());
+        news
     }
 }

@@ -40,6 +40,9 @@ pub struct Cx<'w> {
     pub effects: &'w Effects,
     /// Where log lines go.
     pub log: &'w mut LogSink,
+    /// The network of a test, in place of the kernel's.
+    #[cfg(test)]
+    pub net: Option<&'w crate::net::sock::mem::Net>,
 }
 
 /// What a connection asks the worker for: done after the borrow of the connection has ended.

@@ -211,6 +211,8 @@ impl Stream {
         self.note_conns(cx);
         self.write_log(below, cx);
         self.leave_server(below, cx);
+        #[cfg(test)]
+        cx.net.into_iter().for_each(|net| net.note(&self.txn));
         self.count_end(cx);
         let keep = self.res.end_sent && !self.tunnel;
         self.req.release(cx.pool, cx.heads);

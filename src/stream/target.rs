@@ -163,24 +163,22 @@ impl Stream {
     }
 
     fn connect(&mut self, server: &Server, below: &mut Below<'_>, cx: &mut Cx<'_>) -> Result<ConnId, Fault> {
-        let proxy = cx.plan.proxy(self.backend);
         let local = Fault::new(Cause::Local);
         let greeting = self.greeting(server, below, cx)?;
         let to = self.txn.settings.dst.or(below.backends.server(server.id).addr);
         let to = self.mapped(server, to, below);
-        let fd = connect::begin(server, proxy, to)?;
+        let sock = connect::begin(server, to, cx)?;
         let vacant = below.conns.vacant().ok_or(local)?;
         let id = vacant.id();
         let nice = self.txn.settings.nice.unwrap_or(0);
         let task = cx.sched.spawn(Owner::Conn(id), nice).ok_or(local)?;
-        let watched = cx.poll.watch(std::os::fd::AsRawFd::as_raw_fd(&fd), task.pack());
-        if let Err(error) = watched {
+        if let Err(error) = sock.watch(cx.poll, task.pack()) {
             cx.sched.end(task);
             return Err(Fault::from_io(&error));
         }
         let limit = self.limit(Timeout::Connect, cx);
         cx.sched.deadline(task, cx.now.tick.deadline(limit));
-        let Some(xprt) = connect::transport(fd, server, None, cx) else {
+        let Some(xprt) = connect::transport(sock, server, None, cx) else {
             cx.sched.end(task);
             return Err(local);
         };

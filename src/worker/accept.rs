@@ -6,11 +6,10 @@ use super::Worker;
 use crate::base::ids::{ListenerId, TaskId};
 use crate::event::log::sink::Speaker;
 use crate::event::sched::{Owner, Wake};
-use std::os::fd::OwnedFd;
-
 use crate::expr::view::Addr;
 use crate::net::conn::accept::{transport, Accepted};
 use crate::net::conn::Conn;
+use crate::net::sock::Sock;
 use crate::plan::LogLevel;
 use crate::stream::count;
 
@@ -32,7 +31,7 @@ impl Worker<'_> {
             }
             let error = match self.doors[place].sock.accept() {
                 Ok((fd, src, dst)) => {
-                    self.welcome(id, fd, src, dst);
+                    self.welcome(id, Sock::Os(fd), src, dst);
                     continue;
                 }
                 Err(error) => error,
@@ -75,14 +74,14 @@ impl Worker<'_> {
         }
     }
 
-    pub(super) fn welcome(&mut self, id: ListenerId, fd: OwnedFd, src: Addr, dst: Addr) {
+    pub(super) fn welcome(&mut self, id: ListenerId, sock: Sock, src: Addr, dst: Addr) {
         self.serial += 1;
         let serial = self.serial;
         let Worker { plan, house, conns, .. } = self;
         let listener = plan.listener(id);
         count::client_begins(&house.shm, id, listener.proxy, house.now.tick.0);
         let record = plan.global.tune.ssl_maxrecord;
-        let Some(xprt) = transport(fd, listener, house.tls, record) else {
+        let Some(xprt) = transport(sock, listener, house.tls, record) else {
             return count::client_ends(&house.shm, id, listener.proxy);
         };
         let new = Accepted { xprt, src, dst, serial };
@@ -93,8 +92,7 @@ impl Worker<'_> {
         let Some(task) = house.sched.spawn(Owner::Conn(conn_id), listener.nice) else {
             return count::client_ends(&house.shm, id, listener.proxy);
         };
-        let watched = new.xprt.sock().fd().is_some_and(|fd| house.poll.watch(fd, task.pack()).is_ok());
-        if !watched {
+        if new.xprt.sock().watch(&house.poll, task.pack()).is_err() {
             house.sched.end(task);
             return count::client_ends(&house.shm, id, listener.proxy);
         }

@@ -9,6 +9,7 @@ use super::questions::MESSAGE_MAX;
 use super::Worker;
 use crate::base::ids::{ListenerId, TaskId};
 use crate::net::sock::listen::ends_of;
+use crate::net::sock::Sock;
 use crate::stream::count;
 
 /// The number of the task that takes handed clients.
@@ -45,6 +46,6 @@ impl Worker<'_> {
             return;
         }
         let (src, dst) = ends_of(&fd);
-        self.welcome(listener, fd, src, dst);
+        self.welcome(listener, Sock::Os(fd), src, dst);
     }
 }

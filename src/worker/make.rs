@@ -43,6 +43,8 @@ impl<'p> Worker<'p> {
             log,
             shm,
             tls,
+            #[cfg(test)]
+            net: None,
             now,
             leaving: false,
         };

@@ -17,6 +17,8 @@ mod watch;
 
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+mod world;
 
 use std::io;
 use std::os::fd::{AsRawFd, OwnedFd};
@@ -95,6 +97,8 @@ struct House<'p> {
     log: LogSink,
     shm: Shared,
     tls: &'p Contexts,
+    #[cfg(test)]
+    net: Option<crate::net::sock::mem::Net>,
     now: Now,
     /// New clients are not taken any more; what is there is finished.
     leaving: bool,
@@ -146,6 +150,8 @@ impl House<'_> {
             rng: &mut self.rng,
             effects: &self.effects,
             log: &mut self.log,
+            #[cfg(test)]
+            net: self.net.as_ref(),
         }
     }
 }

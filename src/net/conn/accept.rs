@@ -1,7 +1,5 @@
 //! A client that has just been accepted.
 
-use std::os::fd::OwnedFd;
-
 use super::handshake::{Shake, Shakes};
 use super::open::front_mux;
 use super::proxy_in::ProxyIn;
@@ -70,8 +68,7 @@ impl Conn {
 }
 
 /// The transport for a new client; `None` when TLS cannot be set up for it.
-pub fn transport(fd: OwnedFd, listener: &Listener, contexts: &Contexts, record: usize) -> Option<Transport> {
-    let sock = Sock::Os(fd);
+pub fn transport(sock: Sock, listener: &Listener, contexts: &Contexts, record: usize) -> Option<Transport> {
     match contexts.bind(listener.id) {
         None => Some(Transport::Raw(sock)),
         Some(bind) => SslSock::accept(sock, bind, record).map(Transport::Ssl),

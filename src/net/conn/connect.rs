@@ -22,8 +22,13 @@ use crate::net::transport::{SslSock, Transport};
 use crate::plan::{Mode, Proxy, Server, ServerAddr};
 
 /// Begins a TCP or UNIX connection; it is complete when the socket becomes writable.
-pub fn begin(server: &Server, proxy: &Proxy, to: Option<std::net::SocketAddr>) -> Result<OwnedFd, Fault> {
-    begin_socket(server, proxy, to).map_err(|errno| Fault::from_io(&errno.into()))
+pub fn begin(server: &Server, to: Option<std::net::SocketAddr>, cx: &Cx<'_>) -> Result<Sock, Fault> {
+    #[cfg(test)]
+    if let (Some(net), ServerAddr::Inet(addr)) = (cx.net, &server.addr) {
+        return Ok(Sock::Mem(net.connect(to.unwrap_or(*addr))));
+    }
+    let begun = begin_socket(server, cx.plan.proxy(server.proxy), to);
+    begun.map(Sock::Os).map_err(|errno| Fault::from_io(&errno.into()))
 }
 
 fn begin_socket(server: &Server, proxy: &Proxy, to: Option<std::net::SocketAddr>) -> Result<OwnedFd, Errno> {
@@ -105,8 +110,7 @@ impl Conn {
 }
 
 /// The transport of a begun connection, asking for `name` if it is TLS; `None` when TLS cannot be set up.
-pub fn transport(fd: OwnedFd, server: &Server, name: Option<&str>, cx: &Cx<'_>) -> Option<Transport> {
-    let sock = Sock::Os(fd);
+pub fn transport(sock: Sock, server: &Server, name: Option<&str>, cx: &Cx<'_>) -> Option<Transport> {
     match cx.tls.server(server.id) {
         None => Some(Transport::Raw(sock)),
         Some(context) => {

@@ -7,6 +7,7 @@ pub mod mem;
 use std::io::{self, IoSlice};
 use std::os::fd::{AsRawFd, OwnedFd, RawFd};
 
+use crate::event::poll::Poller;
 use nix::sys::socket::{self, MsgFlags, Shutdown};
 
 /// A connected, non-blocking byte stream.
@@ -66,7 +67,19 @@ impl Sock {
                 Some(io::Error::from_raw_os_error(code))
             }
             #[cfg(test)]
-            Sock::Mem(_) => None,
+            Sock::Mem(mem) => mem.take_error(),
+        }
+    }
+
+    /// Has the poller watch it for the rest of its life.
+    pub fn watch(&self, poll: &Poller, token: u64) -> io::Result<()> {
+        match self {
+            Sock::Os(fd) => poll.watch(fd.as_raw_fd(), token),
+            #[cfg(test)]
+            Sock::Mem(mem) => {
+                mem.watch(token);
+                Ok(())
+            }
         }
     }
 
