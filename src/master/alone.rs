@@ -25,8 +25,15 @@ pub(super) fn run(launch: Launch) -> Result<i32, Fatal> {
     let slot = shm.reserve(roles, 1).unwrap_or(0);
     shm.enter(slot, std::process::id(), Clock::real().read().wall_us);
     let cli = sockets.take_cli();
-    let seat =
-        Seat { number: 0, cli, traffic: sockets.for_worker(plan, 0, 1), shm, handed: None, watch: None };
+    let seat = Seat {
+        number: 0,
+        cli,
+        traffic: sockets.for_worker(plan, 0, 1),
+        shm,
+        handed: None,
+        watch: None,
+        master: None,
+    };
     if launch.notify {
         notify::tell("READY=1");
     }

@@ -50,6 +50,8 @@ pub(super) struct Inherited {
     pub(super) slot: u32,
     /// The master's process id.
     pub(super) master: u32,
+    /// The control process's line to the master.
+    pub(super) line: Option<OwnedFd>,
 }
 
 /// The life of a child; the number is its exit code.
@@ -90,13 +92,22 @@ fn begin(role: Role, plan: &Plan, tls: &Contexts, what: Inherited) -> Result<(),
             shm,
             handed: what.channels.ends.into_iter().nth(number).map(|(_, theirs)| theirs),
             watch: None,
+            master: None,
         },
         Role::Control => {
             let mut sockets = what.sockets;
             let cli = sockets.take_cli();
             let channels = what.channels.ends.into_iter().map(|(ours, _)| ours).collect();
             let watch = Watch { sockets: sockets.for_watch(plan, what.workers), channels };
-            Seat { number: 0, cli, traffic: Vec::new(), shm, handed: None, watch: Some(watch) }
+            Seat {
+                number: 0,
+                cli,
+                traffic: Vec::new(),
+                shm,
+                handed: None,
+                watch: Some(watch),
+                master: what.line,
+            }
         }
     };
     worker::serve(plan, tls, seat).map_err(cannot)

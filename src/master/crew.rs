@@ -2,8 +2,10 @@
 //! have one that is coming, and keeps count of those of former crews until they have left.
 
 use std::io;
+use std::os::fd::OwnedFd;
 use std::sync::Arc;
 
+use lighterman_sys::fds;
 use lighterman_sys::fork::{self, Child, Exit, Forked};
 
 use super::child::{self, Channels, Inherited, Role};
@@ -35,6 +37,8 @@ pub(super) struct Post {
     pub(super) born: Tick,
     /// The memory its generation shares.
     pub(super) shm: Arc<Shared>,
+    /// The master's end of the control process's line.
+    pub(super) line: Option<OwnedFd>,
 }
 
 impl Crew {
@@ -86,13 +90,18 @@ impl Crew {
         let slot = self.shm.reserve(roles, number).ok_or_else(|| {
             io::Error::other("too many old generations still finish their work; see hard-stop-after")
         })?;
+        let (ours, theirs) = match role {
+            Role::Control => fds::channel().map(|(ours, theirs)| (Some(ours), Some(theirs)))?,
+            Role::Worker(_) => (None, None),
+        };
         match fork::fork() {
             Ok(Forked::Parent(child)) => {
                 let shm = Arc::clone(&self.shm);
-                Ok(Post { role, child, slot, generation: self.generation, born, shm })
+                Ok(Post { role, child, slot, generation: self.generation, born, shm, line: ours })
             }
             Ok(Forked::Child) => {
                 let_go();
+                drop(ours);
                 let inherited = Inherited {
                     sockets: std::mem::take(&mut self.sockets),
                     channels: std::mem::take(&mut self.channels),
@@ -100,6 +109,7 @@ impl Crew {
                     shm: self.shm.view(),
                     slot,
                     master,
+                    line: theirs,
                 };
                 fork::exit_now(child::live(role, &self.plan, &self.tls, inherited));
             }
@@ -115,6 +125,11 @@ impl Post {
     /// Whether it serves, as far as it says.
     pub(super) fn serves(&self) -> bool {
         self.shm.process_at(self.slot).phase() >= Phase::Serving
+    }
+
+    /// Whether it accepts nobody any more, as far as it says.
+    pub(super) fn drains(&self) -> bool {
+        self.shm.process_at(self.slot).phase() >= Phase::Draining
     }
 
     /// What people call it.

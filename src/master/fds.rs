@@ -14,6 +14,7 @@ use super::Fatal;
 use crate::base::ids::{ListenerId, ProxyId};
 use crate::net::sock::listen::ListenSock;
 use crate::plan::{BindAddr, CliSocket, Listener, Plan};
+use crate::service::cli::Face;
 
 struct Entry {
     addr: BindAddr,
@@ -28,8 +29,8 @@ struct Entry {
 #[derive(Default)]
 pub struct Sockets {
     entries: Vec<Entry>,
-    /// Command sockets.
-    cli: Vec<(CliSocket, OwnedFd)>,
+    /// Command sockets: the service's and the master's.
+    cli: Vec<(CliSocket, Face, OwnedFd)>,
 }
 
 impl Sockets {
@@ -46,22 +47,24 @@ impl Sockets {
             let fds = open(listener, workers, known).map_err(|error| cannot_bind(plan, listener, &error))?;
             sockets.entries.push(Entry { addr: listener.addr.clone(), nth, fds });
         }
-        for socket in &plan.global.cli {
-            let known = old.cli.iter().find(|(other, _)| other.addr == socket.addr);
+        let global = &plan.global;
+        let cli = global.cli.iter().map(|socket| (socket, Face::Traffic));
+        for (socket, face) in cli.chain(global.master_cli.iter().map(|socket| (socket, Face::Master))) {
+            let known = old.cli.iter().find(|(other, ..)| other.addr == socket.addr);
             let fd = match known {
-                Some((_, fd)) => fd.try_clone(),
+                Some((.., fd)) => fd.try_clone(),
                 None => ListenSock::bind(&door(socket), false),
             };
             let fd = fd.map_err(|error| {
                 Fatal(format!("cannot bind the command socket {}: {}", addr_text(&socket.addr), why(&error)))
             })?;
-            sockets.cli.push((socket.clone(), fd));
+            sockets.cli.push((socket.clone(), face, fd));
         }
         Ok(sockets)
     }
 
     /// The command sockets, to be taken by the process that answers.
-    pub fn take_cli(&mut self) -> Vec<(CliSocket, OwnedFd)> {
+    pub fn take_cli(&mut self) -> Vec<(CliSocket, Face, OwnedFd)> {
         std::mem::take(&mut self.cli)
     }
 

@@ -16,12 +16,17 @@ use super::crew::{killed_from_outside, Crew, Post};
 use super::{dismiss, notify, Fatal, Launch, Reread};
 use crate::base::limits::{END_PATIENCE_MS, RESPAWN_FORGET_MS, START_PATIENCE_MS};
 use crate::base::tick::{Clock, Tick};
+use crate::event::line;
+use crate::shm::Wish;
 
 const SIGNALS: &[i32] =
     &[libc::SIGTERM, libc::SIGINT, libc::SIGUSR1, libc::SIGUSR2, libc::SIGHUP, libc::SIGCHLD];
 
 /// How often a crew that is coming is looked at, milliseconds.
 const LOOK_EVERY_MS: u64 = 2;
+
+/// An old worker that stands still does not keep the answer to a reload longer than this, milliseconds.
+const LET_GO_MS: u64 = 500;
 
 /// How a service that ends is told about.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -49,6 +54,13 @@ struct Keeper {
     kill_at: Option<Tick>,
     /// A reload was asked for while one was under way.
     again: bool,
+    /// A new crew serves, and the old one is about to let go of the doors: until then, at the latest, the
+    /// reload is over.
+    letting_go: Option<Tick>,
+    /// Whoever waits to hear how a reload went: process and ticket.
+    askers: Vec<(u32, u64)>,
+    /// Those who asked while one was under way.
+    later: Vec<(u32, u64)>,
 }
 
 pub(super) fn run(launch: Launch) -> Result<i32, Fatal> {
@@ -79,6 +91,9 @@ pub(super) fn run(launch: Launch) -> Result<i32, Fatal> {
         hard_stop: None,
         kill_at: None,
         again: false,
+        letting_go: None,
+        askers: Vec::new(),
+        later: Vec::new(),
     };
     keeper.start(&signals)?;
     dismiss(&launch.finish, &launch.terminate);
@@ -146,7 +161,8 @@ impl Keeper {
         let cannot = |error: io::Error| Fatal(format!("cannot start workers: {error}"));
         let until = self.now().after(START_PATIENCE_MS);
         for role in self.crew.roles() {
-            let post = self.crew.fill(role, self.clock.read().tick, || {}).map_err(cannot)?;
+            let posts = &mut self.posts;
+            let post = self.crew.fill(role, self.clock.read().tick, || posts.clear()).map_err(cannot)?;
             self.posts.push(post);
         }
         while !self.posts.iter().all(Post::serves) {
@@ -174,8 +190,10 @@ impl Keeper {
             while let Some(caught) = signals.next()? {
                 self.on_signal(caught.number);
             }
+            self.hear_lines();
             self.reap()?;
             self.welcome();
+            self.part();
             self.replace();
             self.stop_hard();
             if self.posts.is_empty() && self.vacant.is_empty() {
@@ -191,7 +209,9 @@ impl Keeper {
     fn wait(&self, signals: &Signals, ms: Option<u64>) -> io::Result<()> {
         let timeout =
             ms.map(|ms| PollTimeout::try_from(Duration::from_millis(ms)).unwrap_or(PollTimeout::MAX));
-        let mut fds = [PollFd::new(signals.as_fd(), PollFlags::POLLIN)];
+        let lines = self.posts.iter().filter_map(|post| post.line.as_ref());
+        let heard = [signals.as_fd()].into_iter().chain(lines.map(AsFd::as_fd));
+        let mut fds: Vec<PollFd<'_>> = heard.map(|fd| PollFd::new(fd, PollFlags::POLLIN)).collect();
         match poll(&mut fds, timeout.unwrap_or(PollTimeout::NONE)) {
             Ok(_) | Err(nix::errno::Errno::EINTR) => Ok(()),
             Err(errno) => Err(errno.into()),
@@ -200,7 +220,7 @@ impl Keeper {
 
     /// Milliseconds until something is due.
     fn patience(&self) -> Option<u64> {
-        if self.coming.is_some() {
+        if self.coming.is_some() || self.letting_go.is_some() {
             return Some(LOOK_EVERY_MS);
         }
         let now = self.now();
@@ -230,6 +250,7 @@ impl Keeper {
             }
             Ending::Gently => {
                 self.limit_leaving();
+                self.posts.iter().for_each(|post| post.shm.process_at(post.slot).ask(Wish::Drain));
                 self.tell(libc::SIGUSR1, |_| true);
                 // The workers close theirs when their queues are empty: then nobody is let in any more.
                 self.crew.close();
@@ -271,7 +292,7 @@ impl Keeper {
 
     /// A new crew with the configuration as it is now, on the same sockets.
     fn reload(&mut self) {
-        if self.coming.is_some() {
+        if self.coming.is_some() || self.letting_go.is_some() {
             self.again = true;
             return;
         }
@@ -287,8 +308,12 @@ impl Keeper {
         let mut crew = self.crew.next(plan, self.generation)?;
         let now = self.now();
         for role in crew.roles() {
-            let serving = &mut self.crew;
-            match crew.fill(role, now, || serving.close()) {
+            let (serving, posts) = (&mut self.crew, &mut self.posts);
+            let let_go = || {
+                serving.close();
+                posts.clear();
+            };
+            match crew.fill(role, now, let_go) {
                 Ok(post) => self.posts.push(post),
                 Err(error) => {
                     let generation = self.generation;
@@ -315,9 +340,26 @@ impl Keeper {
         self.crew = crew;
         self.vacant.clear();
         self.limit_leaving();
-        self.tell(libc::SIGUSR1, |post| post.generation < generation);
         log::info!("reloaded: generation {generation} serves");
-        self.settled();
+        // The control process stays to pass the outcome on.
+        let is_worker = |post: &Post| matches!(post.role, Role::Worker(_));
+        self.tell(libc::SIGUSR1, |post| post.generation < generation && is_worker(post));
+        self.letting_go = Some(self.now().after(LET_GO_MS));
+    }
+
+    /// The reload is over when no worker of an old crew accepts any more: from then on every new client
+    /// meets the new configuration.
+    fn part(&mut self) {
+        let Some(until) = self.letting_go else { return };
+        let generation = self.crew.generation;
+        let mut old = self.posts.iter().filter(|post| post.generation < generation);
+        let accepts = |post: &Post| matches!(post.role, Role::Worker(_)) && !post.drains();
+        if old.any(accepts) && self.now() < until {
+            return;
+        }
+        self.letting_go = None;
+        self.settled("Success=1\n");
+        self.tell(libc::SIGUSR1, |post| post.generation < generation && post.role == Role::Control);
     }
 
     /// Nothing comes of a reload: the serving crew goes on.
@@ -327,16 +369,44 @@ impl Keeper {
         if self.coming.take().is_some() || self.ending.is_none() {
             log::error!("reload refused, the service goes on as it is: {why}");
         }
-        self.settled();
+        self.settled(&format!("Success=0\n--\n{}\n", why.trim_end()));
     }
 
-    fn settled(&mut self) {
+    /// A reload is over: who asked hears how it went, and the next one may begin.
+    fn settled(&mut self, outcome: &str) {
+        for (pid, ticket) in std::mem::replace(&mut self.askers, std::mem::take(&mut self.later)) {
+            let post = self.posts.iter().find(|post| post.child.pid() == pid);
+            if let Some(line) = post.and_then(|post| post.line.as_ref()) {
+                let _ =
+                    lighterman_sys::fds::send_with_fds(line.as_fd(), &line::outcome(ticket, outcome), &[]);
+            }
+        }
         if self.ending.is_none() {
             notify::tell("READY=1");
             if std::mem::take(&mut self.again) {
                 self.reload();
             }
         }
+    }
+
+    /// What control processes ask for.
+    fn hear_lines(&mut self) {
+        let mut asked = Vec::new();
+        for post in &self.posts {
+            let Some(line) = &post.line else { continue };
+            asked.extend(line::requests(line.as_fd()).map(|ticket| (post.child.pid(), ticket)));
+        }
+        if asked.is_empty() {
+            return;
+        }
+        if self.ending.is_some() {
+            self.askers.append(&mut asked);
+            return self.settled("Success=0\n--\nthe service ends\n");
+        }
+        let busy = self.coming.is_some() || self.letting_go.is_some();
+        let waiting = if busy { &mut self.later } else { &mut self.askers };
+        waiting.append(&mut asked);
+        self.reload();
     }
 
     /// Ends processes that never served.
@@ -387,8 +457,12 @@ impl Keeper {
         let due: Vec<Role> = self.vacant.iter().filter(|(_, at)| *at <= now).map(|(role, _)| *role).collect();
         self.vacant.retain(|(_, at)| *at > now);
         for role in due {
-            let coming = &mut self.coming;
-            match self.crew.fill(role, now, || drop(coming.take())) {
+            let (coming, posts) = (&mut self.coming, &mut self.posts);
+            let let_go = || {
+                coming.take();
+                posts.clear();
+            };
+            match self.crew.fill(role, now, let_go) {
                 Ok(post) => self.posts.push(post),
                 Err(error) => {
                     log::error!("cannot replace a worker: {error}");

@@ -1,16 +1,18 @@
 //! The command socket, as far as the loop is concerned: wakeups to and from the desk, and what
 //! commands may know of the processes.
 
+use std::collections::BTreeMap;
 use std::io;
-use std::os::fd::OwnedFd;
+use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::time::Duration;
 
-use lighterman_sys::cred;
+use lighterman_sys::{cred, fds};
 
 use super::questions::Inbox;
 use super::Worker;
 use crate::base::ids::{AppletId, TaskId};
 use crate::base::tick::Tick;
+use crate::event::line;
 use crate::event::ready::Edges;
 use crate::event::sched::Wake;
 use crate::plan::{CliSocket, Plan};
@@ -18,19 +20,35 @@ use crate::service::applet::CliDoor;
 use crate::service::cli::{CliCx, Face, Facts, Host, Ticket};
 use crate::service::desk::Desk;
 
+/// The number of the task that hears the master.
+pub(super) const MASTER: u16 = 99;
 /// The number of the first door's task; the others follow.
 pub(super) const DOORS: u16 = 100;
 
 /// The desk at work.
 pub(super) struct Office {
     desk: Desk,
+    master: Option<Master>,
 }
+
+/// The line to the master, and the reloads that were asked for: the outcome, once it is known.
+struct Master {
+    line: OwnedFd,
+    last: u64,
+    reloads: BTreeMap<u64, Option<Vec<u8>>>,
+}
+
+/// Tickets of reloads have this bit, those of questions to workers do not.
+const RELOAD: u64 = 1 << 63;
+/// Reloads asked for whose outcome nobody has come for.
+const RELOADS_MAX: usize = 64;
 
 impl Office {
     /// Opens the desk on sockets that listen already.
     pub(super) fn open(
         worker: &mut Worker<'_>,
-        sockets: Vec<(CliSocket, OwnedFd)>,
+        sockets: Vec<(CliSocket, Face, OwnedFd)>,
+        line: Option<OwnedFd>,
     ) -> io::Result<Option<Office>> {
         if sockets.is_empty() {
             return Ok(None);
@@ -39,11 +57,16 @@ impl Office {
         let timeout = Duration::from_millis(global.cli_timeout.into());
         let doors = sockets
             .into_iter()
-            .map(|(socket, fd)| CliDoor::new(fd.into(), socket.level, Face::Traffic, timeout))
+            .map(|(socket, face, fd)| CliDoor::new(fd.into(), socket.level, face, timeout))
             .collect::<io::Result<Vec<_>>>()?;
         let house = &mut worker.house;
         let desk = Desk::open(doors, global.cli_maxconn, DOORS, &mut house.sched, &house.poll)?;
-        Ok(Some(Office { desk }))
+        if let Some(line) = &line {
+            let task = worker.house_task(MASTER)?;
+            worker.house.poll.watch_read(line.as_raw_fd(), task.pack())?;
+        }
+        let master = line.map(|line| Master { line, last: RELOAD, reloads: BTreeMap::new() });
+        Ok(Some(Office { desk, master }))
     }
 }
 
@@ -66,10 +89,35 @@ impl Worker<'_> {
     pub(super) fn on_desk_client(&mut self, id: AppletId, _task: TaskId, _why: Wake) {
         let Worker { plan, house, office, inbox, .. } = self;
         let Some(office) = office else { return };
-        let mut clerk = Clerk { plan, leaving: house.leaving, now: house.now.tick, inbox };
+        let (leaving, now) = (house.leaving, house.now.tick);
+        let mut clerk = Clerk { plan, leaving, now, inbox, master: office.master.as_mut() };
         let mut cx = CliCx { plan, now: house.now, shm: &house.shm, host: &mut clerk };
         office.desk.on_wake(id, &mut house.sched, &mut cx, &house.poll);
         self.put_questions();
+    }
+
+    /// The master says how a reload went.
+    pub(super) fn hear_master(&mut self) {
+        let Some(master) = self.office.as_mut().and_then(|office| office.master.as_mut()) else { return };
+        let Master { line, reloads, .. } = master;
+        for (ticket, text) in line::outcomes(line.as_fd()) {
+            if let Some(outcome) = reloads.get_mut(&ticket) {
+                *outcome = Some(text);
+            }
+        }
+        self.wake_desk();
+    }
+
+    /// Nobody new is let in; who is there gets the answer.
+    pub(super) fn close_desk(&mut self) {
+        if let Some(office) = &mut self.office {
+            office.desk.close_doors();
+        }
+    }
+
+    /// Whether no client of the command socket is there.
+    pub(super) fn desk_is_empty(&self) -> bool {
+        self.office.as_ref().is_none_or(|office| office.desk.is_empty())
     }
 
     /// Clients that wait for answers look again.
@@ -86,6 +134,7 @@ struct Clerk<'a> {
     leaving: bool,
     now: Tick,
     inbox: &'a mut Inbox,
+    master: Option<&'a mut Master>,
 }
 
 impl Host for Clerk<'_> {
@@ -108,10 +157,20 @@ impl Host for Clerk<'_> {
     }
 
     fn answers(&mut self, ticket: Ticket) -> Option<Vec<u8>> {
-        self.inbox.take(ticket, self.now)
+        if ticket.0 & RELOAD == 0 {
+            return self.inbox.take(ticket, self.now);
+        }
+        let reloads = &mut self.master.as_mut()?.reloads;
+        let outcome = reloads.get_mut(&ticket.0)?.take()?;
+        reloads.remove(&ticket.0);
+        Some(outcome)
     }
 
     fn reload(&mut self) -> Option<Ticket> {
-        None
+        let master = self.master.as_mut().filter(|master| master.reloads.len() < RELOADS_MAX)?;
+        master.last += 1;
+        fds::send_with_fds(master.line.as_fd(), &line::reload(master.last), &[]).ok()?;
+        master.reloads.insert(master.last, None);
+        Some(Ticket(master.last))
     }
 }

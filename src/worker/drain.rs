@@ -2,6 +2,10 @@
 
 use super::Worker;
 use crate::event::sched::Wake;
+use crate::shm::{Phase, Role, Wish};
+
+/// Clients taken from the queue of one socket before it is closed: what a queue holds.
+const ACCEPT_LAST: usize = 4096;
 
 impl Worker<'_> {
     /// Takes no more clients and ends when the last one has gone.
@@ -10,12 +14,28 @@ impl Worker<'_> {
             return;
         }
         self.house.leaving = true;
+        let process = self.house.shm.process();
+        if process.wish() >= Wish::Drain || process.view(0).is_some_and(|view| view.roles.has(Role::MASTER)) {
+            self.accept_the_rest();
+        }
         self.pause_doors();
         self.doors.clear();
+        self.house.shm.process().set_phase(Phase::Draining);
+        self.close_desk();
         for (_, conn) in self.conns.iter() {
             if conn.is_idle() {
                 self.house.sched.wake(conn.task, Wake::KILL);
             }
+        }
+    }
+
+    /// Nobody comes after us: who waits in a queue would be turned away when it is closed.
+    fn accept_the_rest(&mut self) {
+        let doors: Vec<_> = self.doors.iter().filter(|door| !door.paused && !door.shut).collect();
+        let doors: Vec<_> = doors.iter().map(|door| (door.id, door.task)).collect();
+        let rounds = ACCEPT_LAST / self.plan.global.tune.maxaccept.max(1);
+        for (id, task) in doors {
+            (0..rounds.max(1)).for_each(|_| self.accept(id, task));
         }
     }
 

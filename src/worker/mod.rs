@@ -41,6 +41,7 @@ use crate::net::contexts::Contexts;
 use crate::net::cx::{Birth, Cx};
 use crate::net::sock::listen::ListenSock;
 use crate::plan::{CliSocket, Plan};
+use crate::service::cli::Face;
 use crate::shm::Shared;
 use crate::stream::backends::Backends;
 use crate::stream::{Below, Stream};
@@ -66,12 +67,14 @@ pub struct Seat {
     pub traffic: Vec<(ListenerId, OwnedFd)>,
     /// What all processes share, entered as this one.
     pub shm: Shared,
-    /// Command sockets.
-    pub cli: Vec<(CliSocket, OwnedFd)>,
+    /// Command sockets, and what their clients see.
+    pub cli: Vec<(CliSocket, Face, OwnedFd)>,
     /// Where clients come from that the control process took over.
     pub handed: Option<OwnedFd>,
     /// Keeps watch over the workers: the control process.
     pub watch: Option<Watch>,
+    /// The line to the master: the control process's.
+    pub master: Option<OwnedFd>,
 }
 
 /// Serves until told to stop.
@@ -82,7 +85,7 @@ pub fn serve(plan: &Plan, tls: &Contexts, seat: Seat) -> io::Result<()> {
     worker.obey_signals()?;
     worker.take_duties(seat.handed, seat.watch)?;
     worker.listen_to_bell()?;
-    worker.office = desk::Office::open(&mut worker, seat.cli)?;
+    worker.office = desk::Office::open(&mut worker, seat.cli, seat.master)?;
     worker.run()
 }
 

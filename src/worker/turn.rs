@@ -12,7 +12,7 @@ impl Worker<'_> {
     /// Runs until nothing is left to be served.
     pub fn run(&mut self) -> io::Result<()> {
         self.house.shm.process().set_phase(crate::shm::Phase::Serving);
-        while !(self.stopped || self.house.leaving && self.conns.is_empty()) {
+        while !(self.stopped || self.house.leaving && self.conns.is_empty() && self.desk_is_empty()) {
             let wait = self.patience();
             self.turn(wait)?;
         }
