@@ -1,0 +1,153 @@
+//! `redirect`: an answer that sends the client elsewhere.
+
+use super::ActionKw;
+use crate::expr::compile::ParseCx;
+use crate::expr::logfmt::{LogFmt, Use};
+use crate::lang::diag::Diag;
+use crate::lang::word::Words;
+use crate::plan::reply::Reply;
+use crate::plan::rule::{Act, Action, ActionCx, Answer, Sites};
+use lighterman_wire::http::status;
+
+/// The row.
+pub const ROWS: &[ActionKw] = &[ActionKw::new(
+    "redirect",
+    Sites::HTTP_REQ.or(Sites::HTTP_RES),
+    parse,
+    "redirect location|prefix|scheme <fmt> [code <code>] [drop-query] [append-slash] [ignore-empty] [set-cookie <name>[=<value>]] [clear-cookie <name>[=]]",
+    "sends the client elsewhere",
+    "http-request redirect scheme https code 301 unless { ssl_fc }",
+)];
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Kind {
+    Location,
+    Prefix,
+    Scheme,
+}
+
+struct Redirect {
+    kind: Kind,
+    to: LogFmt,
+    code: u16,
+    drop_query: bool,
+    append_slash: bool,
+    ignore_empty: bool,
+    cookie: Option<String>,
+}
+
+/// Reads a redirect up to its condition.
+pub(super) fn parse(words: &mut Words<'_>, cx: &mut ParseCx<'_>) -> Result<Box<dyn Action>, Diag> {
+    let mut code = 302;
+    let (mut drop_query, mut append_slash, mut ignore_empty, mut cookie, mut to) =
+        (false, false, false, None, None);
+    while let Some(word) = words.peek() {
+        match word.text.as_str() {
+            "if" | "unless" => break,
+            "location" | "prefix" | "scheme" => {
+                let kind = match word.text.as_str() {
+                    "location" => Kind::Location,
+                    "prefix" => Kind::Prefix,
+                    _ => Kind::Scheme,
+                };
+                words.next();
+                to = Some((kind, LogFmt::compile(words.need("where to")?, Use::Text, cx)?));
+            }
+            "code" => {
+                words.next();
+                let word = words.need("a status")?;
+                code = word.int_in(301..=308)? as u16;
+                if !matches!(code, 301 | 302 | 303 | 307 | 308) {
+                    return Err(word.err("a redirect has one of the codes 301, 302, 303, 307, 308"));
+                }
+            }
+            "drop-query" => {
+                words.next();
+                drop_query = true;
+            }
+            "append-slash" => {
+                words.next();
+                append_slash = true;
+            }
+            "ignore-empty" => {
+                words.next();
+                ignore_empty = true;
+            }
+            "set-cookie" => {
+                words.next();
+                cookie = Some(format!("{}; path=/;", words.need("a cookie")?.text));
+            }
+            "clear-cookie" => {
+                words.next();
+                let name = words.need("a cookie")?.text.trim_end_matches('=').to_owned();
+                cookie = Some(format!("{name}=; path=/; Max-Age=0;"));
+            }
+            _ => {
+                let known = [
+                    "location",
+                    "prefix",
+                    "scheme",
+                    "code",
+                    "drop-query",
+                    "append-slash",
+                    "ignore-empty",
+                    "set-cookie",
+                    "clear-cookie",
+                    "if",
+                    "unless",
+                ];
+                return Err(word.not_one_of("word of \"redirect\"", &known));
+            }
+        }
+    }
+    let Some((kind, to)) = to else { return Err(words.missing("\"location\", \"prefix\" or \"scheme\"")) };
+    Ok(Box::new(Redirect { kind, to, code, drop_query, append_slash, ignore_empty, cookie }))
+}
+
+impl Action for Redirect {
+    fn run<'p>(&'p self, cx: &mut ActionCx<'_>) -> Act<'p> {
+        let facts = cx.facts();
+        let mut location = Vec::new();
+        self.to.write(&facts, &mut location);
+        if location.is_empty() && self.ignore_empty {
+            return Act::Next;
+        }
+        if self.kind != Kind::Location {
+            let Some(req) = facts.req else { return Act::Next };
+            if self.kind == Kind::Scheme {
+                location.extend_from_slice(b"://");
+                location.extend_from_slice(req.first(b"host").unwrap_or_default());
+            } else if location == b"/" {
+                location.clear();
+            }
+            let path = if self.drop_query { req.path() } else { req.pathq() };
+            location.extend_from_slice(path);
+            if self.append_slash {
+                let end = location.iter().position(|b| *b == b'?').unwrap_or(location.len());
+                if end == 0 || location[end - 1] != b'/' {
+                    location.insert(end, b'/');
+                }
+            }
+        }
+        location.retain(|b| !matches!(b, b'\r' | b'\n' | 0));
+        Act::Reply(Answer::Built(Box::new(self.reply(&location))))
+    }
+}
+
+impl Redirect {
+    fn reply(&self, location: &[u8]) -> Reply {
+        let reason = status::reason(self.code);
+        let mut head =
+            format!("HTTP/1.1 {} {reason}\r\ncontent-length: 0\r\nlocation: ", self.code).into_bytes();
+        head.extend_from_slice(location);
+        head.extend_from_slice(b"\r\n");
+        if let Some(cookie) = &self.cookie {
+            head.extend_from_slice(format!("set-cookie: {cookie}\r\n").as_bytes());
+        }
+        if matches!(self.code, 302 | 303 | 307) {
+            head.extend_from_slice(b"cache-control: no-cache\r\n");
+        }
+        head.extend_from_slice(b"\r\n");
+        Reply { status: self.code, head, body: Vec::new(), verbatim: false }
+    }
+}

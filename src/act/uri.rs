@@ -1,0 +1,163 @@
+//! Actions on the request line and the status line.
+
+use regex::bytes::Regex;
+
+use super::header::{regex, Replacement};
+use super::ActionKw;
+use crate::expr::compile::ParseCx;
+use crate::expr::logfmt::{LogFmt, Use};
+use crate::lang::diag::Diag;
+use crate::lang::word::Words;
+use crate::msg::{EditError, Head};
+use crate::plan::rule::{Act, Action, ActionCx, Sites};
+
+/// The rows of this family.
+pub const ROWS: &[ActionKw] = &[
+    ActionKw::new(
+        "replace-path",
+        Sites::HTTP_REQ,
+        |w, cx| replace(|h| h.path().to_vec(), Head::set_path, w, cx),
+        "replace-path <regex> <replacement>",
+        "rewrites the path",
+        "http-request replace-path /old/(.*) /new/\\1",
+    ),
+    ActionKw::new(
+        "replace-pathq",
+        Sites::HTTP_REQ,
+        |w, cx| replace(|h| h.pathq().to_vec(), Head::set_pathq, w, cx),
+        "replace-pathq <regex> <replacement>",
+        "rewrites path and query",
+        "http-request replace-pathq ([^?]*)(\\?.*)? \\1/x\\2",
+    ),
+    ActionKw::new(
+        "replace-uri",
+        Sites::HTTP_REQ,
+        |w, cx| replace(|h| h.uri().to_vec(), Head::set_uri, w, cx),
+        "replace-uri <regex> <replacement>",
+        "rewrites the request target",
+        "http-request replace-uri ^http://(.*) https://\\1",
+    ),
+    ActionKw::new(
+        "set-method",
+        Sites::HTTP_REQ,
+        |w, cx| set(Head::set_method, w, cx),
+        "set-method <fmt>",
+        "changes the method",
+        "http-request set-method POST",
+    ),
+    ActionKw::new(
+        "set-path",
+        Sites::HTTP_REQ,
+        |w, cx| set(Head::set_path, w, cx),
+        "set-path <fmt>",
+        "changes the path, the query stays",
+        "http-request set-path /app%[path]",
+    ),
+    ActionKw::new(
+        "set-pathq",
+        Sites::HTTP_REQ,
+        |w, cx| set(Head::set_pathq, w, cx),
+        "set-pathq <fmt>",
+        "changes path and query",
+        "http-request set-pathq /app%[pathq]",
+    ),
+    ActionKw::new(
+        "set-query",
+        Sites::HTTP_REQ,
+        |w, cx| set(Head::set_query, w, cx),
+        "set-query <fmt>",
+        "changes the query",
+        "http-request set-query a=1",
+    ),
+    ActionKw::new(
+        "set-status",
+        Sites::HTTP_RES.or(Sites::HTTP_AFTER),
+        status,
+        "set-status <status> [reason <text>]",
+        "changes the status",
+        "http-response set-status 503 reason \"Slow Down\"",
+    ),
+    ActionKw::new(
+        "set-uri",
+        Sites::HTTP_REQ,
+        |w, cx| set(Head::set_uri, w, cx),
+        "set-uri <fmt>",
+        "changes the request target",
+        "http-request set-uri /app%[pathq]",
+    ),
+];
+
+type Set = fn(&mut Head, &[u8]) -> Result<(), EditError>;
+type Of = fn(&Head) -> Vec<u8>;
+
+struct Change {
+    set: Set,
+    value: LogFmt,
+}
+
+fn set(set: Set, words: &mut Words<'_>, cx: &mut ParseCx<'_>) -> Result<Box<dyn Action>, Diag> {
+    Ok(Box::new(Change { set, value: LogFmt::compile(words.need("a value")?, Use::Text, cx)? }))
+}
+
+impl Action for Change {
+    fn run<'p>(&'p self, cx: &mut ActionCx<'_>) -> Act<'p> {
+        let mut value = Vec::new();
+        self.value.write(&cx.facts(), &mut value);
+        apply(self.set, &value, cx)
+    }
+}
+
+fn apply<'p>(set: Set, value: &[u8], cx: &mut ActionCx<'_>) -> Act<'p> {
+    let Some(head) = cx.req.as_deref_mut() else { return Act::Next };
+    match set(head, value) {
+        Ok(()) => Act::Next,
+        Err(_) if cx.txn.settings.lenient => Act::Next,
+        Err(_) => Act::Failed,
+    }
+}
+
+struct Replace {
+    of: Of,
+    set: Set,
+    regex: Regex,
+    by: Replacement,
+}
+
+fn replace(of: Of, set: Set, words: &mut Words<'_>, cx: &mut ParseCx<'_>) -> Result<Box<dyn Action>, Diag> {
+    let regex = regex(words.need("a regular expression")?, false)?;
+    Ok(Box::new(Replace { of, set, regex, by: Replacement::parse(words, cx)? }))
+}
+
+impl Action for Replace {
+    fn run<'p>(&'p self, cx: &mut ActionCx<'_>) -> Act<'p> {
+        let Some(text) = cx.req.as_deref().map(self.of) else { return Act::Next };
+        let Some(found) = self.regex.captures(&text) else { return Act::Next };
+        let Some(template) = self.by.template(cx, self.regex.captures_len()) else { return Act::Failed };
+        let Some(whole) = found.get(0) else { return Act::Next };
+        let mut out = text[..whole.start()].to_vec();
+        template.expand(&found, &mut out);
+        out.extend_from_slice(&text[whole.end()..]);
+        apply(self.set, &out, cx)
+    }
+}
+
+struct Status {
+    code: u16,
+    reason: Option<String>,
+}
+
+fn status(words: &mut Words<'_>, _: &mut ParseCx<'_>) -> Result<Box<dyn Action>, Diag> {
+    let code = words.need("a status")?.int_in(100..=999)? as u16;
+    let reason = if words.eat("reason") { Some(words.need("a reason")?.text.clone()) } else { None };
+    Ok(Box::new(Status { code, reason }))
+}
+
+impl Action for Status {
+    fn run<'p>(&'p self, cx: &mut ActionCx<'_>) -> Act<'p> {
+        let Some(head) = cx.res.as_deref_mut() else { return Act::Next };
+        match head.set_status(self.code, self.reason.as_deref().map(str::as_bytes)) {
+            Ok(()) => Act::Next,
+            Err(_) => Act::Failed,
+        }
+    }
+}
