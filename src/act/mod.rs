@@ -1,17 +1,14 @@
 //! Floor 4: the families of actions. Imports plan.
 //!
-//! A row says where an action is legal and how its arguments are read; what it makes lives in the plan
-//! and serves every stream. [`rule`] reads a whole rule: action, arguments, condition.
+//! An action is a row here and a small struct with `impl Action` in the file of its family. `sites` makes it
+//! legal in several rule sets at once.
 
 pub mod flow;
 pub mod header;
 pub mod redirect;
 pub mod reply;
-mod rule;
 pub mod uri;
 pub mod var;
-
-pub use rule::{point_of, redirect_rule, rule};
 
 use crate::base::doc::Doc;
 use crate::expr::compile::ParseCx;
@@ -19,18 +16,19 @@ use crate::lang::diag::Diag;
 use crate::lang::word::Words;
 use crate::plan::rule::{Action, Sites};
 
-/// Reads the arguments of an action, up to its condition.
+/// Makes an action from its words. The cursor stands behind the action's own word, which is `words.taken()`
+/// (with its arguments, where it has some in parentheses). It takes all words up to `if`, `unless` or the end.
 pub type Parse = fn(&mut Words<'_>, &mut ParseCx<'_>) -> Result<Box<dyn Action>, Diag>;
 
 /// One action.
 pub struct ActionKw {
-    /// Its word; a word that ends in `(` is followed by an argument and `)`.
+    /// Its word; what stands in parentheses behind it does not count.
     pub kw: &'static str,
     /// Where it is legal.
     pub sites: Sites,
-    /// Reads its arguments.
+    /// Makes it.
     pub parse: Parse,
-    /// Its manual text.
+    /// Manual text.
     pub doc: Doc,
 }
 
@@ -48,11 +46,6 @@ impl ActionKw {
     }
 }
 
-/// Every family.
+/// All families.
 pub const FAMILIES: &[&[ActionKw]] =
     &[flow::ROWS, header::ROWS, redirect::ROWS, reply::ROWS, uri::ROWS, var::ROWS];
-
-/// Every row.
-pub fn all() -> impl Iterator<Item = &'static ActionKw> {
-    FAMILIES.iter().flat_map(|family| family.iter())
-}

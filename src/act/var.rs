@@ -37,9 +37,14 @@ pub const ROWS: &[ActionKw] = &[
     ),
 ];
 
-fn name(words: &mut Words<'_>, cx: &mut ParseCx<'_>) -> Result<Var, Diag> {
-    let word = words.need("a variable")?;
-    cx.names.var(&word.text).map_err(|why| word.err(why))
+/// The variable between the parentheses of the action's own word.
+fn name(words: &Words<'_>, cx: &mut ParseCx<'_>) -> Result<Var, Diag> {
+    let Some(word) = words.taken() else { return Err(words.missing("an action")) };
+    let inside = word.text.split_once('(').and_then(|(_, rest)| rest.strip_suffix(')'));
+    match inside {
+        Some(name) => cx.names.var(name).map_err(|why| word.err(why)),
+        None => Err(word.err(format!("expected a variable in parentheses: {}(txn.name)", word.text))),
+    }
 }
 
 struct Set {
