@@ -58,8 +58,11 @@ impl Desk {
     }
 
     /// Takes no more clients (soft stop).
-    pub fn close_doors(&mut self) {
-        self.doors.clear();
+    pub fn close_doors(&mut self, poll: &Poller) {
+        for door in self.doors.drain(..) {
+            // The socket lives on in other processes, so that closing it here would not end its news.
+            let _ = poll.forget(door.fd());
+        }
     }
 
     /// Lets in who waits at the door whose task is owned by [`Owner::House`] of that number. An error
@@ -204,7 +207,7 @@ mod tests {
         scene.clock.advance(10_000);
         scene.run();
         assert_eq!(scene.desk.len(), 1);
-        scene.desk.close_doors();
+        scene.desk.close_doors(&scene.poll);
         scene.clock.advance(10_000);
         scene.run();
         assert!(scene.desk.is_empty());

@@ -111,7 +111,7 @@ impl Worker<'_> {
     /// Nobody new is let in; who is there gets the answer.
     pub(super) fn close_desk(&mut self) {
         if let Some(office) = &mut self.office {
-            office.desk.close_doors();
+            office.desk.close_doors(&self.house.poll);
         }
     }
 
