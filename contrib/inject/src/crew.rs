@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 
 use lighterman_sys::fork::{die_with_parent, fork_child, Child};
 use lighterman_sys::map::Region;
+use lighterman_sys::signal::Signals;
 
 use crate::clock;
 use crate::counters::{Line, Totals};
@@ -14,6 +15,9 @@ use crate::engine::{self, Job};
 use crate::histogram::Times;
 use crate::options::{Form, Options};
 use crate::report::{self, Moment};
+
+/// A signal (Ctrl-C) is noticed after this time at the latest.
+const LISTEN: Duration = Duration::from_millis(100);
 
 /// The part of process `index` of `count`.
 pub fn share(job: &Job, index: usize, count: usize) -> Job {
@@ -46,6 +50,8 @@ pub fn run(options: &Options) -> Result<bool, String> {
     for note in &options.notes {
         eprintln!("inject: {note}");
     }
+    // before the children are made, so that they leave these signals to the parent
+    let signals = Signals::collect(&[libc::SIGINT, libc::SIGTERM]).map_err(|e| format!("signals: {e}"))?;
     let lines: Region<Line> = Region::alone(options.procs).map_err(|e| format!("shared memory: {e}"))?;
     let start = clock::now();
     let mut crew = Vec::new();
@@ -56,7 +62,7 @@ pub fn run(options: &Options) -> Result<bool, String> {
             fork_child(|| work(&job, &lines[index], start, &mut ours)).map_err(|e| format!("fork: {e}"))?;
         crew.push(Member { child, voice });
     }
-    let times = watch(options, &lines, start, crew)?;
+    let times = watch(options, &lines, start, crew, &signals)?;
     let totals = Totals::of(&lines);
     let elapsed = clock::now().duration_since(start).as_secs_f64();
     if options.form == Form::Short {
@@ -91,7 +97,13 @@ fn work(job: &Job, line: &Line, start: Instant, voice: &mut UnixStream) -> i32 {
 }
 
 /// Prints a line per second until all are done.
-fn watch(options: &Options, lines: &[Line], start: Instant, crew: Vec<Member>) -> Result<Times, String> {
+fn watch(
+    options: &Options,
+    lines: &[Line],
+    start: Instant,
+    crew: Vec<Member>,
+    signals: &Signals,
+) -> Result<Times, String> {
     println!("{}", report::header(options.form, options.status));
     let mut times = Times::default();
     let mut before = Totals::default();
@@ -112,7 +124,8 @@ fn watch(options: &Options, lines: &[Line], start: Instant, crew: Vec<Member>) -
         let mut said = Vec::new();
         loop {
             let due = start + Duration::from_secs(second);
-            let left = due.saturating_duration_since(clock::now()).max(Duration::from_micros(100));
+            let left = due.saturating_duration_since(clock::now());
+            let left = left.clamp(Duration::from_micros(100), LISTEN);
             member.voice.set_read_timeout(Some(left)).map_err(|e| format!("cannot wait: {e}"))?;
             let mut piece = [0; 65536];
             match member.voice.read(&mut piece) {
@@ -121,6 +134,9 @@ fn watch(options: &Options, lines: &[Line], start: Instant, crew: Vec<Member>) -
                 Err(e) if e.kind() == io::ErrorKind::Interrupted => {}
                 Err(e) if matches!(e.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut) => {}
                 Err(e) => return Err(format!("cannot hear a process: {e}")),
+            }
+            if signals.next().is_ok_and(|caught| caught.is_some()) {
+                lines.iter().for_each(|line| line.stop.store(1, Relaxed));
             }
             let now = clock::now();
             if now >= due {

@@ -7,7 +7,7 @@ use mio::net::TcpStream;
 
 use crate::answer::{head, Cache, Connection};
 use crate::ask::{Ask, Framing};
-use crate::request::{parse, Body, Parsed, Request, Skipped, MAX_HEAD};
+use crate::request::{parse, skip, Body, Parsed, Request, Skipped, MAX_HEAD};
 
 /// Answers are gathered up to this size before they are sent: what pipelined requests get in one send.
 const GATHER: usize = 65536;
@@ -200,6 +200,7 @@ impl Conn {
         while used < bytes.len() && !self.close && self.body == 0 && self.out.len() < GATHER {
             if self.pending.is_some() {
                 match self.drain(&bytes[used..], shared) {
+                    Some(0) => return used, // the start of a trailer line
                     Some(n) => used += n,
                     None => return bytes.len(),
                 }
@@ -230,7 +231,7 @@ impl Conn {
 
     fn request(&mut self, request: &Request<'_>, shared: &mut Shared) {
         let prepared = shared.cache.get(request.url);
-        let plain = !request.old && !request.head && prepared.constant() && request.body == Body::Length(0);
+        let plain = !request.old && !request.head && prepared.constant() && request.body.none();
         if plain {
             self.out.extend_from_slice(prepared.bytes(!request.keep));
             self.close |= !request.keep || prepared.ask.close;
@@ -258,10 +259,10 @@ impl Conn {
             pending.ask.size = shared.draw(pending.ask.size);
             pending.ask.delay = shared.draw(u64::from(pending.ask.delay)) as u32;
         }
-        if request.expect && request.body != Body::Length(0) {
+        if request.expect && !request.body.none() {
             self.out.extend_from_slice(b"HTTP/1.1 100 Continue\r\n\r\n");
         }
-        if request.body == Body::Length(0) {
+        if request.body.none() {
             self.whole(pending, shared);
         } else {
             self.pending = Some(Box::new(pending));
@@ -278,8 +279,8 @@ impl Conn {
                 pending.body_len += n;
                 (n as usize, *left == 0)
             }
-            Body::Chunked(chunks) => match chunks.skip(bytes, &mut pending.body_len) {
-                Skipped::More => (bytes.len(), false),
+            Body::Chunked(decoder) => match skip(decoder, bytes, &mut pending.body_len) {
+                Skipped::More(n) => (n, false),
                 Skipped::End(n) => (n, true),
                 Skipped::Bad => {
                     let ask = Ask { status: 400, size: 0, ..Ask::default() };
