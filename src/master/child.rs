@@ -50,6 +50,8 @@ pub(super) struct Inherited {
     pub(super) slot: u32,
     /// The master's process id.
     pub(super) master: u32,
+    /// It has no terminal.
+    pub(super) daemon: bool,
     /// The control process's line to the master.
     pub(super) line: Option<OwnedFd>,
 }
@@ -110,5 +112,8 @@ fn begin(role: Role, plan: &Plan, tls: &Contexts, what: Inherited) -> Result<(),
             }
         }
     };
+    if what.daemon {
+        privileges::leave_terminal().map_err(cannot)?;
+    }
     worker::serve(plan, tls, seat).map_err(cannot)
 }

@@ -26,6 +26,8 @@ pub(super) struct Crew {
     pub(super) shm: Arc<Shared>,
     /// TLS of the plan, certificates loaded.
     pub(super) tls: Contexts,
+    /// Its processes have no terminal.
+    pub(super) daemon: bool,
 }
 
 /// One child.
@@ -43,7 +45,7 @@ pub(super) struct Post {
 
 impl Crew {
     /// The first crew of the service.
-    pub(super) fn first(plan: Plan) -> Result<Crew, Fatal> {
+    pub(super) fn first(plan: Plan, daemon: bool) -> Result<Crew, Fatal> {
         let workers = worker_count(&plan);
         let sockets = Sockets::open(&plan, workers, &Sockets::default())?;
         // The master and the control process need places too.
@@ -54,7 +56,7 @@ impl Crew {
         let tls = contexts_of(&plan, &shm)?;
         apply_plan(&plan, workers, &shm);
         let channels = Channels::new(workers).map_err(no_memory)?;
-        Ok(Crew { plan, generation: 0, workers, sockets, channels, shm: Arc::new(shm), tls })
+        Ok(Crew { plan, generation: 0, workers, sockets, channels, shm: Arc::new(shm), tls, daemon })
     }
 
     /// The crew for another configuration, on the sockets and the memory of this one.
@@ -65,7 +67,16 @@ impl Crew {
         let shm = self.shm.renew(&plan.names(), &contexts::extras(&plan)).map_err(no_memory)?;
         let tls = contexts_of(&plan, &shm)?;
         apply_plan(&plan, workers, &shm);
-        Ok(Crew { plan, generation, workers, sockets, channels, shm: Arc::new(shm), tls })
+        Ok(Crew {
+            plan,
+            generation,
+            workers,
+            sockets,
+            channels,
+            shm: Arc::new(shm),
+            tls,
+            daemon: self.daemon,
+        })
     }
 
     /// Lets go of sockets and channels, in this process only.
@@ -109,6 +120,7 @@ impl Crew {
                     shm: self.shm.view(),
                     slot,
                     master,
+                    daemon: self.daemon,
                     line: theirs,
                 };
                 fork::exit_now(child::live(role, &self.plan, &self.tls, inherited));

@@ -13,7 +13,7 @@ use nix::poll::{poll, PollFd, PollFlags, PollTimeout};
 
 use super::child::Role;
 use super::crew::{killed_from_outside, Crew, Post};
-use super::{dismiss, notify, Fatal, Launch, Reread};
+use super::{dismiss, notify, privileges, Fatal, Launch, Reread};
 use crate::base::limits::{END_PATIENCE_MS, RESPAWN_FORGET_MS, START_PATIENCE_MS};
 use crate::base::tick::{Clock, Tick};
 use crate::event::line;
@@ -74,7 +74,7 @@ pub(super) fn run(launch: Launch) -> Result<i32, Fatal> {
         Some(Daemon::Child(parent)) => Some(parent),
         None => None,
     };
-    let crew = Crew::first(plan)?;
+    let crew = Crew::first(plan, daemon)?;
     if let Some(path) = pidfile {
         notify::write_pid(&path)?;
     }
@@ -141,10 +141,7 @@ fn become_daemon() -> Result<Daemon, Fatal> {
 impl Parent {
     fn leave_terminal(mut self) -> Result<(), Fatal> {
         let cannot = |error: io::Error| Fatal(format!("cannot become a daemon: {error}"));
-        let null = std::fs::OpenOptions::new().read(true).write(true).open("/dev/null").map_err(cannot)?;
-        for number in 0..3 {
-            lighterman_sys::fds::replace_standard(null.as_fd(), number).map_err(cannot)?;
-        }
+        privileges::leave_terminal().map_err(cannot)?;
         // One who does not wait any more need not hear it.
         let _ = io::Write::write(&mut self.word, &[1]);
         Ok(())
@@ -168,8 +165,12 @@ impl Keeper {
         while !self.posts.iter().all(Post::serves) {
             self.wait(signals, Some(LOOK_EVERY_MS)).map_err(cannot)?;
             if let Some((post, exit)) = self.next_dead().map_err(cannot)? {
-                self.send_home(|_| true);
-                return Err(Fatal(format!("the {} {exit} before it served", post.name())));
+                if !killed_from_outside(exit) {
+                    self.send_home(|_| true);
+                    return Err(Fatal(format!("the {} {exit} before it served", post.name())));
+                }
+                self.vacate(&post, exit);
+                self.replace();
             }
             if self.now() >= until {
                 self.send_home(|_| true);

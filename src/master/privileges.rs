@@ -1,6 +1,7 @@
 //! Limits and rights: raised while we may, dropped before anything comes in from the network.
 
 use std::io;
+use std::os::fd::AsFd;
 
 use lighterman_sys::cred;
 
@@ -45,6 +46,12 @@ pub(super) fn drop_rights(global: &Global) -> Result<(), Fatal> {
         cred::set_user(uid).map_err(|e| fatal(&format!("become user {uid}"), &e))?;
     }
     Ok(())
+}
+
+/// Gives the terminal, or whatever stands in its place, back.
+pub(super) fn leave_terminal() -> io::Result<()> {
+    let null = std::fs::OpenOptions::new().read(true).write(true).open("/dev/null")?;
+    (0..3).try_for_each(|number| lighterman_sys::fds::replace_standard(null.as_fd(), number))
 }
 
 /// Binds a worker to its cores (`cpu-map`).

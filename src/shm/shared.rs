@@ -39,7 +39,7 @@ pub struct Shared {
 impl Shared {
     /// Memory for a configuration: `processes` at once, old generations not counted.
     pub fn new(names: &Names, extras: &Extras, processes: usize) -> io::Result<Shared> {
-        let slots = if processes <= 1 { 1 } else { (processes * 6).clamp(16, PROCESSES_MAX as usize) };
+        let slots = if processes <= 1 { 1 } else { (processes * GENERATIONS).min(PROCESSES_MAX as usize) };
         let parts = carve::make(Sizes { rows: room_for(names), slots })?;
         let bells = (0..slots).map(|_| Bell::new()).collect::<io::Result<_>>()?;
         let rows = Rows::assign(names, &parts.objects);
@@ -333,6 +333,9 @@ impl Shared {
 pub(super) fn lower(cell: &std::sync::atomic::AtomicU32, n: u32) {
     let _ = cell.fetch_update(AcqRel, Relaxed, |now| Some(now.saturating_sub(n)));
 }
+
+/// Generations that have places at once: under quick reloads, many old ones still finish their work.
+const GENERATIONS: usize = 16;
 
 /// Rows to make for a configuration: its own, as many again for what reloads add, and row 0.
 fn room_for(names: &Names) -> usize {

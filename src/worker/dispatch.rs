@@ -17,6 +17,7 @@ impl Worker<'_> {
             Owner::House(super::changes::BELL) => self.hear_bell(),
             Owner::House(super::watch::WATCH) => self.keep_watch(task),
             Owner::House(super::desk::MASTER) => self.hear_master(),
+            Owner::House(super::drain::FAREWELL) => self.bid_farewell(task),
             Owner::House(number) if number >= super::questions::ANSWERS => self.take_answers(number),
             Owner::House(number) => self.on_desk_door(number),
             Owner::Applet(id) => self.on_desk_client(id, task, why),

@@ -1,11 +1,18 @@
 //! Leaving: no new clients, idle connections are closed politely, the others are finished.
 
 use super::Worker;
+use crate::base::ids::TaskId;
 use crate::event::sched::Wake;
+use crate::net::conn::Conn;
 use crate::shm::{Phase, Role, Wish};
 
 /// Clients taken from the queue of one socket before it is closed: what a queue holds.
 const ACCEPT_LAST: usize = 4096;
+/// The number of the task that closes idle clients.
+pub(super) const FAREWELL: u16 = 5;
+/// An idle client is left this long to send one more request, milliseconds, which is answered with
+/// `Connection: close`: one that is on its way already would meet a closed door otherwise.
+const FAREWELL_MS: u64 = 1000;
 
 impl Worker<'_> {
     /// Takes no more clients and ends when the last one has gone.
@@ -22,10 +29,22 @@ impl Worker<'_> {
         self.doors.clear();
         self.house.shm.process().set_phase(Phase::Draining);
         self.close_desk();
-        for (_, conn) in self.conns.iter() {
-            if conn.is_idle() {
-                self.house.sched.wake(conn.task, Wake::KILL);
-            }
+        self.close_idle(|conn| conn.client().is_none());
+        match self.house_task(FAREWELL) {
+            Ok(task) => self.house.sched.deadline(task, Some(self.house.now.tick.after(FAREWELL_MS))),
+            Err(_) => self.close_idle(|_| true),
+        }
+    }
+
+    /// The time for a last request is over: idle clients are closed, those that become idle later too.
+    pub(super) fn bid_farewell(&mut self, task: TaskId) {
+        self.close_idle(|_| true);
+        self.house.sched.deadline(task, Some(self.house.now.tick.after(FAREWELL_MS)));
+    }
+
+    fn close_idle(&mut self, whom: impl Fn(&Conn) -> bool) {
+        for (_, conn) in self.conns.iter().filter(|(_, conn)| conn.is_idle() && whom(conn)) {
+            self.house.sched.wake(conn.task, Wake::KILL);
         }
     }
 

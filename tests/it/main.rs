@@ -1,3 +1,21 @@
 //! The program seen from outside: one module per theme, all in one binary (linked once).
 //!
 //! The other files beside this one are themes that wait for their part of the program.
+
+use lighterman_harness::Program;
+
+mod reload;
+mod shm_workers;
+
+/// The program that was built with these tests.
+const BIN: &str = env!("CARGO_BIN_EXE_lighterman");
+
+/// A run with these sections after the usual prelude: command socket, HTTP mode, short timeouts.
+fn program(sections: &str) -> Program {
+    Program::new(BIN, sections)
+}
+
+/// A frontend `fe` on the inherited listener of that name, in front of one server.
+fn relay(lines: &str, server: std::net::SocketAddr) -> Program {
+    program(&format!("listen fe\n    bind \"fd@${{fe}}\"\n{lines}\n    server s1 {server}\n")).listen("fe")
+}
