@@ -4,6 +4,7 @@
 use std::os::fd::BorrowedFd;
 
 use lighterman_sys::fds;
+use nix::poll::{poll, PollFd, PollFlags, PollTimeout};
 
 use crate::base::limits::CONTROL_MESSAGE;
 
@@ -35,6 +36,13 @@ pub fn requests(line: BorrowedFd<'_>) -> impl Iterator<Item = u64> + '_ {
 pub fn outcomes(line: BorrowedFd<'_>) -> impl Iterator<Item = (u64, Vec<u8>)> + '_ {
     std::iter::from_fn(move || receive(line))
         .filter_map(|message| parse(&message, OUTCOME).map(|(ticket, text)| (ticket, text.to_vec())))
+}
+
+/// Whether the other end is closed: nothing more will come, and the poller would say so for ever.
+pub fn is_cut(line: BorrowedFd<'_>) -> bool {
+    let mut fds = [PollFd::new(line, PollFlags::empty())];
+    poll(&mut fds, PollTimeout::ZERO).is_ok()
+        && fds[0].revents().is_some_and(|events| events.contains(PollFlags::POLLHUP))
 }
 
 fn head(kind: u8, ticket: u64) -> Vec<u8> {
@@ -71,7 +79,9 @@ mod tests {
         fds::send_with_fds(there.as_fd(), &outcome(7, &"x".repeat(CONTROL_MESSAGE)), &[]).unwrap();
         let got: Vec<_> = outcomes(here.as_fd()).collect();
         assert_eq!((got.len(), got[0].0, got[0].1.len()), (1, 7, CONTROL_MESSAGE - HEAD));
+        assert!(!is_cut(there.as_fd()));
         drop(here);
+        assert!(is_cut(there.as_fd()));
         assert_eq!(requests(there.as_fd()).count(), 0);
     }
 }

@@ -393,9 +393,12 @@ impl Keeper {
     /// What control processes ask for.
     fn hear_lines(&mut self) {
         let mut asked = Vec::new();
-        for post in &self.posts {
+        for post in &mut self.posts {
             let Some(line) = &post.line else { continue };
             asked.extend(line::requests(line.as_fd()).map(|ticket| (post.child.pid(), ticket)));
+            if line::is_cut(line.as_fd()) {
+                post.line = None;
+            }
         }
         if asked.is_empty() {
             return;

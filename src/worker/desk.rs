@@ -50,7 +50,8 @@ impl Office {
         sockets: Vec<(CliSocket, Face, OwnedFd)>,
         line: Option<OwnedFd>,
     ) -> io::Result<Option<Office>> {
-        if sockets.is_empty() {
+        // without command sockets too, the line must stay open: the master listens at its end
+        if sockets.is_empty() && line.is_none() {
             return Ok(None);
         }
         let global = &worker.plan.global;
