@@ -260,7 +260,7 @@ const GLOBAL_IGNORED: &[(&str, &str)] = &[
 #[rustfmt::skip]
 const PROXY: &[&str] = &[
     "appsession", "block", "capture", "clitcpka-cnt", "clitcpka-idle", "clitcpka-intvl", "compression", "cookie",
-    "declare", "dispatch", "email-alert", "error-log-format", "errorfiles", "external-check", "filter",
+    "declare", "dispatch", "email-alert", "errorfiles", "external-check", "filter",
     "filter-sequence", "force-be-switch", "force-persist", "fe-ssl-conn", "guid", "hash-balance-factor",
     "hash-preserve-affinity", "http-check", "http-drop-request-trailers", "http-drop-response-trailers",
     "http-error", "http-send-name-header", "ignore-persist", "load-server-state-from-file", "log-format-sd",

@@ -6,13 +6,18 @@
 use std::collections::{HashMap, HashSet};
 
 use super::addr::Resolve;
-use super::ast::Ast;
 use super::draft::{GlobalDraft, LineCx, ProxyDraft, ServerDraft};
 use super::driver::{Places, Prefix};
 use super::env::Env;
 use super::kw;
+use super::rules::{self, Linked};
 use crate::balance::RoundRobin;
 use crate::base::ids::{ListenerId, ProxyId, ServerId};
+use crate::expr::acl::Acls;
+use crate::expr::compile::{expr_word, ParseCx};
+use crate::expr::fetch::Point;
+use crate::expr::map::Maps;
+use crate::expr::vars::VarNames;
 use crate::lang::diag::{Diag, Diags};
 use crate::lang::span::{SourceMap, Span};
 use crate::lang::suggest;
@@ -99,7 +104,7 @@ impl NameTable {
 }
 
 /// Makes the plan. What is wrong goes to `diags`.
-pub fn plan(whole: &mut Whole<'_>, ast: &Ast, diags: &mut Diags) -> Plan {
+pub fn plan(whole: &mut Whole<'_>, diags: &mut Diags) -> Plan {
     let mut plan = Plan { global: std::mem::take(&mut whole.global.global), ..Plan::default() };
     if let (0, Some(limit)) = (plan.global.ulimit_n, whole.global.fd_hard_limit) {
         if plan.global.maxconn == 0 {
@@ -112,13 +117,6 @@ pub fn plan(whole: &mut Whole<'_>, ast: &Ast, diags: &mut Diags) -> Plan {
         listeners(whole, at, &mut plan);
         servers.push(self::servers(whole, at, &mut plan, &mut names, diags));
     }
-    let _ = (ast, servers);
-    for draft in &whole.proxies {
-        let rules = draft.rules.iter().map(|(_, rule)| rule);
-        for later in rules.chain(&draft.acls).chain(&draft.switches) {
-            diags.push(Diag::alert(later.line.at(), "rules are known, not supported yet"));
-        }
-    }
     number_proxies(&mut whole.proxies, diags);
     for at in 0..whole.proxies.len() {
         let result = finish(whole, at, &plan, &names);
@@ -126,6 +124,16 @@ pub fn plan(whole: &mut Whole<'_>, ast: &Ast, diags: &mut Diags) -> Plan {
             diags.push(diag);
         }
     }
+    let mut linked =
+        Linked { table: &names, vars: VarNames::default(), maps: Maps::default(), env: whole.env };
+    for draft in &mut whole.proxies {
+        rules::compile(draft, &mut linked, diags);
+        rules::logs(draft, &mut linked, diags);
+    }
+    for (id, server) in servers.into_iter().flatten() {
+        sni(&mut plan, id, &server, &mut linked, diags);
+    }
+    (plan.vars, plan.maps) = (linked.vars, linked.maps);
     plan.proxies = std::mem::take(&mut whole.proxies).into_iter().map(|draft| draft.proxy).collect();
     plan
 }
@@ -145,6 +153,20 @@ fn finish(whole: &mut Whole<'_>, at: usize, plan: &Plan, names: &NameTable) -> V
         draft.proxy.logs = plan.global.logs.iter().cloned().chain(own).collect();
     }
     wrong
+}
+
+/// `sni` of a server: an expression.
+fn sni(plan: &mut Plan, id: ServerId, server: &ServerDraft, linked: &mut Linked<'_>, diags: &mut Diags) {
+    let Some(word) = server.sni.as_ref().filter(|_| server.ssl) else { return };
+    let proxy = plan.server(id).proxy;
+    let acls = Acls::default();
+    let mut cx = ParseCx { names: linked, acls: &acls, point: Point::Server, proxy, warnings: Vec::new() };
+    let made = expr_word(word, &mut cx);
+    cx.warnings.into_iter().for_each(|warning| diags.push(warning));
+    match made {
+        Ok(expr) => plan.servers[id.index()].sni = Some(expr),
+        Err(diag) => diags.push(diag.within("\"sni\"")),
+    }
 }
 
 /// Numbers as HAProxy gives them: each object counts, numbers written by hand are passed over.

@@ -63,7 +63,7 @@ pub fn load_with(sources: &SourceMap, setup: &Setup) -> Result<(Plan, Vec<Diag>)
     let proxies = loader.proxies(&ast, &global.base);
     let mut whole = link::Whole { global, proxies, sources, env: &env, resolve: setup.resolve };
     verify::before(&whole, &mut diags);
-    let plan = link::plan(&mut whole, &ast, &mut diags);
+    let plan = link::plan(&mut whole, &mut diags);
     verify::after(&whole, &plan, &mut diags);
     if (setup.zero_warning || whole.global.zero_warning) && diags.has(Level::Warning) && !diags.has_alerts() {
         diags.push(

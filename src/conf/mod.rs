@@ -20,4 +20,5 @@ pub use load::{fuzz_conf_text, load, load_with, master_sockets, Setup};
 
 mod link;
 mod load;
+mod rules;
 mod verify;

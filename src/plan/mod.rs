@@ -25,6 +25,7 @@ pub use timeouts::Timeouts;
 
 use crate::base::ids::{ListenerId, ProxyId, ServerId};
 use crate::expr::map::Maps;
+use crate::expr::vars::VarNames;
 use crate::shm::Names;
 
 /// The whole compiled configuration.
@@ -36,6 +37,8 @@ pub struct Plan {
     pub proxies: Vec<Proxy>,
     /// Every bound address of every `bind` line, by [`ListenerId`].
     pub listeners: Vec<Listener>,
+    /// Variables the rules name.
+    pub vars: VarNames,
     /// Maps and ACL files.
     pub maps: Maps,
     /// Every server of every backend, by [`ServerId`].

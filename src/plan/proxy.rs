@@ -9,6 +9,7 @@ use super::scheme::Scheme;
 use super::timeouts::Timeouts;
 use crate::base::ids::{ListenerId, ProxyId, ServerId};
 use crate::expr::acl::Cond;
+use crate::expr::logfmt::LogFmt;
 
 /// What travels through a proxy.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -62,6 +63,8 @@ pub enum LogStyle {
     Default,
     /// `option tcplog`.
     Tcp,
+    /// `option tcplog clf`.
+    TcpClf,
     /// `option httplog`.
     Http,
     /// `option httplog clf`.
@@ -188,6 +191,10 @@ pub struct Proxy {
     pub log_tag: Option<String>,
     /// `option tcplog`, `httplog`...
     pub log_style: LogStyle,
+    /// The log line of `log_style`; `None` for the default style.
+    pub log_format: Option<LogFmt>,
+    /// `error-log-format`: the line of connections that ended in an error before a request.
+    pub error_log_format: Option<LogFmt>,
     /// `option dontlognull`.
     pub dont_log_null: bool,
     /// `option dontlog-normal`.
@@ -251,6 +258,8 @@ impl Proxy {
             logs: Vec::new(),
             log_tag: None,
             log_style: LogStyle::Default,
+            log_format: None,
+            error_log_format: None,
             dont_log_null: false,
             dont_log_normal: false,
             log_separate_errors: false,

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 
 use super::tls::ServerTls;
 use crate::base::ids::{ProxyId, ServerId};
+use crate::expr::compile::Expr;
 
 /// Where a server is reached.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -70,6 +71,8 @@ pub struct Server {
     pub cookie: Option<String>,
     /// `ssl` and its family.
     pub tls: Option<Box<ServerTls>>,
+    /// `sni`: the name asked for in the TLS handshake.
+    pub sni: Option<Expr>,
     /// `send-proxy` and its family.
     pub send_proxy: Option<SendProxy>,
     /// `source`: address to connect from.
@@ -106,6 +109,7 @@ impl Server {
             maxqueue: 0,
             cookie: None,
             tls: None,
+            sni: None,
             send_proxy: None,
             source: None,
             pool_max_conn: None,

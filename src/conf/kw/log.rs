@@ -87,6 +87,20 @@ pub const PROXY_ROWS: &[Keyword<ProxyDraft>] = &[
         ),
     ),
     row(
+        "error-log-format",
+        Places::FRONT,
+        |words, draft, cx| {
+            draft.error_log_format = Some((words.need("a format")?.clone(), cx.section));
+            Ok(())
+        },
+        doc(
+            "error-log-format <format>",
+            "the shape of the log line of connections that failed before a request",
+            "",
+            "error-log-format \"%ci:%cp [%t] %ft %ST\"",
+        ),
+    ),
+    row(
         "log-format",
         Places::PROXY,
         |words, draft, cx| {

@@ -151,15 +151,12 @@ pub const ROWS: &[Keyword<ProxyDraft>] = &[
         "option tcplog",
         Places::FRONT,
         |words, draft, cx| {
-            if words.peek_text() == "clf" {
-                let word = words.need("")?;
-                return Err(word.err("\"clf\" is known, not supported yet"));
-            }
-            draft.proxy.log_style = if cx.on() { LogStyle::Tcp } else { LogStyle::Default };
+            let style = if words.eat("clf") { LogStyle::TcpClf } else { LogStyle::Tcp };
+            draft.proxy.log_style = if cx.on() { style } else { LogStyle::Default };
             Ok(())
         },
         doc(
-            "[no] option tcplog",
+            "[no] option tcplog [clf]",
             "one log line per connection, with timers and sizes",
             "For mode tcp, or for HTTP when only connections matter.",
             "option tcplog",

@@ -1,0 +1,271 @@
+//! Rules, ACLs and `use_backend`: lines that look at names of other sections, compiled by `link` once these
+//! are known. Actions are the tables of `act`, conditions the business of `expr`.
+
+use std::collections::HashMap;
+
+use super::ast::Line;
+use super::draft::{Later, ProxyDraft};
+use super::env::Env;
+use super::kw::value;
+use super::link::NameTable;
+use crate::act::{self, ActionKw};
+use crate::base::ids::{ProxyId, ServerId};
+use crate::expr::acl::{Acl, Acls, Cond};
+use crate::expr::compile::{Names, ParseCx};
+use crate::expr::fetch::Point;
+use crate::expr::logfmt::{self, LogFmt, Use};
+use crate::expr::map::Maps;
+use crate::expr::vars::{Var, VarNames};
+use crate::lang::diag::{Diag, Diags};
+use crate::lang::suggest;
+use crate::lang::word::{Word, Words};
+use crate::plan::proxy::{LogStyle, Switch};
+use crate::plan::rule::{Rule, Site};
+use crate::plan::Mode;
+
+/// What all sections are called, and what compiling gathers for the plan.
+pub struct Linked<'a> {
+    /// Ids by name.
+    pub table: &'a NameTable,
+    /// Variables named so far.
+    pub vars: VarNames,
+    /// Files of maps and ACLs read so far.
+    pub maps: Maps,
+    /// Variables of the environment.
+    pub env: &'a Env,
+}
+
+impl Names for Linked<'_> {
+    fn frontend(&self, name: &str) -> Option<ProxyId> {
+        self.table.frontend(name)
+    }
+
+    fn backend(&self, name: &str) -> Option<ProxyId> {
+        self.table.backend(name)
+    }
+
+    fn server(&self, backend: ProxyId, name: &str) -> Option<ServerId> {
+        self.table.server(backend, name)
+    }
+
+    fn table(&self, _: &str) -> Option<ProxyId> {
+        None
+    }
+
+    fn userlist(&self, _: &str) -> Option<u32> {
+        None
+    }
+
+    fn var(&mut self, text: &str) -> Result<Var, String> {
+        self.vars.intern(text)
+    }
+
+    fn file(&mut self, path: &str) -> Result<Vec<u8>, String> {
+        value::file(&Word::plain(path), FILE_MAX).map_err(|diag| diag.what)
+    }
+
+    fn maps(&mut self) -> &mut Maps {
+        &mut self.maps
+    }
+
+    fn env(&self, name: &str) -> Option<String> {
+        self.env.var(name)
+    }
+
+    fn backends(&self) -> Vec<String> {
+        self.table.backends()
+    }
+}
+
+/// The moment at which a rule of this place is evaluated.
+fn point(site: Site) -> Point {
+    match site {
+        Site::TcpConnection => Point::Connection,
+        Site::TcpSession => Point::Session,
+        Site::TcpContent => Point::ReqContent,
+        Site::HttpRequest => Point::Request,
+        Site::TcpResponse => Point::ResContent,
+        Site::HttpResponse | Site::HttpAfter => Point::Response,
+    }
+}
+
+/// Compiles all rules, ACLs and switches of a proxy into it.
+pub fn compile(draft: &mut ProxyDraft, names: &mut Linked<'_>, diags: &mut Diags) {
+    let acls = acls_by_section(&draft.acls);
+    let none = Acls::default();
+    let mut job = Job { acls: &acls, none: &none, proxy: draft.proxy.id, names, diags };
+    for later in &draft.acls {
+        job.judge_acl(later);
+    }
+    for (site, later) in &draft.rules {
+        if let Some(rule) = job.run(later, point(*site), |words, cx| rule(words, *site, &later.line, cx)) {
+            draft.proxy.rules.at_mut(*site).push(rule);
+        }
+    }
+    let table = job.names.table;
+    for later in draft.switches.iter().filter(|_| draft.proxy.is_frontend) {
+        if let Some(switch) = job.run(later, Point::Request, |words, cx| switch(words, table, cx)) {
+            draft.proxy.switches.push(switch);
+        }
+    }
+}
+
+/// Compiles the log lines of a frontend: the one of its style, and what `log-format` and its kin say.
+pub fn logs(draft: &mut ProxyDraft, names: &mut Linked<'_>, diags: &mut Diags) {
+    if !draft.proxy.is_frontend {
+        return;
+    }
+    let acls = Acls::default();
+    let proxy = draft.proxy.id;
+    let mut compile = |word: &Word| {
+        let mut cx =
+            ParseCx { names: &mut *names, acls: &acls, point: Point::Log, proxy, warnings: Vec::new() };
+        let made = LogFmt::compile(word, Use::Log, &mut cx);
+        cx.warnings.into_iter().for_each(|warning| diags.push(warning));
+        made.map_err(|diag| diags.push(diag)).ok()
+    };
+    let http = draft.proxy.mode == Mode::Http;
+    let style = match draft.proxy.log_style {
+        LogStyle::Default => None,
+        LogStyle::Custom => draft.log_format.as_ref().map(|(word, _)| word.clone()),
+        LogStyle::TcpClf => Some(Word::plain(logfmt::TCP_CLF)),
+        LogStyle::Http if http => Some(Word::plain(logfmt::HTTP)),
+        LogStyle::Clf if http => Some(Word::plain(logfmt::HTTP_CLF)),
+        LogStyle::Https if http => Some(Word::plain(logfmt::HTTPS)),
+        LogStyle::Tcp | LogStyle::Http | LogStyle::Clf | LogStyle::Https => Some(Word::plain(logfmt::TCP)),
+    };
+    draft.proxy.log_format = style.and_then(|word| compile(&word));
+    draft.proxy.error_log_format = draft.error_log_format.as_ref().and_then(|(word, _)| compile(word));
+}
+
+/// The ACLs a line may use are those of the section it was written in.
+fn acls_by_section(lines: &[Later]) -> HashMap<usize, Acls> {
+    let mut found: HashMap<usize, Acls> = HashMap::new();
+    for later in lines {
+        if let [_, name, rest @ ..] = later.line.words.as_slice() {
+            found.entry(later.section).or_default().add(&name.text, rest);
+        }
+    }
+    found
+}
+
+struct Job<'j, 'n> {
+    acls: &'j HashMap<usize, Acls>,
+    none: &'j Acls,
+    proxy: ProxyId,
+    names: &'j mut Linked<'n>,
+    diags: &'j mut Diags,
+}
+
+impl Job<'_, '_> {
+    /// Compiles one line with the names and ACLs it may use; errors and warnings are kept.
+    fn run<T>(
+        &mut self,
+        later: &Later,
+        point: Point,
+        parse: impl FnOnce(&mut Words<'_>, &mut ParseCx<'_>) -> Result<T, Diag>,
+    ) -> Option<T> {
+        let acls = self.acls.get(&later.section).unwrap_or(self.none);
+        let mut cx = ParseCx { names: self.names, acls, point, proxy: self.proxy, warnings: Vec::new() };
+        let made = parse(&mut later.line.cursor(), &mut cx);
+        for warning in cx.warnings {
+            self.diags.push(warning.or_at(later.line.at()));
+        }
+        made.map_err(|diag| self.diags.push(diag.or_at(later.line.at()))).ok()
+    }
+
+    /// An ACL is compiled where it is used; here it only must be right at some place.
+    fn judge_acl(&mut self, later: &Later) {
+        let acls = self.acls.get(&later.section).unwrap_or(self.none);
+        let mut first = None;
+        for point in [Point::Request, Point::Response, Point::ResContent] {
+            let mut words = later.line.cursor();
+            words.next();
+            words.next();
+            let mut cx = ParseCx { names: self.names, acls, point, proxy: self.proxy, warnings: Vec::new() };
+            match Acl::compile(&mut words, &mut cx) {
+                Ok(_) => return,
+                Err(diag) => first = first.or(Some(diag)),
+            }
+        }
+        if let Some(diag) = first {
+            self.diags.push(diag.or_at(later.line.at()).within("\"acl\""));
+        }
+    }
+}
+
+/// `http-request <action> ... [if|unless ...]` and its kin; `redirect ...` stands for itself.
+fn rule(words: &mut Words<'_>, site: Site, line: &Line, cx: &mut ParseCx<'_>) -> Result<Rule, Diag> {
+    let own = words.need("a rule set")?;
+    if matches!(own.text.as_str(), "tcp-request" | "tcp-response") {
+        words.next();
+    }
+    if own.is("redirect") {
+        words.back();
+    }
+    let word = words.need("an action")?;
+    let row = action(word, site).map_err(|diag| diag.within(&format!("\"{}\"", site.words())))?;
+    let context = format!("\"{} {}\"", site.words(), row.kw);
+    let made = (row.parse)(words, cx).map_err(|diag| diag.within(&context))?;
+    let cond = Cond::parse(words, cx).map_err(|diag| diag.within(&context))?;
+    words.done().map_err(|diag| diag.within(&context))?;
+    Ok(Rule { cond, action: made, kw: row.kw, at: (line.at().file, line.at().line) })
+}
+
+/// The row of an action at a place.
+fn action(word: &Word, site: Site) -> Result<&'static ActionKw, Diag> {
+    let name = word.text.split('(').next().unwrap_or("");
+    let rows = || act::FAMILIES.iter().flat_map(|family| family.iter());
+    if let Some(row) = rows().find(|row| row.kw == name && row.sites.has(site)) {
+        return Ok(row);
+    }
+    if let Some(row) = rows().find(|row| row.kw == name) {
+        let places: Vec<&str> =
+            Site::ALL.iter().filter(|site| row.sites.has(**site)).map(|site| site.words()).collect();
+        let diag = word.err(format!("the action \"{name}\" is not possible here"));
+        return Err(diag.help(format!("it belongs behind {}", suggest::list_of(&places))));
+    }
+    let tracked =
+        |prefix: &str| name.strip_prefix(prefix).is_some_and(|rest| rest.bytes().all(|b| b.is_ascii_digit()));
+    if LATER.contains(&name) || name.starts_with("lua.") || tracked("track-sc") {
+        return Err(word.err(format!("the action \"{name}\" is known, not supported yet")));
+    }
+    let known = rows().filter(|row| row.sites.has(site)).map(|row| row.kw).chain(LATER.iter().copied());
+    let diag = word.err(format!("unknown action \"{name}\""));
+    Err(match suggest::did_you_mean(name, known) {
+        Some(help) => diag.help(help),
+        None => diag,
+    })
+}
+
+/// `use_backend <name> [if|unless ...]`
+fn switch(words: &mut Words<'_>, table: &NameTable, cx: &mut ParseCx<'_>) -> Result<Switch, Diag> {
+    words.next();
+    let within = |diag: Diag| diag.within("\"use_backend\"");
+    let name = words.need("the name of a backend")?;
+    if name.text.contains("%[") {
+        return Err(within(name.err("a name made of expressions is known, not supported yet")));
+    }
+    let to = table.need_backend(name).map_err(within)?;
+    let cond = Cond::parse(words, cx).map_err(within)?;
+    words.done().map_err(within)?;
+    Ok(Switch { cond, to })
+}
+
+/// Actions of HAProxy; those that have a row are found there first.
+#[rustfmt::skip]
+const LATER: &[&str] = &[
+    "accept", "add-acl", "add-header", "add-headers-bin", "allow", "attach-srv", "auth", "cache-store", "cache-use",
+    "capture", "del-acl", "del-header", "del-headers-bin", "del-map", "deny", "disable-l7-retry", "do-log",
+    "do-resolve", "early-hint", "expect-netscaler-cip", "expect-proxy", "force-be-switch", "normalize-uri", "ot-group",
+    "pause", "redirect", "reject", "replace-header", "replace-path", "replace-pathq", "replace-uri", "replace-value",
+    "return", "sc-add-gpc", "sc-inc-gpc", "sc-inc-gpc0", "sc-inc-gpc1", "sc-set-gpt", "sc-set-gpt0",
+    "send-spoe-group", "set-bandwidth-limit", "set-bc-mark", "set-bc-tos", "set-dst", "set-dst-port", "set-fc-mark",
+    "set-fc-tos", "set-header", "set-headers-bin", "set-log-level", "set-map", "set-mark", "set-method", "set-nice",
+    "set-path", "set-pathq", "set-priority-class", "set-priority-offset", "set-query", "set-retries", "set-src",
+    "set-src-port", "set-status", "set-timeout", "set-tos", "set-uri", "set-var", "set-var-fmt", "silent-drop",
+    "strict-mode", "switch-mode", "tarpit", "unset-var", "use-service", "wait-for-body", "wait-for-handshake", "close",
+];
+
+/// A map or ACL file larger than this is a mistake.
+const FILE_MAX: u64 = 256 << 20;
