@@ -95,6 +95,7 @@ pub struct Stream {
     cursor: Cursor,
     /// Facts for rules and logs.
     txn: Txn,
+    sess_vars: Store,
     txn_vars: Store,
     msg_vars: Store,
     clock: timeout::Clock,
@@ -124,6 +125,7 @@ impl Stream {
         let tls = conn.tls().is_some();
         let client = conn.client_mut()?;
         client.requests += 1;
+        let sess_vars = std::mem::take(&mut client.vars);
         let (frontend, listener) = (client.facts.frontend, client.facts.listener);
         let proxy = cx.plan.proxy(frontend);
         let mut txn = Txn::new(frontend);
@@ -143,6 +145,7 @@ impl Stream {
             phase: if proxy.mode == Mode::Http { Phase::Head } else { Phase::FrontContent },
             cursor: 0,
             txn,
+            sess_vars,
             txn_vars: Store::default(),
             msg_vars: Store::default(),
             clock: timeout::Clock::new(cx.now.tick),

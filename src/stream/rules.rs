@@ -45,7 +45,8 @@ impl Stream {
             return Step::Go(next);
         }
         let mut cursor = self.cursor;
-        let act = match self.action_cx(site, below, cx) {
+        let world = WorldView::new(self.front, self.back, below, cx);
+        let act = match self.action_cx(site, below, cx, &world) {
             Some(mut acx) => rule::run(rules, &mut cursor, &mut acx),
             None => return Step::Go(Phase::Over),
         };
@@ -135,7 +136,13 @@ impl Stream {
     }
 
     /// Everything a rule may see and change.
-    fn action_cx<'a>(&'a mut self, site: Site, below: &'a Below<'_>, cx: &'a Cx<'_>) -> Option<ActionCx<'a>> {
+    pub(super) fn action_cx<'a>(
+        &'a mut self,
+        site: Site,
+        below: &'a Below<'_>,
+        cx: &'a Cx<'_>,
+        world: &'a WorldView<'a>,
+    ) -> Option<ActionCx<'a>> {
         let front = below.conns.get(self.front)?;
         let client = front.client()?;
         let back = self.back.and_then(|id| below.conns.get(id));
@@ -162,14 +169,14 @@ impl Stream {
             txn: &mut self.txn,
             vars: VarsMut {
                 proc: None,
-                sess: None,
+                sess: Some(&mut self.sess_vars),
                 txn: Some(&mut self.txn_vars),
                 msg: Some(&mut self.msg_vars),
                 check: None,
             },
             effects: cx.effects,
             maps: &cx.plan.maps,
-            world: &WorldView,
+            world,
         })
     }
 
@@ -184,7 +191,8 @@ impl Stream {
         if switches.is_empty() {
             return Ok(None);
         }
-        let Some(acx) = self.action_cx(Site::HttpRequest, below, cx) else {
+        let world = WorldView::new(self.front, self.back, below, cx);
+        let Some(acx) = self.action_cx(Site::HttpRequest, below, cx, &world) else {
             return Err(Step::Go(Phase::Over));
         };
         let facts = acx.facts();
@@ -202,7 +210,8 @@ impl Stream {
                 continue;
             }
             let mut cursor = 0;
-            let Some(mut acx) = self.action_cx(site, below, cx) else { return false };
+            let world = WorldView::new(self.front, self.back, below, cx);
+            let Some(mut acx) = self.action_cx(site, below, cx, &world) else { return false };
             let act = rule::run(rules, &mut cursor, &mut acx);
             match act {
                 Act::Next | Act::Stop | Act::Wait(_) => {}

@@ -358,6 +358,9 @@ impl Stream {
     /// The client is done with this stream: its connection waits for another request, or goes.
     pub(super) fn leave_client(&mut self, keep: bool, below: &mut Below<'_>, cx: &mut Cx<'_>) {
         let Some(conn) = below.conns.get_mut(self.front) else { return };
+        if let Some(client) = conn.client_mut() {
+            client.vars = std::mem::take(&mut self.sess_vars);
+        }
         let after = conn.detach(keep, cx);
         if after == After::Close {
             cx.sched.wake(conn.task, crate::event::sched::Wake::KILL);

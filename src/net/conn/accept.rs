@@ -6,6 +6,7 @@ use super::proxy_in::ProxyIn;
 use super::{Client, Conn, Peer, Stage};
 use crate::base::ids::TaskId;
 use crate::event::ready::Ready;
+use crate::expr::vars::Store;
 use crate::expr::view::{Addr, ConnFacts};
 use crate::net::contexts::Contexts;
 use crate::net::cx::Cx;
@@ -60,6 +61,7 @@ impl Conn {
                 facts: Box::new(facts),
                 requests: 0,
                 handshake_ms: 0,
+                vars: Store::default(),
                 since_us: cx.now.wall_us,
                 request_us: 0,
             }),

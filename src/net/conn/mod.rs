@@ -6,6 +6,7 @@
 pub mod accept;
 pub mod connect;
 mod failure;
+mod gate;
 mod handshake;
 mod open;
 mod proxy_in;
@@ -13,9 +14,12 @@ pub mod proxy_out;
 
 use std::os::fd::RawFd;
 
+use std::os::fd::BorrowedFd;
+
 use crate::base::ids::{ConnId, ServerId, TaskId};
 use crate::event::ready::{Edges, Ready};
 use crate::event::sched::Wake;
+use crate::expr::vars::Store;
 use crate::expr::view::{BackFacts, ConnFacts, TlsView};
 use crate::net::cx::{Birth, Cx, Verdict};
 use crate::net::fault::{Cause, Fault};
@@ -55,6 +59,8 @@ pub struct Client {
     pub handshake_ms: i32,
     /// When the handshakes or the last exchange were over: idle time counts from here.
     pub since_us: u64,
+    /// `sess.*` variables.
+    pub vars: Store,
     /// When the first byte of the request under way came; 0: none has come.
     pub request_us: u64,
 }
@@ -221,6 +227,11 @@ impl Conn {
     /// Something it was given to send has not left.
     pub fn holds_output(&self) -> bool {
         self.mux.holds_output()
+    }
+
+    /// The descriptor underneath.
+    pub fn fd(&self) -> Option<BorrowedFd<'_>> {
+        self.xprt.sock().borrow()
     }
 
     /// The stream that uses it.

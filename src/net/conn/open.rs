@@ -10,6 +10,7 @@ use crate::net::mux::h1::{H1Mux, HeadPoll, Side};
 use crate::net::mux::pass::PassMux;
 use crate::net::mux::{Mux, Pipe};
 use crate::net::transport::Io;
+use crate::plan::rule::Site;
 use crate::plan::{Mode, Proxy};
 use lighterman_wire::h1::Violations;
 

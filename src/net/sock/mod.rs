@@ -5,7 +5,7 @@ pub mod listen;
 pub mod mem;
 
 use std::io::{self, IoSlice};
-use std::os::fd::{AsRawFd, OwnedFd, RawFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
 
 use crate::event::poll::Poller;
 use nix::sys::socket::{self, MsgFlags, Shutdown};
@@ -24,6 +24,15 @@ impl Sock {
     pub fn fd(&self) -> Option<RawFd> {
         match self {
             Sock::Os(fd) => Some(fd.as_raw_fd()),
+            #[cfg(test)]
+            Sock::Mem(_) => None,
+        }
+    }
+
+    /// The descriptor, to be asked about.
+    pub fn borrow(&self) -> Option<BorrowedFd<'_>> {
+        match self {
+            Sock::Os(fd) => Some(fd.as_fd()),
             #[cfg(test)]
             Sock::Mem(_) => None,
         }
