@@ -20,7 +20,9 @@ impl Stream {
         times.total = millis(times.accept_us, now_us);
         if self.mode == Mode::Http {
             // one connection carries many exchanges: each is timed from its own first byte
-            let began = times.request_us.saturating_sub((times.idle.max(0) as u64 + times.handshake.max(0) as u64) * 1000);
+            let began = times
+                .request_us
+                .saturating_sub((times.idle.max(0) as u64 + times.handshake.max(0) as u64) * 1000);
             times.total = millis(began, now_us);
         }
         self.txn.bytes_in = self.req.received;
@@ -36,7 +38,6 @@ impl Stream {
         if !cx.log.is_heard(speaker) {
             return;
         }
-        self.txn.log_serial = cx.serial;
         let mut line = Vec::with_capacity(256);
         {
             let world = WorldView::new(self.front, self.back, below, cx);
@@ -82,5 +83,7 @@ fn connect_line(proxy: &Proxy, src: Addr, dst: Addr, line: &mut Vec<u8>) {
         Addr::None => "-".to_owned(),
     };
     let mode = if proxy.mode == Mode::Http { "HTTP" } else { "TCP" };
-    line.extend_from_slice(format!("Connect from {} to {} ({}/{mode})", show(src), show(dst), proxy.name).as_bytes());
+    line.extend_from_slice(
+        format!("Connect from {} to {} ({}/{mode})", show(src), show(dst), proxy.name).as_bytes(),
+    );
 }

@@ -110,11 +110,15 @@ impl World for WorldView<'_> {
                 if views().any(|v| v.usable && v.maxconn == 0) {
                     return -1;
                 }
-                views().filter(|v| v.usable).map(|v| i64::from(v.maxconn) - self.current(Object::Server(v.id))).sum()
+                views()
+                    .filter(|v| v.usable)
+                    .map(|v| i64::from(v.maxconn) - self.current(Object::Server(v.id)))
+                    .sum()
             }
             ProxyCount::ServersUp => views().filter(|v| v.usable).count() as i64,
             ProxyCount::Queue => {
-                self.queued(Object::Back(id)) + views().map(|v| self.queued(Object::Server(v.id))).sum::<i64>()
+                self.queued(Object::Back(id))
+                    + views().map(|v| self.queued(Object::Server(v.id))).sum::<i64>()
             }
             ProxyCount::Weight => views().filter(|v| v.usable).map(|v| i64::from(v.weight)).sum(),
             ProxyCount::Retries => self.plan.proxy(id).retries.into(),
@@ -181,6 +185,13 @@ impl World for WorldView<'_> {
             Side::Back => self.back?,
         };
         let info = lighterman_sys::sockopt::tcp_info(fd).ok()?;
-        Some(TcpInfo { rtt_us: info.rtt_us, rttvar_us: info.rtt_var_us, unacked: info.unacked, lost: info.lost, retrans: info.retrans, ..TcpInfo::default() })
+        Some(TcpInfo {
+            rtt_us: info.rtt_us,
+            rttvar_us: info.rtt_var_us,
+            unacked: info.unacked,
+            lost: info.lost,
+            retrans: info.retrans,
+            ..TcpInfo::default()
+        })
     }
 }

@@ -10,6 +10,7 @@ use crate::expr::view::Addr;
 use crate::net::conn::accept::{transport, Accepted};
 use crate::net::conn::Conn;
 use crate::net::sock::Sock;
+use crate::plan::rule::Site;
 use crate::plan::LogLevel;
 use crate::stream::count;
 
@@ -96,7 +97,11 @@ impl Worker<'_> {
             house.sched.end(task);
             return count::client_ends(&house.shm, id, listener.proxy);
         }
-        let conn = Conn::accepted(new, listener, task, &mut house.cx(plan));
+        let mut conn = Conn::accepted(new, listener, task, &mut house.cx(plan));
+        if !conn.passes(Site::TcpConnection, &mut house.cx(plan)) {
+            house.sched.end(task);
+            return count::client_ends(&house.shm, id, listener.proxy);
+        }
         vacant.fill(conn);
     }
 }

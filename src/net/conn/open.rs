@@ -42,6 +42,9 @@ impl Conn {
             let proxy = cx.plan.proxy(client.facts.frontend);
             let wait = proxy.timeouts.request();
             cx.sched.deadline(self.task, cx.now.tick.deadline(wait));
+            if !self.passes(Site::TcpSession, cx) {
+                return self.close(cx);
+            }
             return self.on_open(id, Wake::IO, cx, births);
         }
         cx.sched.deadline(self.task, None);
