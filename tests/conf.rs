@@ -145,6 +145,34 @@ fn bad_configurations_say_what_is_wrong() {
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
 }
 
+/// The configurations of the bench, filled in.
+#[test]
+fn configurations_of_the_bench_load() {
+    let fill = [
+        ("MAXCONN", "4000"),
+        ("WORKERS", "1"),
+        ("CIPHERSUITE13", "TLS_AES_128_GCM_SHA256"),
+        ("CIPHER12", "ECDHE-RSA-AES128-GCM-SHA256"),
+        ("CURVE", "X25519"),
+        ("EXTRA_GLOBAL", "tune.ssl.cachesize 20000"),
+        ("BIND_TLS", "ssl crt /tmp/site.pem"),
+        ("CERT_DIR", "/tmp/certs"),
+        ("CONNECTION_OPTION", "option httpclose"),
+        ("SPLICE_OPTION", "option splice-auto"),
+        ("PORT", "10443"),
+        ("BACKEND_PORT", "10080"),
+    ];
+    for path in files("contrib/bench/conf/haproxy", ".cfg") {
+        let text = fs::read_to_string(&path).unwrap();
+        let text = fill.iter().fold(text, |text, (name, value)| text.replace(&format!("@{name}@"), value));
+        let mut sources = SourceMap::new();
+        sources.add(path.display().to_string(), text);
+        if let Err(diags) = conf::load(&sources) {
+            panic!("{}", diags.render(&sources, Paint::Plain));
+        }
+    }
+}
+
 /// Every file cut short at every line, and with single bytes changed: errors, never a panic.
 #[test]
 fn damaged_configurations_are_survived() {

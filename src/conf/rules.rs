@@ -205,7 +205,7 @@ fn rule(words: &mut Words<'_>, site: Site, line: &Line, cx: &mut ParseCx<'_>) ->
     }
     let word = words.need("an action")?;
     let row = action(word, site).map_err(|diag| diag.within(&format!("\"{}\"", site.words())))?;
-    let context = format!("\"{} {}\"", site.words(), row.kw);
+    let context = format!("\"{} {}\"", site.words(), row.kw.trim_end_matches('('));
     let made = (row.parse)(words, cx).map_err(|diag| diag.within(&context))?;
     let cond = Cond::parse(words, cx).map_err(|diag| diag.within(&context))?;
     words.done().map_err(|diag| diag.within(&context))?;
@@ -216,10 +216,12 @@ fn rule(words: &mut Words<'_>, site: Site, line: &Line, cx: &mut ParseCx<'_>) ->
 fn action(word: &Word, site: Site) -> Result<&'static ActionKw, Diag> {
     let name = word.text.split('(').next().unwrap_or("");
     let rows = || act::FAMILIES.iter().flat_map(|family| family.iter());
-    if let Some(row) = rows().find(|row| row.kw == name && row.sites.has(site)) {
+    // A row whose word needs arguments ends in an opening parenthesis.
+    let is = |row: &&'static ActionKw| row.kw.trim_end_matches('(') == name;
+    if let Some(row) = rows().filter(is).find(|row| row.sites.has(site)) {
         return Ok(row);
     }
-    if let Some(row) = rows().find(|row| row.kw == name) {
+    if let Some(row) = rows().find(is) {
         let places: Vec<&str> =
             Site::ALL.iter().filter(|site| row.sites.has(**site)).map(|site| site.words()).collect();
         let diag = word.err(format!("the action \"{name}\" is not possible here"));
@@ -230,7 +232,10 @@ fn action(word: &Word, site: Site) -> Result<&'static ActionKw, Diag> {
     if LATER.contains(&name) || name.starts_with("lua.") || tracked("track-sc") {
         return Err(word.err(format!("the action \"{name}\" is known, not supported yet")));
     }
-    let known = rows().filter(|row| row.sites.has(site)).map(|row| row.kw).chain(LATER.iter().copied());
+    let known = rows()
+        .filter(|row| row.sites.has(site))
+        .map(|row| row.kw.trim_end_matches('('))
+        .chain(LATER.iter().copied());
     let diag = word.err(format!("unknown action \"{name}\""));
     Err(match suggest::did_you_mean(name, known) {
         Some(help) => diag.help(help),
