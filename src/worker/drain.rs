@@ -43,8 +43,11 @@ impl Worker<'_> {
     }
 
     fn close_idle(&mut self, whom: impl Fn(&Conn) -> bool) {
-        for (_, conn) in self.conns.iter().filter(|(_, conn)| conn.is_idle() && whom(conn)) {
-            self.house.sched.wake(conn.task, Wake::KILL);
+        let idle = self.conns.iter().filter(|(_, conn)| conn.is_idle() && whom(conn));
+        let idle: Vec<_> = idle.map(|(id, conn)| (id, conn.task)).collect();
+        // At once: by a wakeup, a request could be given to such a connection before it is closed.
+        for (id, task) in idle {
+            self.wake_conn(id, task, Wake::KILL);
         }
     }
 

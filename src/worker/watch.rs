@@ -39,6 +39,8 @@ pub(super) struct Guard {
     next: usize,
     /// The last sample of the rates over all processes.
     sampled: Option<Tick>,
+    /// Shared gauges that were wrong at the last look.
+    drifts: Vec<(usize, i64)>,
 }
 
 #[derive(Clone, Copy, Default)]
@@ -50,7 +52,7 @@ struct Seen {
 impl Guard {
     pub(super) fn new(watch: Watch) -> Self {
         let seen = vec![Seen::default(); watch.channels.len()];
-        Guard { watch, seen, next: 0, sampled: None }
+        Guard { watch, seen, next: 0, sampled: None, drifts: Vec::new() }
     }
 
     /// Ways to the workers, by number.
@@ -157,6 +159,7 @@ impl Worker<'_> {
             if guard.sampled.is_none_or(|at| self.house.now.tick.since(at) >= SAMPLE_MS) {
                 guard.sampled = Some(self.house.now.tick);
                 self.house.shm.sample(self.house.now.tick.0);
+                self.house.shm.audit(&mut guard.drifts);
             }
             self.house.sched.deadline(task, Some(self.house.now.tick.after(EVERY_MS)));
         }
