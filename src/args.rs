@@ -113,17 +113,17 @@ fn serve(name: &OsStr, options: Options) -> u8 {
         say_error(&why);
         return 1;
     }
+    match &options.ask {
+        Ask::Libraries => out(&about::libraries()),
+        Ask::Keywords(class) => out(&conf::refdoc::keywords(class)),
+        _ => {}
+    }
     if options.check {
         return checked(&plan, &options);
     }
     if plan.listeners.is_empty() && plan.global.cli.is_empty() {
         say_error("the configuration has nothing to listen on: add a \"bind\" line");
         return 1;
-    }
-    match &options.ask {
-        Ask::Libraries => out(&about::libraries()),
-        Ask::Keywords(class) => out(&conf::refdoc::keywords(class)),
-        _ => {}
     }
     if let Origin::Text(text) = &origin {
         out(&quickstart::greeting(text));

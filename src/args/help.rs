@@ -56,5 +56,6 @@ Asking:
 
 -m -x -dM -dI -dS -dr -de -ds -dp -dF -dt -dZ and their like are read and ignored.
 
-Signals: TERM, INT end it; USR1 finishes what is open, then ends it; USR2, HUP read the configuration again.
+Signals: TERM, INT end it; USR1 finishes what is open, then ends it; USR2 and HUP read the
+configuration again.
 ";

@@ -259,8 +259,9 @@ const GLOBAL_IGNORED: &[(&str, &str)] = &[
 
 #[rustfmt::skip]
 const PROXY: &[&str] = &[
-    "appsession", "block", "capture", "clitcpka-cnt", "clitcpka-idle", "clitcpka-intvl", "compression", "cookie",
-    "declare", "dispatch", "email-alert", "errorfiles", "external-check", "filter",
+    "capture cookie",
+    "appsession", "block", "clitcpka-cnt", "clitcpka-idle", "clitcpka-intvl", "compression", "cookie",
+    "dispatch", "email-alert", "errorfiles", "external-check", "filter",
     "filter-sequence", "force-be-switch", "force-persist", "fe-ssl-conn", "guid", "hash-balance-factor",
     "hash-preserve-affinity", "http-check", "http-drop-request-trailers", "http-drop-response-trailers",
     "http-error", "http-send-name-header", "ignore-persist", "load-server-state-from-file", "log-format-sd",
@@ -269,7 +270,7 @@ const PROXY: &[&str] = &[
     "reqipass", "reqirep", "reqisetbe", "reqitarpit", "reqpass", "reqrep", "reqsetbe", "reqtarpit", "retry-on",
     "rspadd", "rspdel", "rspdeny", "rspidel", "rspideny", "rspirep", "rsprep", "server-state-file-name",
     "server-template", "srvtcpka-cnt", "srvtcpka-idle", "srvtcpka-intvl", "stats", "stick", "stick-table",
-    "tcp-check", "transparent", "unique-id-format", "unique-id-header", "use-fcgi-app", "use-server",
+    "tcp-check", "transparent", "use-fcgi-app", "use-server",
     "http-request cache-use", "http-response cache-store", "mode log", "mode spop", "balance log-hash",
     "tcp-response inspect",
 ];

@@ -35,7 +35,7 @@ fn keyword_rows<D>(families: &'static [&'static [Keyword<D>]]) -> Vec<Entry> {
     let entry = |row: &'static Keyword<D>| Entry {
         kw: row.kw,
         places: row.within,
-        about: format!("In: {}.", row.within.names().join(", ")),
+        about: String::new(),
         doc: &row.doc,
     };
     sorted(families.iter().flat_map(|family| family.iter()).map(entry).collect())
@@ -179,6 +179,9 @@ fn page(chapter: &Chapter) -> String {
             let _ = write!(out, " {}", entry.doc.text);
         }
         out.push('\n');
+        if entry.places != Places(0) {
+            let _ = write!(out, "\nIn: {}.\n", entry.places.names().join(", "));
+        }
         if !entry.about.is_empty() {
             let _ = write!(out, "\n{}\n", entry.about);
         }

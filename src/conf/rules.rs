@@ -19,7 +19,7 @@ use crate::expr::vars::{Var, VarNames};
 use crate::lang::diag::{Diag, Diags};
 use crate::lang::suggest;
 use crate::lang::word::{Word, Words};
-use crate::plan::proxy::{LogStyle, Switch};
+use crate::plan::proxy::{LogStyle, Switch, SwitchTo};
 use crate::plan::rule::{Rule, Site};
 use crate::plan::Mode;
 
@@ -117,10 +117,9 @@ pub fn logs(draft: &mut ProxyDraft, names: &mut Linked<'_>, diags: &mut Diags) {
     }
     let acls = Acls::default();
     let proxy = draft.proxy.id;
-    let mut compile = |word: &Word| {
-        let mut cx =
-            ParseCx { names: &mut *names, acls: &acls, point: Point::Log, proxy, warnings: Vec::new() };
-        let made = LogFmt::compile(word, Use::Log, &mut cx);
+    let mut compile = |word: &Word, usage: Use, point: Point| {
+        let mut cx = ParseCx { names: &mut *names, acls: &acls, point, proxy, warnings: Vec::new() };
+        let made = LogFmt::compile(word, usage, &mut cx);
         cx.warnings.into_iter().for_each(|warning| diags.push(warning));
         made.map_err(|diag| diags.push(diag)).ok()
     };
@@ -134,8 +133,11 @@ pub fn logs(draft: &mut ProxyDraft, names: &mut Linked<'_>, diags: &mut Diags) {
         LogStyle::Https if http => Some(Word::plain(logfmt::HTTPS)),
         LogStyle::Tcp | LogStyle::Http | LogStyle::Clf | LogStyle::Https => Some(Word::plain(logfmt::TCP)),
     };
-    draft.proxy.log_format = style.and_then(|word| compile(&word));
-    draft.proxy.error_log_format = draft.error_log_format.as_ref().and_then(|(word, _)| compile(word));
+    draft.proxy.unique_id =
+        draft.unique_id_format.as_ref().and_then(|(word, _)| compile(word, Use::Text, Point::Request));
+    draft.proxy.log_format = style.and_then(|word| compile(&word, Use::Log, Point::Log));
+    draft.proxy.error_log_format =
+        draft.error_log_format.as_ref().and_then(|(word, _)| compile(word, Use::Log, Point::Log));
 }
 
 /// The ACLs a line may use are those of the section it was written in.
@@ -248,10 +250,10 @@ fn switch(words: &mut Words<'_>, table: &NameTable, cx: &mut ParseCx<'_>) -> Res
     words.next();
     let within = |diag: Diag| diag.within("\"use_backend\"");
     let name = words.need("the name of a backend")?;
-    if name.text.contains("%[") {
-        return Err(within(name.err("a name made of expressions is known, not supported yet")));
-    }
-    let to = table.need_backend(name).map_err(within)?;
+    let to = match name.text.contains('%') {
+        true => SwitchTo::Named(LogFmt::compile(name, Use::Text, cx).map_err(within)?),
+        false => SwitchTo::Backend(table.need_backend(name).map_err(within)?),
+    };
     let cond = Cond::parse(words, cx).map_err(within)?;
     words.done().map_err(within)?;
     Ok(Switch { cond, to })

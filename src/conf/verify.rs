@@ -9,7 +9,7 @@ use super::draft::ProxyDraft;
 use super::link::Whole;
 use crate::lang::diag::{Diag, Diags, Level};
 use crate::lang::span::Span;
-use crate::plan::proxy::LogStyle;
+use crate::plan::proxy::{LogStyle, SwitchTo};
 use crate::plan::rule::Site;
 use crate::plan::{Mode, Plan};
 
@@ -213,8 +213,11 @@ fn logs_go_somewhere(whole: &Whole<'_>, diags: &mut Diags) {
 /// A frontend in one mode and its backend in another.
 fn modes_fit(plan: &Plan, diags: &mut Diags) {
     for front in plan.proxies.iter().filter(|proxy| proxy.is_frontend) {
-        let targets =
-            front.default_backend.iter().copied().chain(front.switches.iter().map(|switch| switch.to));
+        let switched = front.switches.iter().filter_map(|switch| match switch.to {
+            SwitchTo::Backend(id) => Some(id),
+            SwitchTo::Named(_) => None,
+        });
+        let targets = front.default_backend.into_iter().chain(switched);
         for target in targets {
             let back = plan.proxy(target);
             if front.mode == Mode::Http && back.mode == Mode::Tcp {

@@ -80,7 +80,24 @@ pub struct Switch {
     /// When; `None`: always.
     pub cond: Option<Cond>,
     /// The backend.
-    pub to: ProxyId,
+    pub to: SwitchTo,
+}
+
+/// Where a `use_backend` line leads.
+pub enum SwitchTo {
+    /// A backend known at load time.
+    Backend(ProxyId),
+    /// The backend of a name that is worked out; the default backend when there is none.
+    Named(LogFmt),
+}
+
+/// A field that is kept for logs and rules (`capture request header`, `declare capture`).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Capture {
+    /// Its name; `None` for a slot that rules fill.
+    pub name: Option<String>,
+    /// Bytes kept at most.
+    pub len: usize,
 }
 
 /// The rules of a proxy, by the place where they run.
@@ -195,6 +212,14 @@ pub struct Proxy {
     pub log_format: Option<LogFmt>,
     /// `error-log-format`: the line of connections that ended in an error before a request.
     pub error_log_format: Option<LogFmt>,
+    /// `unique-id-format`.
+    pub unique_id: Option<LogFmt>,
+    /// `unique-id-header`: the request field that carries it.
+    pub unique_id_header: Option<String>,
+    /// `capture request header`, by slot.
+    pub req_captures: Vec<Capture>,
+    /// `capture response header`, by slot.
+    pub res_captures: Vec<Capture>,
     /// `option dontlognull`.
     pub dont_log_null: bool,
     /// `option dontlog-normal`.
@@ -260,6 +285,10 @@ impl Proxy {
             log_style: LogStyle::Default,
             log_format: None,
             error_log_format: None,
+            unique_id: None,
+            unique_id_header: None,
+            req_captures: Vec::new(),
+            res_captures: Vec::new(),
             dont_log_null: false,
             dont_log_normal: false,
             log_separate_errors: false,

@@ -8,6 +8,8 @@ pub mod backends;
 pub mod count;
 mod forward;
 mod log;
+mod notes;
+
 mod reply;
 mod request;
 mod response;

@@ -1,5 +1,6 @@
 //! The request: its head, its dates, and where it goes.
 
+use super::notes::capture;
 use super::{Below, Phase, Step, Stream};
 use crate::expr::view::Txn;
 use crate::msg::Head;
@@ -39,6 +40,9 @@ impl Stream {
             if !proxy.logs.is_empty() {
                 note_request_line(&mut self.txn.request_line, head);
             }
+            if !proxy.req_captures.is_empty() {
+                capture(&mut self.txn.req_caps, &proxy.req_captures, head);
+            }
             if proxy.monitor_uri.as_deref().is_some_and(|uri| uri == head.uri()) {
                 let phase = self.monitor(below, cx);
                 return Step::Go(phase);
@@ -50,6 +54,7 @@ impl Stream {
     /// Chooses the backend.
     pub(super) fn switch(&mut self, below: &mut Below<'_>, cx: &mut Cx<'_>) -> Step {
         let proxy = cx.plan.proxy(self.frontend);
+        self.make_unique_id(below, cx);
         let target = match self.txn.settings.backend {
             Some(id) => Some(id),
             None => match self.switch_rules(below, cx) {

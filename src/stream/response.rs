@@ -1,5 +1,6 @@
 //! The response: its head, its rules, and what to do when the server fails.
 
+use super::notes::capture;
 use super::{Below, Phase, Stream};
 use crate::msg::framing::Body;
 use crate::net::conn::millis;
@@ -24,6 +25,10 @@ impl Stream {
         self.txn.status = status;
         self.txn.times.response = millis(self.attempt.request_sent_us, cx.now.wall_us);
         self.attempt.response_us = cx.now.wall_us;
+        let captures = &cx.plan.proxy(self.frontend).res_captures;
+        if !captures.is_empty() {
+            capture(&mut self.txn.res_caps, captures, head);
+        }
         let method = self.req.head.as_ref().map_or(Method::Get, |h| h.method_kind());
         if self.res.body == Body::Tunnel && (status == 101 || method == Method::Connect) {
             self.enter_tunnel(below);

@@ -7,6 +7,7 @@ use crate::expr::acl::Verdict as Holds;
 use crate::expr::vars::VarsMut;
 use crate::expr::view::{Bytes, Timeout};
 use crate::net::cx::Cx;
+use crate::plan::proxy::SwitchTo;
 use crate::plan::reply::builtin_page;
 use crate::plan::rule::{self, Act, ActionCx, Answer, Need, Site};
 use crate::shm::Stat;
@@ -197,7 +198,15 @@ impl Stream {
         };
         let facts = acx.facts();
         let found = switches.iter().find(|s| s.cond.as_ref().is_none_or(|c| c.eval(&facts) == Holds::Yes));
-        Ok(found.map(|s| s.to))
+        Ok(match found.map(|s| &s.to) {
+            None => None,
+            Some(SwitchTo::Backend(id)) => Some(*id),
+            Some(SwitchTo::Named(name)) => {
+                let mut text = Vec::new();
+                name.write(&facts, &mut text);
+                plan.backend(&text).map(|backend| backend.id)
+            }
+        })
     }
 
     /// Runs the response-side rules of both proxies; false: the stream goes another way.

@@ -7,6 +7,7 @@ use crate::conf::driver::{doc, row, switch, Keyword, Places, Prefix};
 use crate::lang::diag::Diag;
 use crate::lang::word::{Word, Words};
 use crate::plan::log::{LogAddr, Sample};
+use crate::plan::proxy::Capture;
 use crate::plan::{Facility, LogFormat, LogLevel, LogTarget};
 
 const LOG_TEXT: &str = "The address is a UDP address (port 514 unless written), the path of a UNIX socket, stdout, \
@@ -62,6 +63,57 @@ pub const GLOBAL_ROWS: &[Keyword<GlobalDraft>] = &[
 
 /// Keywords of proxies.
 pub const PROXY_ROWS: &[Keyword<ProxyDraft>] = &[
+    row(
+        "capture request",
+        Places::FRONT_ONLY,
+        |words, draft, _| {
+            let capture = capture(words)?;
+            draft.proxy.req_captures.push(capture);
+            Ok(())
+        },
+        doc(
+            "capture request header <name> len <bytes>",
+            "keep a request field for logs and rules",
+            "The last field of the name is kept, cut to its length. \"%hr\" and \"option httplog\" show all of them; \
+             capture.req.hdr(<n>) is the n-th, from 0.",
+            "capture request header Host len 64",
+        ),
+    ),
+    row(
+        "capture response",
+        Places::FRONT_ONLY,
+        |words, draft, _| {
+            let capture = capture(words)?;
+            draft.proxy.res_captures.push(capture);
+            Ok(())
+        },
+        doc(
+            "capture response header <name> len <bytes>",
+            "keep a response field for logs and rules",
+            "",
+            "capture response header Location len 128",
+        ),
+    ),
+    row(
+        "declare capture",
+        Places::FRONT_ONLY,
+        |words, draft, _| {
+            let which = words.need("request or response")?;
+            let slots = match which.text.as_str() {
+                "request" => &mut draft.proxy.req_captures,
+                "response" => &mut draft.proxy.res_captures,
+                _ => return Err(which.not_one_of("side", &["request", "response"])),
+            };
+            slots.push(Capture { name: None, len: capture_len(words)? });
+            Ok(())
+        },
+        doc(
+            "declare capture request|response len <bytes>",
+            "a slot that rules fill",
+            "It has the next free number.",
+            "declare capture request len 32",
+        ),
+    ),
     switch(
         "log",
         Places::PROXY,
@@ -116,6 +168,29 @@ pub const PROXY_ROWS: &[Keyword<ProxyDraft>] = &[
         ),
     ),
     row(
+        "unique-id-format",
+        Places::FRONT,
+        |words, draft, cx| {
+            draft.unique_id_format = Some((words.need("a format")?.clone(), cx.section));
+            Ok(())
+        },
+        doc(
+            "unique-id-format <format>",
+            "what names a request in logs, headers and on the way to servers",
+            "Made once for each request. \"%ID\" and the fetch unique-id show it.",
+            "unique-id-format \"%ci:%cp_%Ts_%rt:%pid\"",
+        ),
+    ),
+    row(
+        "unique-id-header",
+        Places::FRONT,
+        |words, draft, _| {
+            draft.proxy.unique_id_header = Some(super::option_http::header_name(words.need("a header name")?)?);
+            Ok(())
+        },
+        doc("unique-id-header <name>", "the request field that carries the unique id", "", "unique-id-header X-Request-Id"),
+    ),
+    row(
         "log-tag",
         Places::PROXY,
         |words, draft, _| {
@@ -125,6 +200,25 @@ pub const PROXY_ROWS: &[Keyword<ProxyDraft>] = &[
         doc("log-tag <tag>", "the program name in log lines of this proxy", "", "log-tag shop"),
     ),
 ];
+
+/// `header <name> len <bytes>`.
+fn capture(words: &mut Words<'_>) -> Result<Capture, Diag> {
+    let word = words.need("header")?;
+    if !word.is("header") {
+        return Err(word.not_one_of("word", &["header"]));
+    }
+    let name = super::option_http::header_name(words.need("a header name")?)?;
+    Ok(Capture { name: Some(name), len: capture_len(words)? })
+}
+
+/// `len <bytes>`.
+fn capture_len(words: &mut Words<'_>) -> Result<usize, Diag> {
+    let word = words.need("len")?;
+    if !word.is("len") {
+        return Err(word.not_one_of("word", &["len"]));
+    }
+    Ok(words.need("a number of bytes")?.int_in(1..=65_536)? as usize)
+}
 
 /// The words behind `log`.
 fn target(words: &mut Words<'_>, cx: &LineCx<'_>) -> Result<LogTarget, Diag> {
