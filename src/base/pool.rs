@@ -5,7 +5,7 @@
 //! once a second, which frees what was not needed since the last call, and wakes [`Pool::next_waiter`]s
 //! after each turn.
 
-use std::collections::VecDeque;
+use std::collections::{HashSet, VecDeque};
 
 use super::buffer::Buffer;
 use super::ids::TaskId;
@@ -54,10 +54,14 @@ pub enum WaitClass {
 pub struct Pool {
     lists: [List; SIZES],
     waiters: [VecDeque<TaskId>; 3],
+    /// All of them.
+    waiting: HashSet<TaskId>,
     /// Bytes in buffers outside and in the lists.
     allocated: usize,
     limit: usize,
     failed: u64,
+    /// A small buffer was denied since [`Pool::take_denied`] was asked last.
+    denied: bool,
 }
 
 #[derive(Debug)]
@@ -77,9 +81,11 @@ impl Pool {
         Pool {
             lists: [list(bufsize), list(bufsize * STEP), list(bufsize * STEP * STEP)],
             waiters: Default::default(),
+            waiting: HashSet::new(),
             allocated: 0,
             limit: limit.max(bufsize * super::limits::POOL_MIN_BUFFERS),
             failed: 0,
+            denied: false,
         }
     }
 
@@ -109,6 +115,7 @@ impl Pool {
             self.drop_free(bytes);
             if self.allocated + bytes > limit {
                 self.failed += 1;
+                self.denied |= size == Size::Small;
                 return None;
             }
         }
@@ -154,12 +161,17 @@ impl Pool {
             .find(|size| self.bytes(*size) == buffer.capacity())
     }
 
+    /// Whether anybody was denied a small buffer since the last call: whoever runs now must wait for one.
+    #[inline]
+    pub fn take_denied(&mut self) -> bool {
+        std::mem::replace(&mut self.denied, false)
+    }
+
     /// Remembers that `who` needs a buffer; it is named by [`Pool::next_waiter`] when there is one. A task
     /// that waits already keeps its place.
     pub fn wait(&mut self, who: TaskId, class: WaitClass) {
-        let queue = &mut self.waiters[class as usize];
-        if !queue.contains(&who) {
-            queue.push_back(who);
+        if self.waiting.insert(who) {
+            self.waiters[class as usize].push_back(who);
         }
     }
 
@@ -169,7 +181,9 @@ impl Pool {
         if self.spare() == 0 {
             return None;
         }
-        self.waiters.iter_mut().find_map(VecDeque::pop_front)
+        let next = self.waiters.iter_mut().find_map(VecDeque::pop_front)?;
+        self.waiting.remove(&next);
+        Some(next)
     }
 
     /// Whether any task waits.

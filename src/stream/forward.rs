@@ -26,9 +26,28 @@ impl Stream {
         }
     }
 
+    /// Ends a stream whose client has gone while it waits for something else.
+    pub(super) fn watch_client(&mut self, below: &Below<'_>, cx: &Cx<'_>) -> bool {
+        let waits = match self.phase {
+            Phase::Target | Phase::Pause | Phase::Connecting | Phase::Tarpit => true,
+            Phase::Forward => self.mode == Mode::Http && !self.tunnel,
+            _ => false,
+        };
+        let Some(front) = below.conns.get(self.front).filter(|_| waits) else { return false };
+        let left = front.is_broken()
+            || (front.peer_left()
+                && !self.response_ready
+                && (cx.plan.proxy(self.backend).abort_on_close || self.phase == Phase::Tarpit));
+        if left {
+            self.client_left(Fault::new(Cause::Reset));
+        }
+        left
+    }
+
     /// Nothing is left to be moved.
     fn is_over(&self) -> bool {
         match (self.mode, self.tunnel) {
+            _ if self.cut => self.res.buf.is_none(),
             (Mode::Http, false) => self.response_ready && self.res.end_sent,
             _ => self.req.end_sent && self.res.end_sent,
         }
@@ -37,7 +56,7 @@ impl Stream {
     /// Client to server; true when something moved.
     fn pump_request(&mut self, below: &mut Below<'_>, cx: &mut Cx<'_>) -> bool {
         let mut moved = false;
-        if !self.req.ended && self.req.buf.is_none() {
+        if !self.req.ended && self.req.buf.is_none() && !self.cut {
             moved |= self.take_request(below, cx);
         }
         if self.phase == Phase::Forward && (self.req.has_output() || self.attempt.greets) {
@@ -91,7 +110,7 @@ impl Stream {
     /// before anything is decided, so the rest of the request is dropped only.
     fn server_took_no_more(&mut self, fault: Fault, cx: &mut Cx<'_>) {
         self.attempt.send_fault = Some(fault);
-        self.req.consume(usize::MAX, cx.pool);
+        self.req.buf.take().into_iter().for_each(|buf| cx.pool.put(buf));
         self.req.head_sent = true;
         self.req.ended = true;
         self.req.end_sent = true;
@@ -100,7 +119,7 @@ impl Stream {
     /// Server to client; true when something moved.
     fn pump_response(&mut self, below: &mut Below<'_>, cx: &mut Cx<'_>) -> bool {
         let mut moved = false;
-        while self.phase == Phase::Forward && !self.res.ended && self.res.buf.is_none() {
+        while self.phase == Phase::Forward && !self.res.ended && self.res.buf.is_none() && !self.cut {
             if !self.take_response(below, cx) {
                 break;
             }

@@ -105,6 +105,8 @@ pub struct Stream {
     reply: reply::Pending,
     /// Both muxes pass bytes (TCP mode, 101, CONNECT).
     tunnel: bool,
+    /// The server broke off in the middle: what is here is sent, then it is over.
+    cut: bool,
     /// A final response head went through the rules.
     response_ready: bool,
     listener: ListenerId,
@@ -154,6 +156,7 @@ impl Stream {
             attempt: target::Attempt::default(),
             reply: reply::Pending::default(),
             tunnel: proxy.mode == Mode::Tcp,
+            cut: false,
             response_ready: proxy.mode == Mode::Tcp,
             listener,
             begun: count::Begun::default(),
@@ -203,6 +206,7 @@ impl Stream {
             };
             match step {
                 Step::Go(phase) => self.phase = phase,
+                Step::Wait if self.watch_client(below, cx) => {}
                 Step::Wait => break,
             }
         }
@@ -219,7 +223,7 @@ impl Stream {
         #[cfg(test)]
         cx.net.into_iter().for_each(|net| net.note(&self.txn));
         self.count_end(cx);
-        let keep = self.res.end_sent && !self.tunnel;
+        let keep = self.res.end_sent && !self.tunnel && !self.cut;
         self.req.release(cx.pool, cx.heads);
         self.res.release(cx.pool, cx.heads);
         self.leave_client(keep, below, cx);

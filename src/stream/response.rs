@@ -83,15 +83,10 @@ impl Stream {
     /// The server's side broke: another attempt, an error for the client, or an end in the middle.
     pub(super) fn server_failed(&mut self, fault: Fault, below: &mut Below<'_>, cx: &mut Cx<'_>) {
         self.fault = Some(fault);
-        if self.mode == Mode::Tcp || self.tunnel {
-            self.set_term(b'S');
-            self.phase = Phase::Over;
-            return;
-        }
         if self.response_ready {
-            // the head has left: all that can be said is that the connection ends here
+            // what came before still goes to the client; that the rest is missing tells the connection's end
             self.set_term(b'S');
-            self.phase = Phase::Over;
+            self.cut = true;
             return;
         }
         if self.may_try_again(fault) {

@@ -5,6 +5,7 @@ use std::panic::{self, AssertUnwindSafe};
 
 use super::Worker;
 use crate::base::ids::{ConnId, TaskId};
+use crate::base::pool::WaitClass;
 use crate::event::sched::{Owner, Wake};
 use crate::shm::Info;
 use crate::stream::count;
@@ -13,6 +14,10 @@ impl Worker<'_> {
     /// Handles one wakeup behind the barrier.
     pub(super) fn run_task(&mut self, owner: Owner, task: TaskId, why: Wake) {
         let outcome = panic::catch_unwind(AssertUnwindSafe(|| self.dispatch(owner, task, why)));
+        if self.house.pool.take_denied() {
+            let class = if matches!(owner, Owner::Conn(_)) { WaitClass::New } else { WaitClass::Request };
+            self.house.pool.wait(task, class);
+        }
         if let Err(payload) = outcome {
             self.panics += 1;
             self.house.shm.process().count(Info::Panics, 1);

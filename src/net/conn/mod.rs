@@ -38,7 +38,23 @@ enum Stage {
     /// It failed or was given up before it opened; the stream it was made for has not looked yet.
     Failed(Fault),
     /// Output leaves, input is thrown away, then it is closed.
-    Lingering,
+    Lingering(Linger),
+}
+
+/// How far a polite end has come.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Linger {
+    /// What was said last is on its way.
+    Output,
+    /// The peer was told that nothing more comes, and is listened to until it has understood.
+    Drain,
+}
+
+impl Stage {
+    /// The output has left: true the first time.
+    fn begins_to_drain(&mut self) -> bool {
+        matches!(std::mem::replace(self, Stage::Lingering(Linger::Drain)), Stage::Lingering(Linger::Output))
+    }
 }
 
 /// What differs between the sides.
@@ -136,7 +152,7 @@ impl Conn {
             Stage::Open => self.on_open(id, why, cx, births),
             Stage::Failed(_) if self.mux.upper().is_some() => Verdict::Keep,
             Stage::Failed(_) => self.close(cx),
-            Stage::Lingering => self.on_lingering(why, cx),
+            Stage::Lingering(_) => self.on_lingering(why, cx),
         }
     }
 
@@ -196,7 +212,7 @@ impl Conn {
             Stage::Connecting | Stage::Shaking => BackState::Pending,
             Stage::Open => BackState::Ready,
             Stage::Failed(fault) => BackState::Failed(fault),
-            Stage::Lingering => BackState::Failed(Fault::new(Cause::Ended)),
+            Stage::Lingering(_) => BackState::Failed(Fault::new(Cause::Ended)),
         }
     }
 
@@ -232,6 +248,16 @@ impl Conn {
     /// The descriptor underneath.
     pub fn fd(&self) -> Option<BorrowedFd<'_>> {
         self.xprt.sock().borrow()
+    }
+
+    /// The connection is broken: nothing can be sent any more.
+    pub fn is_broken(&self) -> bool {
+        self.ready.broken()
+    }
+
+    /// Idle, and nothing has come since: it may be used for another request.
+    pub fn is_fresh(&mut self, cx: &mut Cx<'_>) -> bool {
+        matches!(self.stage, Stage::Open) && self.is_quiet(cx)
     }
 
     /// The stream that uses it.

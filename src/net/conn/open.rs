@@ -1,7 +1,7 @@
 //! An open connection while no stream uses it: waiting for the next request, resting in a server's
 //! pool, or draining before it is closed. While a stream uses it, news is only passed on.
 
-use super::{millis, pipe, Conn, Peer, Stage, LINGER_MS};
+use super::{millis, pipe, Conn, Linger, Peer, Stage, LINGER_MS};
 use crate::base::buffer::Buffer;
 use crate::base::ids::ConnId;
 use crate::event::sched::Wake;
@@ -30,6 +30,9 @@ pub(super) fn violations(loose: bool) -> Violations {
         Violations::Refuse
     }
 }
+
+/// Bytes read from an idle connection to find out whether any have come.
+const PROBE: usize = 16;
 
 impl Conn {
     /// The handshakes are over.
@@ -65,12 +68,24 @@ impl Conn {
             cx.sched.wake(upper, Wake::RX | Wake::TX);
             return Verdict::Keep;
         }
-        match &self.peer {
-            // a server that speaks or leaves while nobody asked is of no use any more
-            Peer::Server(_) if why.has(Wake::TIMER) || self.ready.readable() => self.close(cx),
-            Peer::Server(_) => Verdict::Keep,
-            Peer::Client(_) => self.on_waiting(id, why, cx, births),
+        if matches!(self.peer, Peer::Client(_)) {
+            return self.on_waiting(id, why, cx, births);
         }
+        // a server that speaks or leaves while nobody asked is of no use any more
+        if why.has(Wake::TIMER) || !self.is_quiet(cx) {
+            return self.close(cx);
+        }
+        Verdict::Keep
+    }
+
+    /// Nothing has come on an idle connection, neither bytes nor the end. (TLS may have had something to
+    /// say for itself.)
+    pub(super) fn is_quiet(&mut self, cx: &mut Cx<'_>) -> bool {
+        if !self.xprt.may_read(&self.ready) {
+            return true;
+        }
+        let mut probe = Buffer::with_capacity(PROBE);
+        self.xprt.recv(&mut probe, &mut self.ready, cx.pool) == Io::Again
     }
 
     /// A client connection that waits for its next request.
@@ -129,8 +144,13 @@ impl Conn {
     /// Closes politely: what is held leaves first, and what the peer still sends is read so that its
     /// kernel does not answer with a reset that destroys our last words.
     pub(super) fn linger(&mut self, cx: &mut Cx<'_>) {
-        self.stage = Stage::Lingering;
-        cx.sched.deadline(self.task, Some(cx.now.tick.after(LINGER_MS)));
+        self.stage = Stage::Lingering(Linger::Output);
+        let patience = match &self.peer {
+            Peer::Client(client) => cx.plan.proxy(client.facts.frontend).timeouts.client,
+            Peer::Server(_) => None,
+        };
+        let patience = patience.map_or(LINGER_MS, u64::from);
+        cx.sched.deadline(self.task, Some(cx.now.tick.after(patience)));
         cx.sched.wake(self.task, Wake::IO);
     }
 
@@ -145,7 +165,10 @@ impl Conn {
                 return Verdict::Keep;
             }
         }
-        xprt.shut_write(ready, cx.pool);
+        if self.stage.begins_to_drain() {
+            xprt.shut_write(ready, cx.pool);
+            cx.sched.deadline(self.task, Some(cx.now.tick.after(LINGER_MS)));
+        }
         let Some(mut sink) = cx.pool.get() else { return self.close(cx) };
         loop {
             sink.clear();

@@ -3,7 +3,7 @@
 use super::{After, Channel, Flow, MuxOps, Pipe};
 use crate::base::buffer::Buffer;
 use crate::base::ids::TaskId;
-use crate::base::pool::{Pool, Size, WaitClass};
+use crate::base::pool::{Pool, Size};
 use crate::net::fault::{Cause, Fault};
 use crate::net::transport::Io;
 
@@ -106,7 +106,7 @@ impl MuxOps for PassMux {
     fn recv(&mut self, into: &mut Channel, pipe: &mut Pipe<'_>) -> Flow {
         match self.input.take() {
             Some(input) => self.take_input(input, into, pipe.pool),
-            None => recv_raw(&mut self.size, self.upper, into, pipe),
+            None => recv_raw(&mut self.size, into, pipe),
         }
     }
 
@@ -123,21 +123,17 @@ impl MuxOps for PassMux {
 }
 
 /// Receives bytes as they are into a channel: `mode tcp` and tunnels.
-pub(super) fn recv_raw(
-    size: &mut Size,
-    upper: Option<TaskId>,
-    into: &mut Channel,
-    pipe: &mut Pipe<'_>,
-) -> Flow {
+pub(super) fn recv_raw(size: &mut Size, into: &mut Channel, pipe: &mut Pipe<'_>) -> Flow {
     if into.ended {
         return Flow::End;
     }
     if !pipe.xprt.may_read(pipe.ready) {
         return Flow::Blocked;
     }
-    let Some(mut buf) = into.buf.take().or_else(|| buffer(*size, upper, pipe.pool)) else {
+    let Some(mut buf) = into.buf.take().or_else(|| buffer(*size, pipe.pool)) else {
         return Flow::Blocked;
     };
+    buf.make_room(1);
     let room = buf.writable().len();
     if room == 0 {
         into.buf = Some(buf);
@@ -164,13 +160,10 @@ pub(super) fn recv_raw(
     }
 }
 
-/// A buffer to receive into; when there is none, the stream is woken as soon as there is.
-pub(super) fn buffer(size: Size, upper: Option<TaskId>, pool: &mut Pool) -> Option<Buffer> {
-    let got = pool.sized(size).or_else(|| pool.get());
-    if let (None, Some(upper)) = (&got, upper) {
-        pool.wait(upper, WaitClass::Request);
-    }
-    got
+/// A buffer of that size, else a small one; when there is none, the task that runs is woken as soon as
+/// there is.
+pub(super) fn buffer(size: Size, pool: &mut Pool) -> Option<Buffer> {
+    pool.sized(size).or_else(|| pool.get())
 }
 
 /// The size of the next buffer after a read of `n` bytes into `room`: larger when it was filled, the

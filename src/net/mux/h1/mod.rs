@@ -155,7 +155,6 @@ impl H1Mux {
 impl MuxOps for H1Mux {
     fn bind(&mut self, upper: Option<TaskId>) {
         self.upper = upper;
-        self.rx.upper = upper;
     }
 
     fn recv(&mut self, into: &mut Channel, pipe: &mut Pipe<'_>) -> Flow {

@@ -5,7 +5,6 @@
 
 use super::{Exchange, HeadPoll, Side};
 use crate::base::buffer::Buffer;
-use crate::base::ids::TaskId;
 use crate::base::pool::Size;
 use crate::msg::framing::{self, Body};
 use crate::msg::heads::HeadPool;
@@ -15,6 +14,7 @@ use crate::net::fault::{Cause, Fault};
 use crate::net::mux::pass::{buffer, grown, recv_raw};
 use crate::net::mux::{Channel, Flow, Pipe};
 use crate::net::transport::Io;
+use crate::plan::Tune;
 use lighterman_wire::error::{Malformed, Parse, What};
 use lighterman_wire::h1::chunk::{Chunk, Decoder, Limits};
 use lighterman_wire::h1::Violations;
@@ -27,13 +27,13 @@ enum Stage {
     UntilClose,
     Tunnel,
     Done,
+    /// The body cannot go on.
+    Broken(Fault),
 }
 
 /// What has been received and not handed up yet.
 pub(super) struct Rx {
     pub(super) buf: Option<Buffer>,
-    /// Who is woken when there is a buffer again.
-    pub(super) upper: Option<TaskId>,
     /// The next head, whole.
     pub(super) head: Option<Box<Head>>,
     /// The next head, of which something has come.
@@ -47,7 +47,6 @@ impl Rx {
     pub(super) fn new() -> Self {
         Rx {
             buf: None,
-            upper: None,
             head: None,
             partial: None,
             stage: Stage::Head,
@@ -84,9 +83,10 @@ impl Rx {
         if !pipe.xprt.may_read(pipe.ready) {
             return Io::Again;
         }
-        let Some(mut buf) = self.buf.take().or_else(|| buffer(self.size, self.upper, pipe.pool)) else {
+        let Some(mut buf) = self.buf.take().or_else(|| buffer(self.size, pipe.pool)) else {
             return Io::Again;
         };
+        buf.make_room(buf.capacity() / 4);
         let room = buf.writable().len();
         if room == 0 {
             self.buf = Some(buf);
@@ -228,7 +228,7 @@ impl Rx {
         }
         match self.stage {
             Stage::Head => match self.poll_head(side, violations, exchange, pipe) {
-                HeadPoll::Ready => self.deliver_head(exchange, into),
+                HeadPoll::Ready => self.deliver_head(exchange, into, pipe.tune),
                 HeadPoll::Partial | HeadPoll::Silent => Flow::Blocked,
                 HeadPoll::Gone => Flow::Broken(Fault::new(Cause::Ended)),
                 HeadPoll::Broken(fault) => Flow::Broken(fault),
@@ -237,15 +237,16 @@ impl Rx {
                 into.ended = true;
                 Flow::End
             }
+            Stage::Broken(fault) => Flow::Broken(fault),
             Stage::Length(left) => self.recv_length(left, into, pipe),
+            Stage::Chunked(_) => self.recv_chunked(into, pipe),
             _ if into.buf.is_some() => Flow::Blocked,
             Stage::UntilClose => self.recv_until_close(into, pipe),
             Stage::Tunnel => self.recv_tunnel(into, pipe),
-            Stage::Chunked(_) => self.recv_chunked(into, pipe),
         }
     }
 
-    fn deliver_head(&mut self, exchange: &Exchange, into: &mut Channel) -> Flow {
+    fn deliver_head(&mut self, exchange: &Exchange, into: &mut Channel, tune: &Tune) -> Flow {
         into.head = self.head.take();
         into.head_sent = false;
         into.body = self.body;
@@ -258,7 +259,7 @@ impl Rx {
                 Stage::Done
             }
             Body::Length(n) => Stage::Length(n),
-            Body::Chunked => Stage::Chunked(Box::new(Decoder::new(Limits::default()))),
+            Body::Chunked => Stage::Chunked(Box::new(Decoder::new(limits(tune)))),
             Body::UntilClose => Stage::UntilClose,
             Body::Tunnel => Stage::Tunnel,
         };
@@ -294,11 +295,13 @@ impl Rx {
         } else if n == buf.len() as u64 {
             into.buf = Some(buf);
         } else {
-            let Some(mut part) = pipe.pool.sized(pipe.pool.size_of(&buf).unwrap_or(Size::Large)) else {
+            let fits = [Size::Small, Size::Medium, Size::Large];
+            let size = fits.into_iter().find(|s| pipe.pool.bytes(*s) as u64 >= n).unwrap_or(Size::Large);
+            let Some(mut part) = buffer(size, pipe.pool) else {
                 self.buf = Some(buf);
                 return Flow::Blocked;
             };
-            part.take_from(&mut buf, n as usize);
+            n = part.take_from(&mut buf, n as usize) as u64;
             into.buf = Some(part);
             self.buf = Some(buf);
         }
@@ -328,7 +331,7 @@ impl Rx {
         if self.buf.is_some() {
             return self.hand_over(into);
         }
-        recv_raw(&mut self.size, self.upper, into, pipe)
+        recv_raw(&mut self.size, into, pipe)
     }
 
     /// All that is here belongs to the body.
@@ -339,87 +342,100 @@ impl Rx {
         Flow::Moved(n)
     }
 
+    /// Decodes behind what the channel holds, until that is full or nothing is left to decode.
     fn recv_chunked(&mut self, into: &mut Channel, pipe: &mut Pipe<'_>) -> Flow {
-        let mut out: Option<Buffer> = None;
+        let mut out = into.buf.take();
+        let before = out.as_ref().map_or(0, Buffer::len);
+        let mut filled = false;
         let end = loop {
             match self.chunk(&mut out, into, pipe) {
-                Ok(true) => {}
-                Ok(false) => break Flow::Blocked,
-                Err(flow) => break flow,
+                Ok(Decoded::More) => {}
+                // one read for each call: what it brought is sent before more is taken
+                Ok(Decoded::Dry) if filled => break Flow::Blocked,
+                Ok(Decoded::Dry) => match self.fill(pipe) {
+                    Io::Done(_) => filled = true,
+                    Io::Again => break Flow::Blocked,
+                    Io::Eof => break Flow::Broken(Fault::new(Cause::Ended)),
+                    Io::Fault(fault) => break Flow::Broken(fault),
+                },
+                Ok(Decoded::Full) => break Flow::Blocked,
+                Ok(Decoded::End) => break Flow::End,
+                Err(fault) => break Flow::Broken(fault),
             }
         };
-        match out {
-            Some(part) => {
-                let n = part.len();
-                into.received += n as u64;
-                into.buf = Some(part);
-                if matches!(end, Flow::Broken(_)) {
-                    end
+        let moved = out.as_ref().map_or(0, Buffer::len) - before;
+        into.buf = out;
+        into.received += moved as u64;
+        match end {
+            Flow::Blocked | Flow::End if moved > 0 || filled => Flow::Moved(moved),
+            Flow::Broken(fault) => {
+                self.stage = Stage::Broken(fault);
+                // what came before the fault is delivered first
+                if moved > 0 {
+                    Flow::Moved(moved)
                 } else {
-                    Flow::Moved(n)
+                    Flow::Broken(fault)
                 }
             }
-            None => end,
+            end => end,
         }
     }
 
-    /// One step through a chunked body; false: nothing more can be done with what is here.
+    /// One step through a chunked body.
     fn chunk(
         &mut self,
         out: &mut Option<Buffer>,
         into: &mut Channel,
         pipe: &mut Pipe<'_>,
-    ) -> Result<bool, Flow> {
-        if self.buf.is_none() {
-            if out.is_some() {
-                return Ok(false); // first send what there is
-            }
-            self.input(pipe)?;
-        }
-        let Some(mut buf) = self.buf.take() else { return Ok(false) };
-        let room = match out {
-            Some(part) => part.room(),
-            None => pipe.pool.bytes(Size::Small),
+    ) -> Result<Decoded, Fault> {
+        let (Some(buf), Stage::Chunked(decoder)) = (&mut self.buf, &mut self.stage) else {
+            return Ok(Decoded::Dry);
         };
-        let Stage::Chunked(decoder) = &mut self.stage else { return Ok(false) };
-        let step = decoder.step(buf.readable(), room);
-        let mut need = false;
-        match step {
-            Parse::Done(what, n) => {
-                match what {
-                    Chunk::Framing => {}
-                    Chunk::Trailer => {
-                        into.trailers.extend_from_slice(buf.readable().get(..n).unwrap_or_default())
-                    }
-                    Chunk::End => {
-                        self.stage = Stage::Done;
-                        into.ended = true;
-                    }
-                    Chunk::Data => {
-                        let Some(part) = out.take().or_else(|| pipe.pool.get()) else {
-                            // the decoder has counted them: without a buffer this body cannot go on
-                            return Err(Flow::Broken(Fault::new(Cause::Local)));
-                        };
-                        out.insert(part).push(buf.readable().get(..n).unwrap_or_default());
-                    }
-                }
-                buf.consume(n);
-            }
-            Parse::Need => need = true,
-            Parse::Bad(why) => return Err(Flow::Broken(Fault::new(Cause::Malformed(why)))),
+        if decoder.left() > 0 && out.is_none() {
+            *out = buffer(Size::Small, pipe.pool);
         }
-        self.keep(buf, pipe);
-        if into.ended {
-            return Err(Flow::End);
+        let room = out.as_mut().map_or(0, |part| {
+            part.make_room(buf.len());
+            part.tail_room()
+        });
+        let input = buf.readable();
+        let (what, n) = match decoder.step(input, room) {
+            Parse::Done(what, n) => (what, n),
+            Parse::Need if decoder.left() > 0 && room == 0 => return Ok(Decoded::Full),
+            Parse::Need => return Ok(Decoded::Dry),
+            Parse::Bad(why) => return Err(Fault::new(Cause::Malformed(why))),
+        };
+        let bytes = input.get(..n).unwrap_or_default();
+        match (what, out) {
+            (Chunk::Trailer, _) => into.trailers.extend_from_slice(bytes),
+            (Chunk::Data, Some(part)) => drop(part.push(bytes)),
+            (Chunk::Framing | Chunk::End | Chunk::Data, _) => {}
         }
-        if need && room > 0 && out.is_none() {
-            return match self.fill(pipe) {
-                Io::Done(_) => Ok(true),
-                Io::Again => Ok(false),
-                Io::Eof => Err(Flow::Broken(Fault::new(Cause::Ended))),
-                Io::Fault(fault) => Err(Flow::Broken(fault)),
-            };
+        buf.consume(n);
+        pipe.pool.put_if_empty(&mut self.buf);
+        if what == Chunk::End {
+            self.stage = Stage::Done;
+            into.ended = true;
+            return Ok(Decoded::End);
         }
-        Ok(!need)
+        Ok(Decoded::More)
     }
+}
+
+/// How far a step through a chunked body came.
+enum Decoded {
+    /// There may be more to decode.
+    More,
+    /// More must be received first.
+    Dry,
+    /// The channel takes no more.
+    Full,
+    /// The body is over.
+    End,
+}
+
+/// A trailer line must fit into a buffer together with the end of what came before it.
+fn limits(tune: &Tune) -> Limits {
+    let default = Limits::default();
+    Limits { trailer: default.trailer.min(u32::try_from(tune.bufsize / 2).unwrap_or(u32::MAX)), ..default }
 }

@@ -23,6 +23,9 @@ const COPIED: usize = 4096;
 /// Room a chunk needs besides its data: size line and the end of line behind the data.
 const CHUNK_ROOM: usize = 12;
 
+/// The least room worth a chunk of its own while there is more data than that.
+const CHUNK_MIN: usize = 512;
+
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Stage {
     Head,
@@ -145,13 +148,16 @@ impl Tx {
             }
         }
         let size = head.encoded_len();
-        let Some(mut buf) = self.buf.take().or_else(|| buffer_for(pipe.pool, size)) else { return Ok(false) };
-        let room = buf.writable();
-        if room.len() < size {
-            self.buf = Some(buf);
+        if size > pipe.pool.bytes(Size::Large) {
             return Err(Fault::new(Cause::TooLarge));
         }
-        let n = head.encode_into(room).unwrap_or(0);
+        // what is still here belongs to the message before (an interim response, a PROXY header)
+        if self.buf.as_ref().is_some_and(|out| out.room() < size) && !self.flush(pipe) {
+            return Ok(false);
+        }
+        let Some(mut buf) = self.buf.take().or_else(|| buffer_for(pipe.pool, size)) else { return Ok(false) };
+        buf.make_room(size);
+        let n = head.encode_into(buf.writable()).unwrap_or(0);
         buf.commit(n);
         self.buf = Some(buf);
         if !interim {
@@ -180,8 +186,10 @@ impl Tx {
     fn put_chunks(&mut self, from: &mut Channel, pipe: &mut Pipe<'_>) {
         while let Some(body) = &mut from.buf {
             let Some(mut out) = self.buf.take().or_else(|| pipe.pool.get()) else { return };
-            let n = body.len().min(out.room().saturating_sub(CHUNK_ROOM));
-            if n == 0 {
+            // no chunk of a few bytes only because they still fit
+            let room = out.room().saturating_sub(CHUNK_ROOM);
+            let n = body.len().min(room);
+            if room < body.len().min(CHUNK_MIN) {
                 self.buf = Some(out);
                 return;
             }
@@ -195,6 +203,7 @@ impl Tx {
             let size = from.trailers.len() + 5;
             let Some(mut out) = self.buf.take().or_else(|| buffer_for(pipe.pool, size)) else { return };
             if out.room() >= size {
+                out.make_room(size);
                 out.push(b"0\r\n");
                 out.push(&from.trailers);
                 out.push(b"\r\n");
@@ -281,8 +290,12 @@ fn set_connection(head: &mut Head, upgrade: bool, close: bool, keep: bool) {
     };
 }
 
-/// A buffer for `size` bytes, as far as there is one.
+/// A buffer for `size` bytes: a head that rules have made larger than a small buffer gets one of its own
+/// when the pool gives no larger ones any more.
 fn buffer_for(pool: &mut Pool, size: usize) -> Option<Buffer> {
     let fits = [Size::Small, Size::Medium, Size::Large].into_iter().find(|s| pool.bytes(*s) >= size);
-    pool.sized(fits.unwrap_or(Size::Large))
+    match fits.unwrap_or(Size::Large) {
+        Size::Small => pool.get(),
+        larger => pool.sized(larger).or_else(|| Some(Buffer::with_capacity(size))),
+    }
 }
