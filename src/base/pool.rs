@@ -218,6 +218,12 @@ impl Pool {
         self.allocated
     }
 
+    /// Whether some are kept that nobody holds.
+    #[inline]
+    pub fn has_free(&self) -> bool {
+        self.lists.iter().any(|list| !list.free.is_empty())
+    }
+
     /// Bytes in buffers that somebody holds.
     pub fn used_bytes(&self) -> usize {
         self.lists.iter().map(|list| list.used * list.bytes).sum()

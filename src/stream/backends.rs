@@ -4,6 +4,7 @@
 //! memory; the views here are refreshed from them.
 
 use crate::base::ids::{ConnId, ProxyId, ServerId};
+use crate::base::tick::Tick;
 use crate::plan::scheme::{Balancer, PickCx, ServerView};
 use crate::plan::{Plan, Proxy};
 use crate::shm::{Admin, Health, Object, Shared};
@@ -21,6 +22,10 @@ pub struct BackendState {
 pub struct ServerState {
     /// Idle connections, the most recently used last.
     pub idle: Vec<ConnId>,
+    /// The fewest idle ones since the last purge: so many nobody needed.
+    pub least: usize,
+    /// The next purge.
+    purge_at: Tick,
     /// Address in place of the configured one.
     pub addr: Option<SocketAddr>,
     /// Its backend, and its place there.
@@ -31,6 +36,8 @@ pub struct ServerState {
 pub struct Backends {
     backends: Vec<BackendState>,
     servers: Vec<ServerState>,
+    /// Some connection may be idle.
+    rested: bool,
 }
 
 impl Backends {
@@ -47,7 +54,7 @@ impl Backends {
             let balancer = proxy.scheme.start(&views);
             backends.push(BackendState { views, balancer });
         }
-        Backends { backends, servers }
+        Backends { backends, servers, rested: false }
     }
 
     /// Takes over what was set at run time and what health checks found. Returns the servers that have
@@ -93,6 +100,32 @@ impl Backends {
     /// What this worker keeps of a server.
     pub fn server(&mut self, id: ServerId) -> &mut ServerState {
         &mut self.servers[id.index()]
+    }
+
+    /// A connection to a server rests.
+    pub fn rest(&mut self, server: ServerId, conn: ConnId) {
+        self.rested = true;
+        self.server(server).idle.push(conn);
+    }
+
+    /// Whether any connection may be idle.
+    pub fn has_idle(&self) -> bool {
+        self.rested
+    }
+
+    /// Idle connections that were of no use since the last purge of their server: the older half of them.
+    pub fn surplus(&mut self, plan: &Plan, now: Tick) -> Vec<ConnId> {
+        let mut doomed = Vec::new();
+        self.rested = false;
+        for (server, state) in plan.servers.iter().zip(&mut self.servers) {
+            self.rested |= !state.idle.is_empty();
+            if now >= state.purge_at {
+                doomed.extend(state.idle.iter().take(state.least.min(state.idle.len()).div_ceil(2)));
+                state.purge_at = now.after(server.pool_purge_delay.into());
+                state.least = state.idle.len();
+            }
+        }
+        doomed
     }
 
     /// A server for a request; the caller fills in all but the servers.

@@ -4,6 +4,7 @@
 //! neither direction can move. What is taken is never more than one buffer per direction.
 
 use super::{Below, Phase, Step, Stream};
+use crate::base::ids::ConnId;
 use crate::net::cx::Cx;
 use crate::net::fault::{Cause, Fault};
 use crate::net::mux::Flow;
@@ -59,7 +60,7 @@ impl Stream {
         if !self.req.ended && self.req.buf.is_none() && !self.cut {
             moved |= self.take_request(below, cx);
         }
-        if self.phase == Phase::Forward && (self.req.has_output() || self.attempt.greets) {
+        if self.phase == Phase::Forward && (self.req.has_output() || holds_output(self.back, below)) {
             moved |= self.give_request(below, cx);
         }
         moved
@@ -86,9 +87,7 @@ impl Stream {
 
     fn give_request(&mut self, below: &mut Below<'_>, cx: &mut Cx<'_>) -> bool {
         let Some(back) = self.back.and_then(|id| below.conns.get_mut(id)) else { return false };
-        let flow = back.send(&mut self.req, cx);
-        self.attempt.greets &= back.holds_output();
-        match flow {
+        match back.send(&mut self.req, cx) {
             Flow::Moved(_) => {
                 self.clock.back_seen = cx.now.tick;
                 true
@@ -126,8 +125,8 @@ impl Stream {
             moved = true;
         }
         if self.phase == Phase::Forward
-            && self.res.has_output()
-            && (self.response_ready || self.interim_waits())
+            && (self.res.has_output() && (self.response_ready || self.interim_waits())
+                || holds_output(Some(self.front), below))
         {
             moved |= self.give_response(below, cx);
         }
@@ -189,4 +188,9 @@ impl Stream {
         self.fault = Some(fault);
         self.phase = Phase::Over;
     }
+}
+
+/// A connection has something to send that its channel does not show any more (or never did).
+fn holds_output(id: Option<ConnId>, below: &Below<'_>) -> bool {
+    id.and_then(|id| below.conns.get(id)).is_some_and(|conn| conn.holds_output())
 }

@@ -13,6 +13,7 @@ mod notes;
 mod reply;
 mod request;
 mod response;
+mod reuse;
 mod rules;
 mod show;
 mod target;

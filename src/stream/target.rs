@@ -12,7 +12,7 @@ use crate::net::conn::{connect, millis, BackState, Conn};
 use crate::net::cx::Cx;
 use crate::net::fault::{Cause, Fault};
 use crate::net::mux::After;
-use crate::plan::proxy::{HttpConnection, HttpReuse};
+use crate::plan::proxy::HttpConnection;
 use crate::plan::scheme::PickCx;
 use crate::plan::{Mode, Server, ServerAddr};
 use crate::shm::Stat;
@@ -35,8 +35,6 @@ pub(super) struct Attempt {
     pub(super) send_fault: Option<Fault>,
     /// Rules run for the last time: what is not there will not come.
     pub(super) last_look: bool,
-    /// A PROXY header waits to be sent, whether the client speaks or not.
-    pub(super) greets: bool,
     /// No log line.
     pub(super) silent: bool,
     /// Counted as a request of the chosen server.
@@ -115,58 +113,31 @@ impl Stream {
         self.req.head_sent = false;
     }
 
-    /// An idle connection that this request may use.
-    fn idle_connection(
-        &mut self,
-        server: ServerId,
-        below: &mut Below<'_>,
-        cx: &mut Cx<'_>,
-    ) -> Option<ConnId> {
-        let mapped = cx.plan.server(server).port_offset.is_some();
-        if self.mode != Mode::Http || self.req.last || mapped {
-            return None;
+    /// The address to connect to, where it is not simply the configured one: set at run time, or taken
+    /// over, in part or whole, from what the client asked for.
+    fn destination(&self, server: &Server, below: &mut Below<'_>) -> Option<SocketAddr> {
+        let ServerAddr::Inet(configured) = &server.addr else { return None };
+        let mut to = below.backends.server(server.id).addr.unwrap_or(*configured);
+        if server.port_offset.is_none() && !to.ip().is_unspecified() && to.port() != 0 {
+            return Some(to);
         }
-        let first = self.txn.request_index == 0;
-        let reuse = cx.plan.proxy(self.backend).http_reuse;
-        while let Some(id) = below.backends.server(server).idle.pop() {
-            let Some(conn) = below.conns.get_mut(id) else { continue };
-            let Some(side) = conn.server_mut() else { continue };
-            let proven = side.requests > 1;
-            let allowed = match reuse {
-                HttpReuse::Always => true,
-                HttpReuse::Aggressive => proven || !first,
-                HttpReuse::Safe => !first,
-                HttpReuse::Never => side.owner == Some(self.front),
-            };
-            if !allowed {
-                below.backends.server(server).idle.push(id);
-                return None;
-            }
-            side.pooled = false;
-            side.requests += 1;
-            side.facts.reused = true;
-            conn.bind(Some(self.task), cx);
-            return Some(id);
+        let client = below.conns.get(self.front)?.client()?;
+        let asked = self.txn.settings.dst.map_or(client.facts.dst, Addr::Inet);
+        if let (true, Some(ip)) = (to.ip().is_unspecified(), asked.ip()) {
+            to.set_ip(ip);
         }
-        None
-    }
-
-    /// The address with the port the client connected to, where the server line asks for it.
-    fn mapped(&self, server: &Server, to: Option<SocketAddr>, below: &Below<'_>) -> Option<SocketAddr> {
-        let (Some(offset), ServerAddr::Inet(configured)) = (server.port_offset, &server.addr) else {
-            return to;
-        };
-        let port = below.conns.get(self.front)?.client()?.facts.dst.port()?;
-        let mut to = to.unwrap_or(*configured);
-        to.set_port(u16::try_from(i32::from(port) + offset).unwrap_or(0));
+        if let (Some(offset), Some(port)) = (server.port_offset, asked.port()) {
+            to.set_port(u16::try_from(i32::from(port) + offset).unwrap_or(0));
+        } else if to.port() == 0 {
+            to.set_port(asked.port().unwrap_or(0));
+        }
         Some(to)
     }
 
     fn connect(&mut self, server: &Server, below: &mut Below<'_>, cx: &mut Cx<'_>) -> Result<ConnId, Fault> {
         let local = Fault::new(Cause::Local);
         let greeting = self.greeting(server, below, cx)?;
-        let to = self.txn.settings.dst.or(below.backends.server(server.id).addr);
-        let to = self.mapped(server, to, below);
+        let to = self.destination(server, below);
         let sock = connect::begin(server, to, cx)?;
         let vacant = below.conns.vacant().ok_or(local)?;
         let id = vacant.id();
@@ -182,7 +153,6 @@ impl Stream {
             cx.sched.end(task);
             return Err(local);
         };
-        self.attempt.greets = greeting.is_some();
         let mut conn = Conn::to_server(xprt, server, greeting, (task, self.task), cx);
         if let Some(side) = conn.server_mut() {
             side.requests = 1;
@@ -331,28 +301,8 @@ impl Stream {
             self.uncount_server(cx);
             self.attempt.counted = false;
         }
-        let Some(id) = self.back.take() else { return };
-        let Some(conn) = below.conns.get_mut(id) else { return };
         let whole = self.mode == Mode::Http && !self.tunnel && self.res.ended && self.req.end_sent;
-        let after = conn.detach(whole && self.attempt.send_fault.is_none(), cx);
-        let task = conn.task;
-        let room = match (after, conn.server_mut()) {
-            (After::Reusable, Some(side)) => {
-                let server = side.server;
-                let plan = cx.plan.server(server);
-                let fits = plan
-                    .pool_max_conn
-                    .is_none_or(|max| below.backends.server(server).idle.len() < max as usize)
-                    && plan.max_reuse.is_none_or(|max| side.requests <= max);
-                side.pooled = fits;
-                fits.then_some(server)
-            }
-            _ => None,
-        };
-        match room {
-            Some(server) => below.backends.server(server).idle.push(id),
-            None => cx.sched.wake(task, crate::event::sched::Wake::KILL),
-        }
+        self.rest_connection(whole && self.attempt.send_fault.is_none(), below, cx);
     }
 
     /// The client is done with this stream: its connection waits for another request, or goes.

@@ -15,6 +15,7 @@ impl Worker<'_> {
             Owner::House(super::signals::SIGNALS) => self.on_signals(),
             Owner::House(super::handed::HANDED) => self.take_handed(task),
             Owner::House(super::changes::BELL) => self.hear_bell(),
+            Owner::House(super::purge::PURGE) => self.purge(),
             Owner::House(super::watch::WATCH) => self.keep_watch(task),
             Owner::House(super::desk::MASTER) => self.hear_master(),
             Owner::House(super::drain::FAREWELL) => self.bid_farewell(task),
@@ -42,10 +43,13 @@ impl Worker<'_> {
             if let Some(side) = conn.server().filter(|side| side.pooled) {
                 let idle = &mut self.backends.server(side.server).idle;
                 if let Some(place) = idle.iter().position(|other| *other == id) {
-                    idle.swap_remove(place);
+                    idle.remove(place);
                 }
             }
             if let Some(client) = conn.client() {
+                if let Some(own) = client.private.and_then(|id| self.conns.get(id)) {
+                    self.house.sched.wake(own.task, Wake::KILL);
+                }
                 count::client_ends(&self.house.shm, client.facts.listener, client.facts.frontend);
             }
         }

@@ -57,6 +57,7 @@ impl<'p> Worker<'p> {
             doors.push(Door { id, sock, task, paused: false, shut: false });
         }
         let backends = Backends::new(plan, &house.shm);
+        let purge_task = house.sched.spawn(Owner::House(super::purge::PURGE), 0);
         Ok(Worker {
             plan,
             clock,
@@ -78,6 +79,8 @@ impl<'p> Worker<'p> {
             office: None,
             signals: None,
             warned_at: None,
+            purge_task,
+            purges: false,
             panics: 0,
             stopped: false,
         })

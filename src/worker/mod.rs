@@ -10,6 +10,7 @@ mod drain;
 mod figures;
 mod handed;
 mod make;
+mod purge;
 mod questions;
 mod signals;
 mod turn;
@@ -132,6 +133,9 @@ pub struct Worker<'p> {
     signals: Option<Signals>,
     /// The last warning about a shortage.
     warned_at: Option<Tick>,
+    /// The task that gives back what nobody needs, and whether it has a date.
+    purge_task: Option<TaskId>,
+    purges: bool,
     /// Panics caught in this turn.
     panics: u32,
     /// The end, at once.

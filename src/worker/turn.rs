@@ -46,6 +46,7 @@ impl Worker<'_> {
             self.run_task(owner, task, why);
         }
         self.wake_buffer_waiters();
+        self.arm_purge();
         let lost = self.house.log.flush();
         self.count_lost_lines(lost);
         Ok(())

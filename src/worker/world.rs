@@ -151,10 +151,51 @@ impl World<'_> {
         (ended[0].status, String::from_utf8_lossy(&ended[0].term).into_owned())
     }
 
-    /// Says it in pieces, as the other side takes them; what comes back meanwhile is collected.
+    /// Says it in pieces, as far as the worker takes them; what comes back meanwhile is collected.
     fn say(&mut self, sock: &mut MemSock, bytes: &[u8]) -> Vec<u8> {
+        self.speak(sock, bytes, |sock| sock.read_all())
+    }
+
+    /// The server says it while the client listens; gives what the client heard.
+    fn tell(&mut self, server: &mut MemSock, bytes: &[u8], client: &mut MemSock) -> Vec<u8> {
+        let mut got = self.speak(server, bytes, |_| client.read_all());
+        got.extend(self.hear(client));
+        got
+    }
+
+    /// The server says it while both listen; gives what the client heard.
+    fn converse(
+        &mut self,
+        client: &mut MemSock,
+        server: &mut MemSock,
+        bytes: &[u8],
+        to_server: &mut Vec<u8>,
+    ) -> Vec<u8> {
+        let mut got = self.speak(server, bytes, |server| {
+            to_server.extend(server.read_all());
+            client.read_all()
+        });
+        loop {
+            self.settle();
+            let (left, right) = (client.read_all(), server.read_all());
+            if left.is_empty() && right.is_empty() {
+                return got;
+            }
+            got.extend(left);
+            to_server.extend(right);
+        }
+    }
+
+    /// Says it in pieces of any size, and listens in between.
+    fn speak(
+        &mut self,
+        sock: &mut MemSock,
+        bytes: &[u8],
+        mut listen: impl FnMut(&mut MemSock) -> Vec<u8>,
+    ) -> Vec<u8> {
         let mut got = Vec::new();
         let mut at = 0;
+        let mut stuck = 0;
         while at < bytes.len() {
             let n = match self.rng.below(3) {
                 0 => 1 + self.rng.below(16) as usize,
@@ -166,16 +207,19 @@ impl World<'_> {
                 Ok(n) => at += n,
                 Err(error) if error.kind() == std::io::ErrorKind::WouldBlock => {
                     if !self.net().has_news() && self.worker.house.sched.is_idle() {
+                        stuck += 1;
+                    }
+                    if stuck > 3 {
                         break; // the worker takes no more for now
                     }
                 }
                 Err(_) => break,
             }
             self.turn();
-            got.extend(sock.read_all());
+            got.extend(listen(sock));
         }
         self.settle();
-        got.extend(sock.read_all());
+        got.extend(listen(sock));
         got
     }
 

@@ -64,6 +64,7 @@ impl Conn {
                 vars: Store::default(),
                 since_us: cx.now.wall_us,
                 request_us: 0,
+                private: None,
             }),
         }
     }

@@ -79,6 +79,8 @@ pub struct Client {
     pub vars: Store,
     /// When the first byte of the request under way came; 0: none has come.
     pub request_us: u64,
+    /// An idle connection to a server that only this client may use.
+    pub private: Option<ConnId>,
 }
 
 /// What is known of a connection to a server.
@@ -242,7 +244,7 @@ impl Conn {
 
     /// Something it was given to send has not left.
     pub fn holds_output(&self) -> bool {
-        self.mux.holds_output()
+        self.mux.holds_output() || self.xprt.holds_output()
     }
 
     /// The descriptor underneath.

@@ -131,6 +131,14 @@ impl Transport {
         }
     }
 
+    /// Something that was sent waits here for the socket.
+    pub fn holds_output(&self) -> bool {
+        match self {
+            Transport::Raw(_) => false,
+            Transport::Ssl(ssl) => ssl.holds_output(),
+        }
+    }
+
     /// Tells the peer that nothing more comes.
     pub fn shut_write(&mut self, ready: &mut Ready, pool: &mut Pool) {
         match self {

@@ -79,6 +79,11 @@ impl SslSock {
         self.engine.has_plain() || self.rx.is_some()
     }
 
+    /// Ciphertext waits for the socket.
+    pub fn holds_output(&self) -> bool {
+        self.tx.is_some()
+    }
+
     /// Bytes that were read from the socket before TLS began.
     pub fn push_input(&mut self, input: Buffer) {
         self.rx = Some(input);

@@ -45,14 +45,7 @@ pub(super) struct Rx {
 
 impl Rx {
     pub(super) fn new() -> Self {
-        Rx {
-            buf: None,
-            head: None,
-            partial: None,
-            stage: Stage::Head,
-            body: Body::None,
-            size: Size::Small,
-        }
+        Rx { buf: None, head: None, partial: None, stage: Stage::Head, body: Body::None, size: Size::Small }
     }
 
     /// Waits for a head of which nothing has come.
