@@ -13,6 +13,7 @@ work, because throughput depends on whatever else the machine has to run.
 """
 
 import argparse
+import fcntl
 import json
 import os
 import shutil
@@ -217,6 +218,19 @@ class Run:
                 os.unlink(path)
 
 
+def alone():
+    """Hold a lock while measuring: two runs at once would measure each other."""
+    path = os.path.join(tempfile.gettempdir(), "lighterman-bench.lock")
+    lock = open(path, "a", encoding="ascii")
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        print("bench: another run is measuring on this machine; waiting for its end",
+              file=sys.stderr)
+        fcntl.flock(lock, fcntl.LOCK_EX)
+    return lock
+
+
 def main():
     args = arguments()
     if args.list:
@@ -237,6 +251,7 @@ def main():
         if flag and tool not in tools:
             sys.exit(f"bench: {tool} not found; give --tool {tool}=PATH")
 
+    lock = alone()              # until the process ends
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     procs.pin_self(procs.LOAD_CORE)
     with tempfile.TemporaryDirectory(prefix="bench-") as scratch:
@@ -258,6 +273,7 @@ def main():
         finally:
             bench.close()
             run.save()
+    lock.close()
     print(f"\nwritten: {os.path.join(args.out, 'results.md')}")
 
 
