@@ -40,7 +40,7 @@ bench: deps-bench
 	@contrib/bench/run.sh $(ARGS)
 
 doc: deps-build
-	LIGHTERMAN_BLESS=reference $(CARGO) test --quiet --test tidy reference
+	LIGHTERMAN_BLESS=reference $(CARGO) test --quiet --lib reference
 	$(CARGO) doc --no-deps --workspace --quiet
 	@echo "doc/reference is up to date; API pages: $(TARGET)/doc/lighterman/index.html"
 

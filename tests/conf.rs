@@ -1,5 +1,5 @@
 //! Configurations that are right load and become the plan of their `.plan` file; those that are wrong say exactly
-//! what their `.diag` file says. With BLESS=1 in the environment these files are written anew.
+//! what their `.diag` file says. With LIGHTERMAN_BLESS=conf in the environment these files are written anew.
 
 use std::fmt::Write;
 use std::fs;
@@ -42,7 +42,7 @@ fn messages(path: &Path) -> (Option<Plan>, String) {
 
 fn compare(path: &Path, suffix: &str, text: &str) -> Option<String> {
     let golden = path.with_extension(suffix);
-    if std::env::var_os("BLESS").is_some() {
+    if std::env::var("LIGHTERMAN_BLESS").is_ok_and(|what| what == "conf" || what == "all") {
         if text.is_empty() {
             let _ = fs::remove_file(&golden);
         } else {
