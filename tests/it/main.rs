@@ -4,8 +4,14 @@
 
 use lighterman_harness::Program;
 
+mod config;
+mod h1_framing;
+mod h1_keepalive;
+mod passthrough;
+mod quickstart;
 mod reload;
 mod shm_workers;
+mod tls_resume;
 
 /// The program that was built with these tests.
 const BIN: &str = env!("CARGO_BIN_EXE_lighterman");
