@@ -139,6 +139,11 @@ impl Expr {
         self.convs.is_empty()
     }
 
+    /// True when it always yields the same text.
+    pub fn is_constant(&self) -> bool {
+        self.fetch.kw == "str" && self.is_plain()
+    }
+
     /// Its value now.
     #[inline]
     pub fn eval<'a>(&'a self, facts: &Facts<'a>) -> Got<'a> {

@@ -15,7 +15,6 @@ pub mod servers;
 mod shared;
 pub mod sslcache;
 pub mod tickets;
-pub mod tlsmem;
 
 #[cfg(test)]
 mod tests;

@@ -1,7 +1,7 @@
 //! Connections to servers that outlive a request: which one may serve the next, and where they rest.
 //!
 //! Shared ones lie in the list of their server ([`super::backends::ServerState::idle`]). A private one (it
-//! began with the client's address, or `http-reuse never`) belongs to its client's connection, and goes with it.
+//! began with the client's address, asks for a name of the request, or `http-reuse never`) belongs to its client's connection, and goes with it.
 
 use super::{Below, Stream};
 use crate::base::ids::{ConnId, ServerId};
@@ -21,6 +21,7 @@ impl Stream {
         server.send_proxy.is_some()
             || server.port_offset.is_some()
             || anywhere
+            || server.sni.as_ref().is_some_and(|name| !name.is_constant())
             || cx.plan.proxy(self.backend).http_reuse == HttpReuse::Never
     }
 
@@ -48,11 +49,18 @@ impl Stream {
         Some(id)
     }
 
-    fn private_connection(&self, server: ServerId, below: &mut Below<'_>, cx: &mut Cx<'_>) -> Option<ConnId> {
+    fn private_connection(
+        &mut self,
+        server: ServerId,
+        below: &mut Below<'_>,
+        cx: &mut Cx<'_>,
+    ) -> Option<ConnId> {
+        let name = self.name_asked(cx.plan.server(server), below, cx);
         let client = below.conns.get_mut(self.front)?.client_mut()?;
         let id = client.private.take()?;
         let conn = below.conns.get_mut(id)?;
-        if conn.server().is_some_and(|side| side.server == server) && conn.is_fresh(cx) {
+        let same_name = conn.tls().is_none_or(|tls| tls.sni() == name.as_deref().map(str::as_bytes));
+        if same_name && conn.server().is_some_and(|side| side.server == server) && conn.is_fresh(cx) {
             return Some(id);
         }
         cx.sched.wake(conn.task, Wake::KILL);

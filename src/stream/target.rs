@@ -2,6 +2,7 @@
 
 use std::net::SocketAddr;
 
+use super::world::WorldView;
 use super::{Below, Phase, Step, Stream};
 use crate::base::buffer::Buffer;
 use crate::base::ids::{ConnId, ServerId};
@@ -13,6 +14,7 @@ use crate::net::cx::Cx;
 use crate::net::fault::{Cause, Fault};
 use crate::net::mux::After;
 use crate::plan::proxy::HttpConnection;
+use crate::plan::rule::Site;
 use crate::plan::scheme::PickCx;
 use crate::plan::{Mode, Server, ServerAddr};
 use crate::shm::Stat;
@@ -42,6 +44,9 @@ pub(super) struct Attempt {
     /// The server of the last attempt, not to be chosen by `option redispatch`.
     avoid: Option<ServerId>,
 }
+
+/// The longest host name (RFC 1035 section 2.3.4).
+const NAME_MAX: usize = 253;
 
 /// Pause before another attempt at the same server, milliseconds.
 const TURN_AROUND_MS: u32 = 1000;
@@ -134,10 +139,23 @@ impl Stream {
         Some(to)
     }
 
+    /// The name to ask this server for in the TLS handshake (`sni`): a text that is no host name is left out.
+    pub(super) fn name_asked(&mut self, server: &Server, below: &Below<'_>, cx: &Cx<'_>) -> Option<String> {
+        let expr = server.sni.as_ref()?;
+        let world = WorldView::new(self.front, None, below, cx);
+        let acx = self.action_cx(Site::HttpRequest, below, cx, &world)?;
+        let mut name = Vec::new();
+        expr.write(&acx.facts(), &mut name);
+        let name = String::from_utf8(name).ok()?.to_ascii_lowercase();
+        let host = name.split_once(':').map_or(name.as_str(), |(host, _)| host);
+        (!host.is_empty() && host.len() <= NAME_MAX && !host.contains('\0')).then(|| host.to_owned())
+    }
+
     fn connect(&mut self, server: &Server, below: &mut Below<'_>, cx: &mut Cx<'_>) -> Result<ConnId, Fault> {
         let local = Fault::new(Cause::Local);
         let greeting = self.greeting(server, below, cx)?;
         let to = self.destination(server, below);
+        let name = self.name_asked(server, below, cx);
         let sock = connect::begin(server, to, cx)?;
         let vacant = below.conns.vacant().ok_or(local)?;
         let id = vacant.id();
@@ -149,7 +167,7 @@ impl Stream {
         }
         let limit = self.limit(Timeout::Connect, cx);
         cx.sched.deadline(task, cx.now.tick.deadline(limit));
-        let Some(xprt) = connect::transport(sock, server, None, cx) else {
+        let Some(xprt) = connect::transport(sock, server, name.as_deref(), cx) else {
             cx.sched.end(task);
             return Err(local);
         };

@@ -11,6 +11,7 @@ mod passthrough;
 mod quickstart;
 mod reload;
 mod shm_workers;
+mod tls;
 mod tls_resume;
 
 /// The program that was built with these tests.

@@ -287,6 +287,25 @@ fn servers_are_verified() {
 }
 
 #[test]
+fn the_name_asked_of_a_server_may_come_from_the_request() {
+    let (authority, mut names) = (Cert::authority("Root"), Vec::new());
+    let server = Server::https(authority.issue(&["a.test", "b.test"]).server(), |_| Reply::ok("ok"));
+    let program = program(&format!(
+        "listen fe\n    bind \"fd@${{fe}}\"\n    retries 0\n    server s1 {} ssl verify required ca-file \"${{ca}}\" sni req.hdr(host)\n",
+        server.addr()
+    ))
+    .listen("fe");
+    let ca = program.file("ca.pem", authority.cert_pem());
+    let proxy = program.env("ca", ca).start();
+    let mut client = proxy.connect("fe");
+    for (host, status) in [("a.test", 200), ("b.test", 200), ("a.test:8443", 200), ("c.test", 503)] {
+        client.send(format!("GET / HTTP/1.1\r\nHost: {host}\r\n\r\n"));
+        names.push((client.response().status, status, host));
+    }
+    assert!(names.iter().all(|(is, wanted, _)| is == wanted), "{names:?}");
+}
+
+#[test]
 fn a_server_may_ask_for_a_certificate() {
     let authority = Cert::authority("Root");
     let server = Server::https(Cert::new(&["s.test"]).server_that_asks(&authority), |_| Reply::ok("ok"));
