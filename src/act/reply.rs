@@ -5,7 +5,7 @@ use crate::expr::compile::ParseCx;
 use crate::expr::logfmt::{LogFmt, Use};
 use crate::lang::diag::Diag;
 use crate::lang::word::{Word, Words};
-use crate::plan::reply::Reply;
+use crate::plan::reply::{has_page, Reply};
 use crate::plan::rule::{Act, Action, ActionCx, Answer, Sites};
 use lighterman_wire::http::status;
 
@@ -141,7 +141,9 @@ impl Recipe {
     fn encode(&self, fields: &[(&str, Vec<u8>)], body: Vec<u8>) -> Reply {
         let reason = status::reason(self.status);
         let mut head = format!("HTTP/1.1 {} {reason}\r\n", self.status).into_bytes();
-        head.extend_from_slice(format!("content-length: {}\r\n", body.len()).as_bytes());
+        if !matches!(self.status, 204 | 304) {
+            head.extend_from_slice(format!("content-length: {}\r\n", body.len()).as_bytes());
+        }
         if let Some(kind) = self.content_type.as_deref().filter(|_| !body.is_empty()) {
             head.extend_from_slice(format!("content-type: {kind}\r\n").as_bytes());
         }
@@ -187,8 +189,8 @@ struct Return(Recipe);
 
 fn answer(words: &mut Words<'_>, cx: &mut ParseCx<'_>) -> Result<Box<dyn Action>, Diag> {
     let mut recipe = recipe(200, &["status", "code"], words, cx)?;
-    if recipe.page && recipe.status == 200 {
-        // `return` alone is an empty 200, not a page
+    if recipe.page && (recipe.status == 200 || !has_page(recipe.status)) {
+        // `return` alone is an empty 200, not a page; and most statuses have none
         recipe.page = false;
         recipe.ready = recipe.prepare();
     }

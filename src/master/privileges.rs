@@ -8,16 +8,9 @@ use lighterman_sys::cred;
 use super::Fatal;
 use crate::plan::Global;
 
-/// Descriptors besides those of connections: sockets, logs, channels, poller.
-const SPARE_DESCRIPTORS: u64 = 100;
-
 /// Asks for the descriptors that `maxconn` (or `ulimit-n`) needs.
 pub(super) fn raise_limits(global: &Global) -> Result<(), Fatal> {
-    let wanted = match (global.ulimit_n, global.maxconn) {
-        (0, 0) => return raise_to_hard(),
-        (0, maxconn) => u64::from(maxconn) * 2 + SPARE_DESCRIPTORS,
-        (limit, _) => u64::from(limit),
-    };
+    let Some(wanted) = global.descriptors() else { return raise_to_hard() };
     let got = cred::raise_descriptor_limit(wanted).map_err(|e| fatal("raise the descriptor limit", &e))?;
     if got < wanted {
         log::warn!("{wanted} descriptors are needed for maxconn, the system allows {got}");

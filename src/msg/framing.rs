@@ -49,7 +49,7 @@ impl Framing {
 pub fn request(head: &mut Head, violations: Violations) -> Result<Framing, Malformed> {
     host(head, violations)?;
     let coded = coding(head, violations)?;
-    let length = length(head, violations)?;
+    let length = length(head)?;
     if head.method_kind() == Method::Connect {
         // What follows belongs to the tunnel, if there will be one: no second reading of it.
         return match (coded, length) {
@@ -91,7 +91,7 @@ pub fn response(head: &mut Head, asked: Method, violations: Violations) -> Resul
         return Ok(Framing::open(if tunnel { Body::Tunnel } else { Body::None }));
     }
     let coded = coding(head, violations)?;
-    let length = length(head, violations)?;
+    let length = length(head)?;
     if asked == Method::Head || status::is_bodyless(code) {
         // The fields tell what a GET would have brought; a contradiction is refused all the same.
         if coded != Coding::None && length.is_some() {
@@ -109,6 +109,8 @@ pub fn response(head: &mut Head, asked: Method, violations: Violations) -> Resul
             }
             match coded {
                 Coding::Chunked => Ok(Framing { body: Body::Chunked, close: length.is_some() }),
+                // up to the end of the connection (RFC 9112 6.3), unless the next one does not know it
+                _ if violations == Violations::Refuse => refuse(What::CodingNotLast),
                 _ => Ok(Framing { body: Body::UntilClose, close: true }),
             }
         }
@@ -167,7 +169,7 @@ fn coding(head: &Head, violations: Violations) -> Result<Coding, Malformed> {
     }
 }
 
-fn length(head: &mut Head, violations: Violations) -> Result<Option<u64>, Malformed> {
+fn length(head: &mut Head) -> Result<Option<u64>, Malformed> {
     let mut found: Option<u64> = None;
     let mut count = 0usize;
     for text in head.tagged(Tag::ContentLength).flat_map(List::new) {
@@ -178,9 +180,7 @@ fn length(head: &mut Head, violations: Violations) -> Result<Option<u64>, Malfor
         (found, count) = (Some(n), count + 1);
     }
     if count > 1 {
-        if violations == Violations::Refuse {
-            return refuse(What::LengthRepeated);
-        }
+        // RFC 9110 8.6: one value said several times may be forwarded as one
         if let Some(n) = found {
             let text = n.to_string();
             // A number always is a good value; the head can only be full.

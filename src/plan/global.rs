@@ -61,6 +61,19 @@ pub struct Global {
     pub tune: Tune,
 }
 
+impl Global {
+    /// Descriptors a process needs: `ulimit-n`, or what `maxconn` asks for; `None` when neither is said.
+    pub fn descriptors(&self) -> Option<u64> {
+        /// Besides those of connections: sockets, logs, channels, poller.
+        const SPARE: u64 = 100;
+        match (self.ulimit_n, self.maxconn) {
+            (0, 0) => None,
+            (0, maxconn) => Some(u64::from(maxconn) * 2 + SPARE),
+            (limit, _) => Some(limit.into()),
+        }
+    }
+}
+
 impl Default for Global {
     fn default() -> Self {
         Global {

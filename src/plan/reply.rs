@@ -45,6 +45,11 @@ pub fn builtin_page(status: u16) -> &'static Reply {
     &pages[at.unwrap_or(fallback)]
 }
 
+/// There is a built-in page for this status.
+pub fn has_page(status: u16) -> bool {
+    PAGES_TEXT.iter().any(|(code, ..)| *code == status)
+}
+
 /// Status, reason and sentence of each page; the last one stands for every unknown status.
 const PAGES_TEXT: &[(u16, &str, &str)] = &[
     (200, "OK", "Service ready."),

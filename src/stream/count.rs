@@ -6,20 +6,25 @@ use super::Stream;
 use crate::base::ids::{ListenerId, ProxyId, ServerId};
 use crate::expr::view::Txn;
 use crate::net::cx::Cx;
-use crate::plan::Mode;
+use crate::plan::{Listener, Mode};
 use crate::shm::{Info, InfoRate, Object, Rate, Shared, Stat};
 
 /// Makes room for a client: false when a limit forbids it, then nothing is taken.
-pub fn client_fits(shm: &Shared, listener: ListenerId, proxy: ProxyId, maxconn: u32) -> bool {
+pub fn client_fits(shm: &Shared, listener: &Listener, maxconn: u32) -> bool {
     if !shm.conn_fits() {
         return false;
     }
-    let front = Object::Front(proxy);
+    let front = Object::Front(listener.proxy);
     if !shm.session_fits(front, shm.object(front).limit(maxconn)) {
         shm.conn_ends();
         return false;
     }
-    shm.session_fits(Object::Listener(listener), 0)
+    let fits = shm.session_fits(Object::Listener(listener.id), listener.maxconn);
+    if !fits {
+        shm.session_ends(front);
+        shm.conn_ends();
+    }
+    fits
 }
 
 /// The client that [`client_fits`] made room for is here.
@@ -120,14 +125,15 @@ impl Stream {
         cx.shm.count(object, Stat::Dreq, 1);
     }
 
-    /// The numbers that logs show: connections now, of the process, the frontend and the backend.
+    /// The numbers that logs show: connections now, of the process and the frontend, and besides this
+    /// one of the backend and the server.
     pub(super) fn note_conns(&mut self, cx: &Cx<'_>) {
         use std::sync::atomic::Ordering::Relaxed;
         let now = |object| cx.shm.object(object).current.load(Relaxed);
         self.txn.conns[0] = cx.shm.global().conns.load(Relaxed);
         self.txn.conns[1] = now(Object::Front(self.frontend));
-        self.txn.conns[2] = if self.begun.back.is_some() { now(Object::Back(self.backend)) } else { 0 };
-        self.txn.conns[3] = self.begun.server.map_or(0, |s| now(Object::Server(s)));
+        self.txn.conns[2] = self.begun.back.map_or(0, |b| now(Object::Back(b)).saturating_sub(1));
+        self.txn.conns[3] = self.begun.server.map_or(0, |s| now(Object::Server(s)).saturating_sub(1));
     }
 
     /// The end: bytes, status, times; and what was begun is ended.

@@ -25,8 +25,10 @@ impl Stream {
                 .saturating_sub((times.idle.max(0) as u64 + times.handshake.max(0) as u64) * 1000);
             times.total = millis(began, now_us);
         }
-        self.txn.bytes_in = self.req.received;
-        self.txn.bytes_out = self.res.sent;
+        self.txn.bytes_in = self.req.heads + self.req.received;
+        // what answers no request is no traffic of a proxy
+        let answers = self.mode == Mode::Tcp || self.req.head.is_some();
+        self.txn.bytes_out = if answers { self.res.sent } else { 0 };
     }
 
     /// Writes the line the frontend asks for.

@@ -130,7 +130,6 @@ clauses! {
     /// RFC 9112 6.3: several lengths that differ.
     LengthDiffers => "Content-Length values differ";
     /// RFC 9110 8.6: the same length twice, which some programs read as another one.
-    LengthRepeated => "Content-Length given more than once";
     /// RFC 9112 6.3: both length and coding, the classical smuggling vector.
     LengthWithCoding => "Content-Length together with Transfer-Encoding";
     /// RFC 9112 6.1: not a list of codings.

@@ -4,7 +4,7 @@
 
 /// RFC 9110 5.6.2 `tchar`: methods, field names, codings.
 pub const TOKEN: u8 = 1;
-/// RFC 3986 bytes that may stand in a request target, `#` excluded.
+/// RFC 3986 bytes that may stand in a request target, `#` excluded; and `"`, which clients do send.
 pub const URI: u8 = 2;
 /// Bytes of a target that are let through when violations are accepted: all but controls, space, DEL.
 pub const URI_LOOSE: u8 = 4;
@@ -31,7 +31,7 @@ const fn build() -> [u8; 256] {
         if alnum || in_set(b, b"!#$%&'*+-.^_`|~") {
             class |= TOKEN;
         }
-        if alnum || in_set(b, b"-._~:/?[]@!$&'()*+,;=%") {
+        if alnum || in_set(b, b"-._~:/?[]@!$&'()*+,;=%\"") {
             class |= URI;
         }
         if b > b' ' && b != 127 {
@@ -116,7 +116,7 @@ mod tests {
             assert_eq!(is(b, HEX), b.is_ascii_hexdigit());
             assert_eq!(is(b, FIELD), b == 9 || (b >= 32 && b != 127));
             assert_eq!(is(b, URI_LOOSE), b > 32 && b != 127);
-            let forbidden = b" \"<>\\^`{|}#".contains(&b) || !(33..127).contains(&b);
+            let forbidden = b" <>\\^`{|}#".contains(&b) || !(33..127).contains(&b);
             assert_eq!(is(b, URI), !forbidden, "{b:#x}");
             assert_eq!(is(b, COOKIE), b > 32 && b < 127 && !b"\",;\\".contains(&b), "{b:#x}");
             assert!(!is(b, HOST) || is(b, URI));

@@ -53,8 +53,8 @@ impl Worker<'_> {
 
     /// Makes room for a client in what is counted, if the limits allow it.
     fn client_fits(&self, id: ListenerId) -> bool {
-        let proxy = self.plan.proxy(self.plan.listener(id).proxy);
-        count::client_fits(&self.house.shm, id, proxy.id, proxy.maxconn)
+        let listener = self.plan.listener(id);
+        count::client_fits(&self.house.shm, listener, self.plan.proxy(listener.proxy).maxconn)
     }
 
     /// What waits in the queue is taken when something was closed.

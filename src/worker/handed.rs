@@ -41,8 +41,8 @@ impl Worker<'_> {
         if listener.index() >= self.plan.listeners.len() {
             return;
         }
-        let proxy = self.plan.proxy(self.plan.listener(listener).proxy);
-        if !count::client_fits(&self.house.shm, listener, proxy.id, proxy.maxconn) {
+        let maxconn = self.plan.proxy(self.plan.listener(listener).proxy).maxconn;
+        if !count::client_fits(&self.house.shm, self.plan.listener(listener), maxconn) {
             return;
         }
         let (src, dst) = ends_of(&fd);

@@ -95,10 +95,12 @@ fn buffer_bytes_max(tune: &Tune) -> usize {
     }
 }
 
-/// Client connections a worker may have.
+/// Connections a worker may have: clients are counted elsewhere, each has servers' besides.
 fn conns_max(plan: &Plan) -> u32 {
+    /// Operators, and servers' connections that rest.
+    const SPARE: u32 = 1024;
     match plan.global.maxconn {
         0 => 1 << 20,
-        n => n,
+        n => n.saturating_mul(2).saturating_add(SPARE),
     }
 }

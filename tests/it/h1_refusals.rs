@@ -84,7 +84,7 @@ const CHUNKS: &[(&str, &str)] = &[
     ("signed", "+5\r\nhello\r\n0\r\n\r\n"),
     ("0x", "0x5\r\nhello\r\n0\r\n\r\n"),
     ("space before", " 5\r\nhello\r\n0\r\n\r\n"),
-    ("too many digits", "00000000000000005\r\nhello\r\n0\r\n\r\n"),
+    ("too many digits", "000000000000000000000000000000005\r\nhello\r\n0\r\n\r\n"),
     ("beyond 64 bits", "fffffffffffffffff\r\nhello\r\n0\r\n\r\n"),
     ("longer than said", "5\r\nhello!\r\n0\r\n\r\n"),
     ("no line end after the data", "5\r\nhello0\r\n\r\n"),

@@ -167,6 +167,7 @@ fn errors_that_no_server_caused() {
     let (line, times) = split(text(&logs.next()).to_string().as_str(), 4);
     assert!(line.ends_with(" fe fe/<NOSRV> 400 0 - - PR-- 1/1/0/0/0 0/0 \"<BADREQ>\""), "{line}");
     assert_eq!(times[..4], [-1, -1, -1, -1]);
+    drop(client);
     let mut client = proxy.connect("fe");
     client.send("GET /");
     client.response();

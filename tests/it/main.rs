@@ -4,12 +4,18 @@
 
 use lighterman_harness::Program;
 
+mod cli;
 mod config;
 mod h1_framing;
 mod h1_keepalive;
+mod h1_refusals;
+mod limits;
+mod logs;
 mod passthrough;
+mod proxy_header;
 mod quickstart;
 mod reload;
+mod rules;
 mod shm_workers;
 mod tls;
 mod tls_resume;

@@ -96,7 +96,8 @@ impl SslFacts {
         let Some(tls) = tls.filter(|_| how.ssl) else { return SslFacts::default() };
         let cert = tls.peer_cert();
         let mut client = Ssl::TLS;
-        let mut verify = 0;
+        // 0 says that a certificate was presented and verified
+        let mut verify = 1;
         if cert.is_some() {
             client |= Ssl::CERT_SESS | if tls.cert_now() { Ssl::CERT_CONN } else { 0 };
             verify = u32::try_from(tls.verify().0).unwrap_or(1);

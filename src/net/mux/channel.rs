@@ -28,6 +28,8 @@ pub struct Channel {
     pub last: bool,
     /// Body bytes received so far.
     pub received: u64,
+    /// Bytes of the heads received so far.
+    pub heads: u64,
     /// Bytes sent so far on this direction's wire (above TLS), heads and framing included.
     pub sent: u64,
 }
@@ -45,6 +47,7 @@ impl Channel {
             end_sent: false,
             last: false,
             received: 0,
+            heads: 0,
             sent: 0,
         }
     }

@@ -127,7 +127,7 @@ lines! {
     "PoolUsed_MB" "MGP" "memory in buffers that are in use" u32 |cx| cx.totals.pool_used >> 20;
     "PoolFailed" "MCP" "buffers that could not be had" u32 |cx| cx.totals.pool_failed;
     "Ulimit-n" "CLP" "descriptor limit of a process" u32 |cx| cx.vitals.facts.ulimit_n;
-    "Maxsock" "CLP" "most sockets of a process" u32 |cx| cx.vitals.facts.ulimit_n;
+    "Maxsock" "CLP" "most sockets of a process" u32 |cx| cx.plan.global.descriptors().unwrap_or(cx.vitals.facts.ulimit_n);
     "Maxconn" "CLP" "limit on connections" u32 |cx| cx.limits.maxconn;
     "Hard_maxconn" "CLP" "limit on connections at the start" u32 |cx| cx.limits.maxconn.max(configured_maxconn(cx.plan, cx.vitals.workers as usize).into());
     "CurrConns" "MGP" "connections now" u32 |cx| cx.totals.conns;

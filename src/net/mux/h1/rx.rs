@@ -40,12 +40,14 @@ pub(super) struct Rx {
     partial: Option<Box<Head>>,
     stage: Stage,
     body: Body,
+    /// Bytes of the head that is handed up next.
+    head_len: u64,
     size: Size,
 }
 
 impl Rx {
     pub(super) fn new() -> Self {
-        Rx { buf: None, head: None, partial: None, stage: Stage::Head, body: Body::None, size: Size::Small }
+        Rx { buf: None, head: None, partial: None, stage: Stage::Head, body: Body::None, head_len: 0, size: Size::Small }
     }
 
     /// Waits for a head of which nothing has come.
@@ -151,6 +153,7 @@ impl Rx {
         match parsed {
             Parse::Done((), used) => {
                 buf.consume(used);
+                self.head_len = used as u64;
                 if buf.is_empty() {
                     if let Some(buf) = self.buf.take() {
                         pipe.pool.put(buf);
@@ -241,6 +244,7 @@ impl Rx {
 
     fn deliver_head(&mut self, exchange: &Exchange, into: &mut Channel, tune: &Tune) -> Flow {
         into.head = self.head.take();
+        into.heads += self.head_len;
         into.head_sent = false;
         into.body = self.body;
         if exchange.interim {
