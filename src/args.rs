@@ -231,6 +231,10 @@ fn checked(plan: &Plan, options: &Options) -> u8 {
         say_error("the configuration has no error, but nothing to listen on: add a \"bind\" line");
         return 2;
     }
+    if let Err(Fatal(why)) = master::check(plan) {
+        say_error(&why);
+        return 1;
+    }
     if options.verbose || !options.quiet {
         out("Configuration file is valid\n");
     }

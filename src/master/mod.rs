@@ -17,7 +17,9 @@ mod tests;
 
 pub use fds::Sockets;
 
+use crate::net::contexts::{self, Contexts};
 use crate::plan::Plan;
+use crate::shm::Shared;
 
 /// Reads the configuration again, for a reload: the plan, or what to tell the operator.
 pub type Reread = Box<dyn FnMut() -> Result<Plan, String>>;
@@ -52,6 +54,14 @@ pub fn start(launch: Launch) -> Result<i32, Fatal> {
     } else {
         keeper::run(launch)
     }
+}
+
+/// What only a start would find otherwise: certificates and keys that cannot be used.
+pub fn check(plan: &Plan) -> Result<(), Fatal> {
+    let cannot = |error: std::io::Error| Fatal(format!("cannot share memory: {error}"));
+    let shm = Shared::new(&plan.names(), &contexts::extras(plan), 1).map_err(cannot)?;
+    Contexts::build(plan, &shm, |text| log::warn!("{text}")).map_err(Fatal)?;
+    Ok(())
 }
 
 /// Tells processes of an earlier start that they are not needed any more.
