@@ -171,6 +171,10 @@ impl Stream {
             cx.sched.end(task);
             return Err(local);
         };
+        if xprt.tls().is_some() && !cx.shm.ssl_conn_fits() {
+            cx.sched.end(task);
+            return Err(local);
+        }
         let mut conn = Conn::to_server(xprt, server, greeting, (task, self.task), cx);
         if let Some(side) = conn.server_mut() {
             side.requests = 1;

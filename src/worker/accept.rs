@@ -98,7 +98,8 @@ impl Worker<'_> {
             return count::client_ends(&house.shm, id, listener.proxy);
         }
         let mut conn = Conn::accepted(new, listener, task, &mut house.cx(plan));
-        if !conn.passes(Site::TcpConnection, &mut house.cx(plan)) {
+        let passes = conn.passes(Site::TcpConnection, &mut house.cx(plan));
+        if !passes || conn.tls().is_some() && !house.shm.ssl_conn_fits() {
             house.sched.end(task);
             return count::client_ends(&house.shm, id, listener.proxy);
         }

@@ -49,6 +49,9 @@ impl Worker<'_> {
     fn kill_conn(&mut self, id: ConnId) {
         let Some(conn) = self.conns.remove(id) else { return };
         self.house.sched.end(conn.task);
+        if conn.tls().is_some() {
+            self.house.shm.ssl_conn_ends();
+        }
         if let Some(client) = conn.client() {
             count::client_ends(&self.house.shm, client.facts.listener, client.facts.frontend);
         }

@@ -40,6 +40,9 @@ impl Worker<'_> {
 
     fn bury_conn(&mut self, id: ConnId, task: TaskId) {
         if let Some(conn) = self.conns.remove(id) {
+            if conn.tls().is_some() {
+                self.house.shm.ssl_conn_ends();
+            }
             if let Some(side) = conn.server().filter(|side| side.pooled) {
                 let idle = &mut self.backends.server(side.server).idle;
                 if let Some(place) = idle.iter().position(|other| *other == id) {

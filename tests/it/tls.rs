@@ -1,5 +1,6 @@
 //! TLS on both sides: which certificate, which version, which peer is trusted, how it ends.
 
+use lighterman_harness::logs::{text, Logs};
 use lighterman_harness::tls::{Cert, Client};
 use lighterman_harness::{eventually, End, Peer, Program, Proxy, Reply, Server};
 use openssl::ssl::SslVersion;
@@ -407,4 +408,53 @@ fn a_client_that_leaves_in_the_middle_of_a_handshake_leaves_nothing() {
     }
     eventually("all of them to be gone", || proxy.count("CurrConns") <= 1);
     assert_eq!(Client::new().build().connect(proxy.addr("fe")).get("/").text(), "ok");
+}
+
+#[test]
+fn handshakes_are_counted_and_failures_logged() {
+    let (server, logs) = (Server::named("ok"), Logs::udp());
+    let program = program(&format!(
+        "listen fe\n    log {} local0\n    bind \"fd@${{fe}}\" ssl crt \"${{pem}}\" ssl-min-ver TLSv1.3\n    server s1 {}\n",
+        logs.address(),
+        server.addr()
+    ))
+    .listen("fe");
+    let pem = program.file("a.pem", Cert::new(&["a.test"]).pem());
+    let proxy = program.env("pem", pem).start();
+    let mut plain = proxy.connect("fe");
+    plain.send("GET / HTTP/1.1\r\nHost: x\r\n\r\n");
+    plain.drain();
+    let line = logs.next();
+    assert!(text(&line).contains("] fe/1: SSL handshake failure: plain HTTP request"), "{line}");
+    assert!(Client::new().version(SslVersion::TLS1_2).build().try_connect(proxy.addr("fe")).is_err());
+    let line = logs.next();
+    assert!(text(&line).ends_with("] fe/1: SSL handshake failure: no common version"), "{line}");
+    let client = Client::new().resume().build();
+    let mut open: Vec<Peer> = Vec::new();
+    for _ in 0..2 {
+        let mut peer = client.connect(proxy.addr("fe"));
+        assert_eq!(peer.get("/").text(), "ok");
+        open.push(peer);
+    }
+    assert_eq!((proxy.count("CurrSslConns"), proxy.count("CumSslConns")), (2, 2));
+    drop(open);
+    eventually("no TLS connections", || proxy.count("CurrSslConns") == 0);
+}
+
+#[test]
+fn the_operator_is_told_why_a_server_is_not_believed() {
+    let logs = Logs::udp();
+    let server = Server::https(Cert::new(&["s.test"]).server(), |_| Reply::ok("ok"));
+    let program = program(&format!(
+        "listen fe\n    log {} local0\n    bind \"fd@${{fe}}\"\n    retries 0\n    server s1 {} ssl verify required ca-file \"${{ca}}\"\n",
+        logs.address(),
+        server.addr()
+    ))
+    .listen("fe");
+    let ca = program.file("ca.pem", Cert::authority("Root").cert_pem());
+    let proxy = program.env("ca", ca).start();
+    assert_eq!(proxy.get("fe", "/").status, 503);
+    let line = logs.next();
+    assert!(text(&line).contains("Server fe/s1: SSL handshake failure: "), "{line}");
+    assert!(line.contains("certificate"), "{line}");
 }

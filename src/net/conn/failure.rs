@@ -1,9 +1,9 @@
 //! A client whose handshake failed: it never had a stream to speak for it, so one line is written here
-//! (spec "error" format) and the frontend counts it.
+//! (spec "error" format) and the frontend counts it. And a server's, whose stream only knows that it failed.
 //!
 //! Numbers and words are those of `fc_err` and `fc_err_str`.
 
-use super::Client;
+use super::{Client, ServerSide};
 use crate::event::log::sink::Speaker;
 use crate::expr::view::Addr;
 use crate::net::cx::Cx;
@@ -80,6 +80,32 @@ pub(super) fn report(fault: Fault, client: &mut Client, cx: &mut Cx<'_>) {
         failure.detail.unwrap_or_default(),
     );
     cx.log.emit(Speaker::Proxy(proxy.id), level, line.as_bytes());
+}
+
+/// A server's handshake failed: what fetches say of it, and a warning for the operator, not more often than
+/// once in a while for each server.
+pub(super) fn report_server(fault: Fault, side: &mut ServerSide, cx: &mut Cx<'_>) {
+    let failure = Failure::of(fault, true);
+    side.facts.err = failure.number;
+    side.facts.err_text = failure.text;
+    let server = cx.plan.server(side.server);
+    let proxy = cx.plan.proxy(server.proxy);
+    let speaks = cx.tls.server(server.id).is_some_and(|tls| tls.may_warn(cx.now.tick.0));
+    if !speaks {
+        return;
+    }
+    cx.log.emit_fmt(
+        Speaker::Proxy(proxy.id),
+        LogLevel::Warning,
+        format_args!(
+            "Server {}/{}: {}{}{}",
+            proxy.name,
+            server.name,
+            failure.text,
+            failure.detail.map_or("", |_| ": "),
+            failure.detail.unwrap_or_default(),
+        ),
+    );
 }
 
 /// `%ci:%cp`

@@ -2,7 +2,7 @@
 //! out, TLS. A short queue, run in order; all of it is bounded by one deadline.
 
 use super::proxy_in::ProxyIn;
-use super::{failure, Conn, Peer, Stage};
+use super::{failure, tally, Conn, Peer, Stage};
 use crate::base::buffer::Buffer;
 use crate::base::ids::ConnId;
 use crate::base::pool::Pool;
@@ -60,6 +60,11 @@ impl Shakes {
         }
     }
 
+    /// TLS is what goes on, or comes next.
+    fn is_tls(&self) -> bool {
+        matches!(self.left.last(), Some(Shake::Tls))
+    }
+
     /// What is late when the time is over.
     fn too_late(&self) -> Fault {
         match self.left.last() {
@@ -102,6 +107,9 @@ impl Conn {
                 _ => Verdict::Keep,
             };
         }
+        if let Some(tls) = self.xprt.tls() {
+            tally::shaken(&self.peer, tls.resumed(), cx);
+        }
         self.open(id, cx, births)
     }
 
@@ -137,6 +145,13 @@ impl Conn {
     }
 
     fn shake_failed(&mut self, fault: Fault, cx: &mut Cx<'_>) -> Verdict {
+        let in_tls = self.shakes.as_ref().is_some_and(|shakes| shakes.is_tls());
+        if in_tls && !matches!(self.stage, Stage::Connecting) {
+            tally::failed(&self.peer, cx);
+            if let Peer::Server(side) = &mut self.peer {
+                failure::report_server(fault, side, cx);
+            }
+        }
         self.stage = Stage::Failed(fault);
         if let Peer::Client(client) = &mut self.peer {
             failure::report(fault, client, cx);

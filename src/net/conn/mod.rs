@@ -11,6 +11,7 @@ mod handshake;
 mod open;
 mod proxy_in;
 pub mod proxy_out;
+mod tally;
 
 use std::os::fd::RawFd;
 

@@ -4,6 +4,7 @@
 //! each worker nothing. [`TlsShared`] is the part that lives in shared memory.
 
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::sync::Arc;
 
 use lighterman_sys::tls::{self, Context, Side, Wishes};
@@ -193,7 +194,12 @@ pub struct ServerContext {
     pub(super) verifies: bool,
     /// Sessions to offer; `None` with `no-ssl-reuse`.
     pub(super) sessions: Option<ServerSessions>,
+    /// When the operator was last told of a failed handshake (milliseconds), of this process.
+    warned: AtomicU64,
 }
+
+/// A failure is not reported again sooner, milliseconds.
+const WARN_EVERY_MS: u64 = 10_000;
 
 impl ServerContext {
     /// Loads files and builds the context.
@@ -226,7 +232,18 @@ impl ServerContext {
             verify_host: line.verify_host.clone(),
             verifies,
             sessions: line.reuse_sessions.then(ServerSessions::default),
+            warned: AtomicU64::new(0),
         })
+    }
+
+    /// Whether a failed handshake with this server is worth a line in the log: not when there was one lately.
+    pub fn may_warn(&self, now_ms: u64) -> bool {
+        let last = self.warned.load(Relaxed);
+        let due = last == 0 || now_ms.saturating_sub(last) >= WARN_EVERY_MS;
+        if due {
+            self.warned.store(now_ms.max(1), Relaxed);
+        }
+        due
     }
 }
 

@@ -300,5 +300,5 @@ impl SslSock {
 }
 
 fn tls_fault(failure: Failure) -> Fault {
-    Fault::new(Cause::Tls(failure.reason.words()))
+    Fault::new(Cause::Tls(failure.words()))
 }

@@ -1,5 +1,6 @@
 //! Why a TLS operation failed, in words that do not depend on the library.
 
+use openssl::x509::X509VerifyResult;
 use openssl_sys as ffi;
 
 use super::lib_face;
@@ -102,7 +103,49 @@ pub struct Failure {
     pub code: u64,
 }
 
+/// What a certificate check found wrong, in the library's words (`X509_V_ERR_...`).
+fn verify_words(error: i32) -> &'static str {
+    // SAFETY: any number is allowed; the text is static.
+    unsafe { X509VerifyResult::from_raw(error) }.error_string()
+}
+
+/// Alerts that tell more than "alert from peer" (RFC 8446 section 6.2).
+fn alert_words(alert: u8) -> &'static str {
+    match alert {
+        20 => "peer says: bad record MAC",
+        40 => "peer says: handshake failure",
+        42 => "peer says: bad certificate",
+        43 => "peer says: unsupported certificate",
+        44 => "peer says: certificate revoked",
+        45 => "peer says: certificate expired",
+        46 => "peer says: certificate unknown",
+        47 => "peer says: illegal parameter",
+        48 => "peer says: unknown authority",
+        50 => "peer says: cannot decode",
+        51 => "peer says: cannot decrypt",
+        70 => "peer says: protocol version",
+        71 => "peer says: insufficient security",
+        80 => "peer says: internal error",
+        86 => "peer says: inappropriate fallback",
+        109 => "peer says: missing extension",
+        110 => "peer says: unsupported extension",
+        112 => "peer says: unknown name",
+        116 => "peer says: certificate required",
+        120 => "peer says: no application protocol",
+        _ => "alert from peer",
+    }
+}
+
 impl Failure {
+    /// The most that can be said in a few words: why a certificate was refused, which alert came.
+    pub fn words(&self) -> &'static str {
+        match self.reason {
+            Reason::BadCertificate if self.verify != 0 => verify_words(self.verify),
+            Reason::Alert => alert_words(self.alert),
+            reason => reason.words(),
+        }
+    }
+
     /// A failure that is not the library's.
     pub fn of(reason: Reason) -> Failure {
         Failure { reason, alert: 0, verify: 0, code: 0 }
