@@ -48,6 +48,7 @@ tests() {
 step format cargo fmt --all --check
 step lints cargo clippy --workspace --all-targets --quiet -- -D warnings
 tests tests cargo test --workspace --no-fail-fast
+step demo env BIN="${CARGO_TARGET_DIR:-target}/debug" contrib/demo/run.sh --check
 step "API documentation" env RUSTDOCFLAGS="-D warnings -A rustdoc::private_intra_doc_links" cargo doc --no-deps --workspace --quiet
 step "system OpenSSL" cargo check --quiet --no-default-features --features system-openssl
 

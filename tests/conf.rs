@@ -173,6 +173,15 @@ fn configurations_of_the_bench_load() {
     }
 }
 
+/// What people start from: nothing to complain about.
+#[test]
+fn examples_load_without_a_word() {
+    for path in files("contrib/examples", ".cfg") {
+        let (plan, text) = messages(&path);
+        assert!(plan.is_some() && text.is_empty(), "{}: {text}", path.display());
+    }
+}
+
 /// Every file cut short at every line, and with single bytes changed: errors, never a panic.
 #[test]
 fn damaged_configurations_are_survived() {
