@@ -165,6 +165,9 @@ impl Conn {
                 return Verdict::Keep;
             }
         }
+        if !xprt.end(ready, cx.pool) {
+            return Verdict::Keep;
+        }
         if self.stage.begins_to_drain() {
             xprt.shut_write(ready, cx.pool);
             cx.sched.deadline(self.task, Some(cx.now.tick.after(LINGER_MS)));

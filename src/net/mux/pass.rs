@@ -75,7 +75,7 @@ impl PassMux {
 
     /// Sends the early bytes together with the stream's first.
     fn send_output(&mut self, mut output: Buffer, from: &mut Channel, pipe: &mut Pipe<'_>) -> Flow {
-        let io = pipe.xprt.send2(output.readable(), from.bytes(), pipe.ready, pipe.pool);
+        let io = pipe.xprt.send2(output.readable(), from.bytes(), from.ended, (pipe.ready, pipe.pool));
         let Io::Done(n) = io else {
             self.output = Some(output);
             return match io {
@@ -197,13 +197,16 @@ pub(super) fn send_raw(from: &mut Channel, pipe: &mut Pipe<'_>) -> Flow {
             Io::Fault(fault) => return Flow::Broken(fault),
         }
     }
-    if !pipe.xprt.flush(pipe.ready, pipe.pool) {
-        return Flow::Blocked;
-    }
     if from.ended {
-        pipe.xprt.shut_write(pipe.ready, pipe.pool);
+        // the last bytes of a TLS connection leave with the end, in one send
+        if !pipe.xprt.shut_write(pipe.ready, pipe.pool) {
+            return Flow::Blocked;
+        }
         from.end_sent = true;
         return Flow::End;
+    }
+    if !pipe.xprt.flush(pipe.ready, pipe.pool) {
+        return Flow::Blocked;
     }
     Flow::Blocked
 }

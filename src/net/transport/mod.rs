@@ -104,22 +104,36 @@ impl Transport {
         }
     }
 
-    /// Sends from `bytes`; `more`: the rest of the message follows at once.
+    /// Sends from `bytes`; `more`: the owner goes on at once, with a send or with the end.
     pub fn send(&mut self, bytes: &[u8], more: bool, ready: &mut Ready, pool: &mut Pool) -> Io {
         match self {
             Transport::Raw(sock) => send_sock(ready, bytes.len(), || sock.send(bytes, more)),
-            Transport::Ssl(ssl) => ssl.send(bytes, ready, pool),
+            Transport::Ssl(ssl) => ssl.send2(bytes, &[], more, (ready, pool)),
         }
     }
 
-    /// Sends two slices as one.
-    pub fn send2(&mut self, first: &[u8], second: &[u8], ready: &mut Ready, pool: &mut Pool) -> Io {
+    /// Sends two slices as one; `more` as with [`Transport::send`].
+    pub fn send2(
+        &mut self,
+        first: &[u8],
+        second: &[u8],
+        more: bool,
+        (ready, pool): (&mut Ready, &mut Pool),
+    ) -> Io {
         match self {
             Transport::Raw(sock) => {
                 let parts = [IoSlice::new(first), IoSlice::new(second)];
-                send_sock(ready, first.len() + second.len(), || sock.send_parts(&parts, false))
+                send_sock(ready, first.len() + second.len(), || sock.send_parts(&parts, more))
             }
-            Transport::Ssl(ssl) => ssl.send2(first, second, ready, pool),
+            Transport::Ssl(ssl) => ssl.send2(first, second, more, (ready, pool)),
+        }
+    }
+
+    /// The last message is complete: TLS says so along with its last bytes, a bare socket when it is closed.
+    pub fn end(&mut self, ready: &mut Ready, pool: &mut Pool) -> bool {
+        match self {
+            Transport::Raw(_) => true,
+            Transport::Ssl(ssl) => ssl.end(ready, pool),
         }
     }
 
@@ -139,10 +153,13 @@ impl Transport {
         }
     }
 
-    /// Tells the peer that nothing more comes.
-    pub fn shut_write(&mut self, ready: &mut Ready, pool: &mut Pool) {
+    /// Tells the peer that nothing more comes; false when the socket is full: again later.
+    pub fn shut_write(&mut self, ready: &mut Ready, pool: &mut Pool) -> bool {
         match self {
-            Transport::Raw(sock) => sock.shut_write(),
+            Transport::Raw(sock) => {
+                sock.shut_write();
+                true
+            }
             Transport::Ssl(ssl) => ssl.shut_write(ready, pool),
         }
     }

@@ -25,6 +25,8 @@ pub struct SslSock {
     tx: Option<Buffer>,
     rx_size: Size,
     record: u16,
+    /// close_notify is among what was sent: nothing follows.
+    ended: bool,
 }
 
 macro_rules! engine {
@@ -51,7 +53,15 @@ impl SslSock {
 
     fn with(sock: Sock, engine: TlsEngine, record: usize) -> Option<Box<SslSock>> {
         let record = if record == 0 { RECORD_MAX } else { record.min(RECORD_MAX) } as u16;
-        Some(Box::new(SslSock { sock, engine, rx: None, tx: None, rx_size: Size::Small, record }))
+        Some(Box::new(SslSock {
+            sock,
+            engine,
+            rx: None,
+            tx: None,
+            rx_size: Size::Small,
+            record,
+            ended: false,
+        }))
     }
 
     /// The socket underneath.
@@ -191,39 +201,42 @@ impl SslSock {
         }
     }
 
-    /// Encrypts and sends from `bytes`.
-    pub fn send(&mut self, bytes: &[u8], ready: &mut Ready, pool: &mut Pool) -> Io {
-        self.send2(bytes, &[], ready, pool)
-    }
-
-    /// Encrypts and sends two slices as one.
-    pub fn send2(&mut self, first: &[u8], second: &[u8], ready: &mut Ready, pool: &mut Pool) -> Io {
+    /// Encrypts two slices as one and sends them. `more`: the owner goes on at once, with a send, [`SslSock::flush`] or
+    /// [`SslSock::shut_write`], and what fits into the buffer may wait for that.
+    pub fn send2(
+        &mut self,
+        first: &[u8],
+        second: &[u8],
+        more: bool,
+        (ready, pool): (&mut Ready, &mut Pool),
+    ) -> Io {
         if self.tx.is_some() && !self.engine_may_add() && !self.flush(ready, pool) {
             return Io::Again;
         }
-        self.widen(first.len() + second.len(), pool);
+        let whole = first.len() + second.len();
+        self.widen(whole, pool);
         let mut done = 0;
-        for part in [first, second] {
-            let mut rest = part;
-            while !rest.is_empty() {
-                match engine!(self, pool, write, rest, usize::from(self.record)) {
-                    Wrote::Some(n) => {
-                        done += n;
-                        rest = rest.get(n..).unwrap_or_default();
+        while done < whole {
+            let (head, body) = (
+                first.get(done..).unwrap_or_default(),
+                second.get(done.saturating_sub(first.len())..).unwrap_or_default(),
+            );
+            match engine!(self, pool, write2, head, body, usize::from(self.record)) {
+                Wrote::Some(n) => done += n,
+                Wrote::Full => {
+                    if !self.flush(ready, pool) {
+                        return if done > 0 { Io::Done(done) } else { Io::Again };
                     }
-                    Wrote::Full => {
-                        if !self.flush(ready, pool) {
-                            return if done > 0 { Io::Done(done) } else { Io::Again };
-                        }
-                    }
-                    Wrote::Fault(failure) => {
-                        self.flush(ready, pool);
-                        return Io::Fault(tls_fault(failure));
-                    }
+                }
+                Wrote::Fault(failure) => {
+                    self.flush(ready, pool);
+                    return Io::Fault(tls_fault(failure));
                 }
             }
         }
-        self.flush(ready, pool);
+        if !more {
+            self.flush(ready, pool);
+        }
         if let Some(fault) = self.broken(ready) {
             return Io::Fault(fault);
         }
@@ -273,19 +286,29 @@ impl SslSock {
         ready.send_failed().then(|| Fault::new(Cause::Reset))
     }
 
-    /// Tells the peer that nothing more comes.
-    pub fn shut_write(&mut self, ready: &mut Ready, pool: &mut Pool) {
-        engine!(self, pool, shutdown);
-        if self.flush(ready, pool) {
+    /// Says that nothing more comes (close_notify), together with what waits to be sent; true when all is out.
+    pub fn end(&mut self, ready: &mut Ready, pool: &mut Pool) -> bool {
+        if !self.ended && self.engine.is_established() {
+            // a ticket that waited for a first answer has none to wait for any more
+            engine!(self, pool, release);
+            self.ended = engine!(self, pool, shutdown);
+        }
+        self.flush(ready, pool)
+    }
+
+    /// Tells the peer that nothing more comes, here and in the layer underneath; false when the socket is full.
+    pub fn shut_write(&mut self, ready: &mut Ready, pool: &mut Pool) -> bool {
+        let out = self.end(ready, pool);
+        if out {
             self.sock.shut_write();
         }
+        out
     }
 
     /// The connection is about to be dropped: one last word if it costs nothing, then all buffers go back.
     pub fn close(&mut self, ready: &mut Ready, pool: &mut Pool) {
-        if self.engine.is_established() && !ready.peer_ended() {
-            engine!(self, pool, shutdown);
-            self.flush(ready, pool);
+        if !ready.peer_ended() && !ready.send_failed() {
+            self.end(ready, pool);
         }
         for buf in [self.rx.take(), self.tx.take()].into_iter().flatten() {
             pool.put(buf);

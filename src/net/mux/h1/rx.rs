@@ -47,7 +47,15 @@ pub(super) struct Rx {
 
 impl Rx {
     pub(super) fn new() -> Self {
-        Rx { buf: None, head: None, partial: None, stage: Stage::Head, body: Body::None, head_len: 0, size: Size::Small }
+        Rx {
+            buf: None,
+            head: None,
+            partial: None,
+            stage: Stage::Head,
+            body: Body::None,
+            head_len: 0,
+            size: Size::Small,
+        }
     }
 
     /// Waits for a head of which nothing has come.

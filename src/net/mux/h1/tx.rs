@@ -11,7 +11,7 @@ use crate::msg::hop::{self, Hop};
 use crate::msg::Head;
 use crate::net::fault::{Cause, Fault};
 use crate::net::mux::{Channel, Flow, Pipe};
-use crate::net::transport::Io;
+use crate::net::transport::{Io, Transport};
 use lighterman_wire::h1::chunk::{SizeLine, CHUNK_END};
 use lighterman_wire::http::name::Tag;
 use lighterman_wire::http::Version;
@@ -87,10 +87,12 @@ impl Tx {
                 Err(fault) => return Flow::Broken(fault),
             }
         }
+        // what nothing follows may wait for the end that TLS has to say
+        let last = side == Side::Front && from.ended && !exchange.keep && !self.tunnel;
         let mut moved = 0;
         loop {
             self.put_body(from, pipe);
-            match self.push(from, pipe) {
+            match self.push(last, from, pipe) {
                 Io::Done(0) => break,
                 Io::Done(n) => {
                     moved += n;
@@ -102,11 +104,21 @@ impl Tx {
                 Io::Fault(fault) => return Flow::Broken(fault),
             }
         }
-        if !pipe.xprt.flush(pipe.ready, pipe.pool) {
+        let finished = self.finished(from);
+        let out = if finished && self.tunnel {
+            pipe.xprt.shut_write(pipe.ready, pipe.pool)
+        } else if finished && last {
+            pipe.xprt.end(pipe.ready, pipe.pool)
+        } else {
+            pipe.xprt.flush(pipe.ready, pipe.pool)
+        };
+        if !out {
             return if moved > 0 { Flow::Moved(moved) } else { Flow::Blocked };
         }
-        if self.finished(from) {
-            return self.finish(from, pipe);
+        if finished {
+            self.stage = Stage::Done;
+            from.end_sent = true;
+            return Flow::End;
         }
         if moved > 0 {
             Flow::Moved(moved)
@@ -214,13 +226,17 @@ impl Tx {
     }
 
     /// One send of all that is at hand.
-    fn push(&mut self, from: &mut Channel, pipe: &mut Pipe<'_>) -> Io {
+    fn push(&mut self, last: bool, from: &mut Channel, pipe: &mut Pipe<'_>) -> Io {
         let direct = if self.stage == Stage::Plain { from.bytes() } else { &[] };
-        let io = match &self.buf {
-            Some(out) if direct.is_empty() => pipe.xprt.send(out.readable(), false, pipe.ready, pipe.pool),
-            Some(out) => pipe.xprt.send2(out.readable(), direct, pipe.ready, pipe.pool),
-            None if direct.is_empty() => return Io::Done(0),
-            None => pipe.xprt.send(direct, false, pipe.ready, pipe.pool),
+        let head = self.buf.as_ref().map_or(&[][..], |out| out.readable());
+        if head.is_empty() && direct.is_empty() {
+            return Io::Done(0);
+        }
+        let more = last && matches!(pipe.xprt, Transport::Ssl(_));
+        let io = match (head.is_empty(), direct.is_empty()) {
+            (false, false) => pipe.xprt.send2(head, direct, more, (pipe.ready, pipe.pool)),
+            (false, true) => pipe.xprt.send(head, more, pipe.ready, pipe.pool),
+            (true, _) => pipe.xprt.send(direct, more, pipe.ready, pipe.pool),
         };
         if let Io::Done(n) = io {
             let held = self.buf.as_ref().map_or(0, Buffer::len).min(n);
@@ -251,15 +267,6 @@ impl Tx {
             Stage::Head | Stage::Chunked | Stage::Done => false,
         };
         body_out && self.buf.is_none() && from.head_sent
-    }
-
-    fn finish(&mut self, from: &mut Channel, pipe: &mut Pipe<'_>) -> Flow {
-        self.stage = Stage::Done;
-        from.end_sent = true;
-        if self.tunnel {
-            pipe.xprt.shut_write(pipe.ready, pipe.pool);
-        }
-        Flow::End
     }
 
     /// Sends what the output buffer holds; true when nothing is left anywhere.
