@@ -85,7 +85,17 @@ pub(super) mod tests {
 
     /// What a pick may know, with nothing but servers.
     pub(in crate::balance) fn asking(servers: &[ServerView]) -> PickCx<'_> {
-        PickCx { servers, source: None, req: None, bytes: b"", body: b"", key: None, random: 0, avoid: None }
+        PickCx {
+            servers,
+            source: None,
+            req: None,
+            bytes: b"",
+            body: b"",
+            key: None,
+            consistent: false,
+            random: 0,
+            avoid: None,
+        }
     }
 
     fn order(weights: &[u32], picks: usize) -> String {

@@ -4,6 +4,7 @@ use std::net::IpAddr;
 
 use super::BalanceKw;
 use crate::base::doc::Doc;
+use crate::base::hash::avalanche;
 use crate::base::ids::ServerId;
 use crate::plan::scheme::{Balancer, PickCx, Scheme, ServerView};
 
@@ -38,6 +39,9 @@ impl Balancer for Source {
         let all = || cx.servers.iter().filter(|server| server.usable && server.weight > 0);
         let others = all().any(|server| cx.avoid != Some(server.id));
         let usable = || all().filter(move |server| !others || cx.avoid != Some(server.id));
+        if cx.consistent {
+            return nearest(avalanche(key), usable());
+        }
         let total: u32 = usable().map(|server| server.weight).sum();
         let mut place = key.checked_rem(total)?;
         for server in usable() {
@@ -50,6 +54,24 @@ impl Balancer for Source {
     }
 
     fn changed(&mut self, _: &[ServerView]) {}
+}
+
+/// Points on the ring for each unit of weight.
+const POINTS: u32 = 16;
+
+/// The server that owns the point of the ring nearest to `key`: a server that comes or goes moves only
+/// the clients near its own points.
+fn nearest<'s>(key: u32, servers: impl Iterator<Item = &'s ServerView>) -> Option<ServerId> {
+    servers
+        .flat_map(|server| (0..server.weight * POINTS).map(move |n| (server, n)))
+        .map(|(server, n)| {
+            let point = avalanche(server.puid.wrapping_mul(4096).wrapping_add(n));
+            // of two points equally near, the one before the key
+            let (after, before) = (point.wrapping_sub(key), key.wrapping_sub(point));
+            (after.min(before), u32::from(after < before), server.id)
+        })
+        .min_by_key(|(far, side, _)| (*far, *side))
+        .map(|(.., id)| id)
 }
 
 /// The words of the address, combined.
@@ -85,5 +107,28 @@ mod tests {
         assert_eq!(source.pick(&asking(&servers)), None, "no address, no choice");
         let cx = PickCx { source: Some("2001:db8::1".parse().unwrap()), ..asking(&[]) };
         assert_eq!(source.pick(&cx), None);
+    }
+
+    #[test]
+    fn on_a_ring_the_others_keep_their_clients() {
+        let all = servers(&[1, 1, 1, 1, 1]);
+        let mut fewer = all.clone();
+        fewer[2].usable = false;
+        let mut source = Source.start(&all);
+        let mut moved = 0;
+        for last in 0..=255u8 {
+            let ask = |servers| PickCx {
+                source: Some(IpAddr::from([10, 0, 0, last])),
+                consistent: true,
+                ..asking(servers)
+            };
+            let before = source.pick(&ask(&all)).unwrap();
+            let after = source.pick(&ask(&fewer)).unwrap();
+            assert!(before == after || before == ServerId(2), "{last}");
+            moved += u32::from(before != after);
+        }
+        assert!((20..90).contains(&moved), "{moved} of 256");
+        let local = PickCx { source: Some([127, 0, 0, 1].into()), consistent: true, ..asking(&all) };
+        assert_eq!(source.pick(&local), Some(ServerId(3)), "as HAProxy picks");
     }
 }

@@ -170,6 +170,8 @@ pub struct Proxy {
     pub pretend_keep_alive: bool,
     /// `http-reuse`.
     pub http_reuse: HttpReuse,
+    /// `hash-type consistent`.
+    pub consistent: bool,
     /// `option forwardfor`.
     pub forward_for: Option<ForwardFor>,
     /// `monitor-uri`.
@@ -264,6 +266,7 @@ impl Proxy {
             http_connection: HttpConnection::KeepAlive,
             pretend_keep_alive: false,
             http_reuse: HttpReuse::Safe,
+            consistent: false,
             forward_for: None,
             monitor_uri: None,
             errors: ErrorPages::default(),

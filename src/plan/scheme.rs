@@ -37,6 +37,8 @@ pub struct PickCx<'a> {
     pub body: &'a [u8],
     /// The key of `balance hash <expr>`, already evaluated.
     pub key: Option<&'a [u8]>,
+    /// Hashes find their server on a ring (`hash-type consistent`).
+    pub consistent: bool,
     /// A number for schemes that draw.
     pub random: u64,
     /// A server that has just failed this request: not chosen while there is another.

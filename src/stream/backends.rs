@@ -3,11 +3,12 @@
 //! Indexed like the plan. Connection counts and server states that all workers share live in shared
 //! memory; the views here are refreshed from them.
 
-use crate::base::ids::{ConnId, ProxyId, ServerId};
+use crate::base::ids::{ConnId, ProxyId, ServerId, TaskId};
 use crate::base::tick::Tick;
 use crate::plan::scheme::{Balancer, PickCx, ServerView};
 use crate::plan::{Plan, Proxy};
 use crate::shm::{Admin, Health, Object, Shared};
+use std::collections::VecDeque;
 use std::net::SocketAddr;
 
 /// One backend in this worker.
@@ -15,6 +16,8 @@ pub struct BackendState {
     /// Its servers, in the order of the file.
     pub views: Vec<ServerView>,
     balancer: Box<dyn Balancer>,
+    /// Streams that wait for a place, the first one first; with a server: for a place there.
+    waiting: VecDeque<(TaskId, Option<ServerId>)>,
 }
 
 /// One server in this worker.
@@ -52,7 +55,7 @@ impl Backends {
                 servers[id.index()].addr = shm.server(*id).addr();
             }
             let balancer = proxy.scheme.start(&views);
-            backends.push(BackendState { views, balancer });
+            backends.push(BackendState { views, balancer, waiting: VecDeque::new() });
         }
         Backends { backends, servers, rested: false }
     }
@@ -141,11 +144,54 @@ impl Backends {
         balancer.took(id);
     }
 
-    /// A request has left a server.
-    pub fn left(&mut self, id: ServerId) {
+    /// A request has left a server. Returns who is next for its place: to be woken.
+    pub fn left(&mut self, id: ServerId) -> Option<TaskId> {
         let (view, balancer) = self.view_mut(id);
         view.current = view.current.saturating_sub(1);
         balancer.left(id);
+        let backend = ProxyId(self.servers[id.index()].place.0);
+        let at = self.first_waiting(backend, Some(id))?;
+        self.backends[backend.index()].waiting.remove(at).map(|(task, _)| task)
+    }
+
+    fn first_waiting(&self, backend: ProxyId, server: Option<ServerId>) -> Option<usize> {
+        let waiting = &self.backends[backend.index()].waiting;
+        waiting.iter().position(|(_, wanted)| wanted.is_none() || server.is_none() || *wanted == server)
+    }
+
+    /// Others wait for a place at this server (`None`: at any server of the backend).
+    pub fn is_awaited(&self, backend: ProxyId, server: Option<ServerId>) -> bool {
+        self.first_waiting(backend, server).is_some()
+    }
+
+    /// A stream waits for a place; one that was woken in vain does so before all others.
+    pub fn wait(&mut self, backend: ProxyId, task: TaskId, server: Option<ServerId>, again: bool) {
+        let waiting = &mut self.backends[backend.index()].waiting;
+        if waiting.iter().any(|(other, _)| *other == task) {
+            return;
+        }
+        match again {
+            true => waiting.push_front((task, server)),
+            false => waiting.push_back((task, server)),
+        }
+    }
+
+    /// A stream waits no more. False: it was told of a place already.
+    pub fn forget(&mut self, backend: ProxyId, task: TaskId) -> bool {
+        let waiting = &mut self.backends[backend.index()].waiting;
+        let before = waiting.len();
+        waiting.retain(|(other, _)| *other != task);
+        waiting.len() < before
+    }
+
+    /// The first stream that waits in a backend, to be woken: a place may be left.
+    pub fn next_waiting(&mut self, backend: ProxyId) -> Option<TaskId> {
+        self.backends[backend.index()].waiting.pop_front().map(|(task, _)| task)
+    }
+
+    /// Some server of the backend would take requests if it had a place.
+    pub fn is_usable(&self, backend: ProxyId) -> bool {
+        self.views(backend).iter().any(|view| view.usable)
     }
 }
 
@@ -230,5 +276,26 @@ mod tests {
         assert_eq!(usable(&backends), [true, false, false]);
         assert_eq!(backends.server(ServerId(2)).addr, "192.0.2.1:8080".parse().ok());
         assert!(backends.refresh(&plan, &shm).is_empty());
+    }
+
+    #[test]
+    fn who_waits_is_told_in_turn() {
+        let plan = plan();
+        let shm = Shared::new(&plan.names(), &Extras::new(), 1).unwrap();
+        let mut backends = Backends::new(&plan, &shm);
+        let [a, b, c] = [1, 2, 3].map(|n| TaskId::new(n, 1));
+        let (back, s0, s1) = (ProxyId(0), ServerId(0), ServerId(1));
+        backends.wait(back, a, Some(s1), false);
+        assert!(!backends.is_awaited(back, Some(s0)) && backends.is_awaited(back, None));
+        backends.wait(back, b, None, false);
+        backends.wait(back, c, None, false);
+        assert!(backends.is_awaited(back, Some(s0)));
+        backends.took(s0);
+        assert_eq!(backends.left(s0), Some(b), "the first one waits for another server");
+        backends.wait(back, b, None, true);
+        assert!(backends.forget(back, a) && !backends.forget(back, a));
+        assert_eq!(backends.left(s1), Some(b));
+        assert_eq!(backends.next_waiting(back), Some(c));
+        assert_eq!(backends.left(s1), None);
     }
 }

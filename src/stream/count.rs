@@ -81,11 +81,11 @@ impl Stream {
         }
     }
 
-    /// A server took the request; `balanced`: it was chosen by the algorithm.
+    /// A server took the request, in a place that was made for it; `balanced`: it was chosen by the algorithm.
     pub(super) fn count_server(&mut self, server: ServerId, balanced: bool, cx: &Cx<'_>) {
         let object = Object::Server(server);
         self.begun.server = Some(server);
-        self.txn.conns[3] = cx.shm.session_begins(object);
+        cx.shm.session_came(object);
         cx.shm.count(object, Stat::Stot, 1);
         cx.shm.tick(object, Rate::Sess, cx.now.tick.0, 1);
         if self.mode == Mode::Http {

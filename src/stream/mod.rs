@@ -9,7 +9,7 @@ pub mod count;
 mod forward;
 mod log;
 mod notes;
-
+mod queue;
 mod reply;
 mod request;
 mod response;

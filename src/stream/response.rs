@@ -1,7 +1,7 @@
 //! The response: its head, its rules, and what to do when the server fails.
 
 use super::notes::capture;
-use super::{Below, Phase, Stream};
+use super::{Below, Stream};
 use crate::msg::framing::Body;
 use crate::net::conn::millis;
 use crate::net::cx::Cx;

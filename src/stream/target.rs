@@ -6,7 +6,7 @@ use super::world::WorldView;
 use super::{Below, Phase, Step, Stream};
 use crate::base::buffer::Buffer;
 use crate::base::ids::{ConnId, ServerId};
-use crate::event::sched::Owner;
+use crate::event::sched::{Owner, Wake};
 use crate::expr::view::{Addr, Timeout};
 use crate::net::conn::proxy_out::Greeting;
 use crate::net::conn::{connect, millis, BackState, Conn};
@@ -17,7 +17,7 @@ use crate::plan::proxy::HttpConnection;
 use crate::plan::rule::Site;
 use crate::plan::scheme::PickCx;
 use crate::plan::{Mode, Server, ServerAddr};
-use crate::shm::Stat;
+use crate::shm::{Object, Stat};
 use lighterman_wire::http::method::Method;
 
 /// How the search for a server stands.
@@ -40,7 +40,9 @@ pub(super) struct Attempt {
     /// No log line.
     pub(super) silent: bool,
     /// Counted as a request of the chosen server.
-    counted: bool,
+    pub(super) counted: bool,
+    /// It waits for a place, counted there.
+    pub(super) waits: Option<Object>,
     /// The server of the last attempt, not to be chosen by `option redispatch`.
     avoid: Option<ServerId>,
 }
@@ -57,25 +59,29 @@ impl Stream {
             self.attempt.began_us = cx.now.wall_us;
             self.add_forwarding_fields(below, cx);
         }
-        let server = match self.server {
+        let server = match self.server.or_else(|| self.pick(below, cx)) {
             Some(server) => server,
-            None => match self.pick(below, cx) {
-                Some(server) => server,
-                None => {
-                    self.txn.term = *b"SC--";
-                    return Step::Go(self.no_server(below, cx));
-                }
-            },
+            None if below.backends.is_usable(self.backend) => return self.wait_for_place(None, below, cx),
+            None => {
+                self.txn.term = *b"SC--";
+                return Step::Go(self.no_server(below, cx));
+            }
         };
-        self.server = Some(server);
-        self.txn.server = Some(server);
-        if self.txn.times.queue < 0 {
-            self.txn.times.queue = millis(self.attempt.began_us, cx.now.wall_us);
-        }
         if !self.attempt.counted {
+            let behind =
+                self.attempt.waits.is_none() && below.backends.is_awaited(self.backend, Some(server));
+            if behind || !self.server_fits(server, below, cx) {
+                return self.wait_for_place(Some(server), below, cx);
+            }
+            self.wait_no_more(true, below, cx);
+            self.server = Some(server);
+            self.txn.server = Some(server);
             below.backends.took(server);
             self.count_server(server, true, cx);
             self.attempt.counted = true;
+        }
+        if self.txn.times.queue < 0 {
+            self.txn.times.queue = millis(self.attempt.began_us, cx.now.wall_us);
         }
         self.prepare_request(cx);
         if let Some(id) = self.idle_connection(server, below, cx) {
@@ -104,6 +110,7 @@ impl Stream {
             bytes: if self.mode == Mode::Tcp { self.req.bytes() } else { &[] },
             body: if self.mode == Mode::Http { self.req.bytes() } else { &[] },
             key: None,
+            consistent: cx.plan.proxy(self.backend).consistent,
             random: cx.rng.next(),
             avoid: self.attempt.avoid,
         };
@@ -301,28 +308,24 @@ impl Stream {
         Phase::Pause
     }
 
-    /// `timeout queue`.
-    pub(super) fn queue_timeout(&mut self, below: &mut Below<'_>, cx: &mut Cx<'_>) -> Phase {
-        self.txn.term = *b"sQ--";
-        self.no_server(below, cx)
-    }
-
     /// The connection to the server is of no more use.
     fn drop_back(&mut self, below: &mut Below<'_>, cx: &mut Cx<'_>) {
         let Some(id) = self.back.take() else { return };
         if let Some(conn) = below.conns.get_mut(id) {
             conn.detach(false, cx);
-            cx.sched.wake(conn.task, crate::event::sched::Wake::KILL);
+            cx.sched.wake(conn.task, Wake::KILL);
         }
     }
 
     /// The server is done with this request: its connection is kept for the next one, or dropped.
     pub(super) fn leave_server(&mut self, below: &mut Below<'_>, cx: &mut Cx<'_>) {
         if let Some(server) = self.server.filter(|_| self.attempt.counted) {
-            below.backends.left(server);
+            let next = below.backends.left(server);
             self.uncount_server(cx);
             self.attempt.counted = false;
+            next.into_iter().for_each(|task| cx.sched.wake(task, Wake::IO));
         }
+        self.wait_no_more(false, below, cx);
         let whole = self.mode == Mode::Http && !self.tunnel && self.res.ended && self.req.end_sent;
         self.rest_connection(whole && self.attempt.send_fault.is_none(), below, cx);
     }
@@ -335,7 +338,7 @@ impl Stream {
         }
         let after = conn.detach(keep, cx);
         if after == After::Close {
-            cx.sched.wake(conn.task, crate::event::sched::Wake::KILL);
+            cx.sched.wake(conn.task, Wake::KILL);
         }
     }
 }

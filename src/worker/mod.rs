@@ -18,8 +18,6 @@ mod watch;
 
 #[cfg(test)]
 mod tests;
-#[cfg(test)]
-mod world;
 
 use std::io;
 use std::os::fd::{AsRawFd, OwnedFd};

@@ -3,7 +3,6 @@
 
 use super::Worker;
 use crate::base::ids::ConnId;
-use crate::base::tick::Tick;
 use crate::event::sched::Wake;
 
 /// The number of the task that does it.

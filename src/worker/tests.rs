@@ -17,6 +17,8 @@ use crate::plan::server::SendProxy;
 use crate::plan::{BindAddr, Listener, Mode, Plan, Proxy, Server, ServerAddr};
 use crate::shm::Shared;
 
+mod world;
+
 struct First;
 
 impl Scheme for First {

@@ -1,9 +1,8 @@
 //! The program seen from outside: one module per theme, all in one binary (linked once).
-//!
-//! The other files beside this one are themes that wait for their part of the program.
 
 use lighterman_harness::Program;
 
+mod balance;
 mod cli;
 mod config;
 mod h1_framing;

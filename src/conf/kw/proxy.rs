@@ -96,23 +96,25 @@ pub const ROWS: &[Keyword<ProxyDraft>] = &[
     row(
         "hash-type",
         Places::BACK,
-        |words, _, _| {
-            let word = words.need("map-based")?;
-            match word.text.as_str() {
-                "map-based" => {}
-                "consistent" => return Err(word.err("\"consistent\" is known, not supported yet")),
+        |words, draft, _| {
+            let word = words.need("map-based or consistent")?;
+            draft.proxy.consistent = match word.text.as_str() {
+                "map-based" => false,
+                "consistent" => true,
                 _ => return Err(word.not_one_of("hash type", &["map-based", "consistent"])),
-            }
+            };
             match words.peek() {
                 Some(word) => Err(word.err(format!("\"{}\" is known, not supported yet", word.text))),
                 None => Ok(()),
             }
         },
         doc(
-            "hash-type map-based",
+            "hash-type {map-based|consistent}",
             "how a hash becomes a server",
-            "By the place in the list of servers: when a server comes or goes, most clients change theirs.",
-            "hash-type map-based",
+            "\"map-based\", the default: by the place in the list of servers; when a server comes or goes, most \
+             clients change theirs. \"consistent\": by the nearest point on a ring; only the clients of that \
+             server change theirs.",
+            "hash-type consistent",
         ),
     ),
     row(

@@ -97,6 +97,7 @@ mod tests {
         for (line, method, target, form, version) in [
             ("GET / HTTP/1.1", Method::Get, "/", Form::Origin, Version::V11),
             ("POST /a?b=c HTTP/1.0", Method::Post, "/a?b=c", Form::Origin, Version::V10),
+            ("GET /\"x HTTP/1.1", Method::Get, "/\"x", Form::Origin, Version::V11),
             ("OPTIONS * HTTP/1.1", Method::Options, "*", Form::Asterisk, Version::V11),
             ("GET http://h:1/x HTTP/1.1", Method::Get, "http://h:1/x", Form::Absolute, Version::V11),
             ("CONNECT h:443 HTTP/1.1", Method::Connect, "h:443", Form::Authority, Version::V11),
@@ -127,7 +128,7 @@ mod tests {
             (b"GET / HTTP/1.1 x", What::Version, 6),
             (b"GET /a b HTTP/1.1", What::Version, 7),
             (b"GET /\xc3\xa9 HTTP/1.1", What::TargetByte, 5),
-            (b"GET /\"x HTTP/1.1", What::TargetByte, 5),
+            (b"GET /<x HTTP/1.1", What::TargetByte, 5),
             (b"GET /a\x0bb HTTP/1.1", What::TargetByte, 6),
             (b"GET /a#b HTTP/1.1", What::TargetFragment, 6),
             (b"GET * HTTP/1.1", What::TargetForm, 4),

@@ -119,7 +119,7 @@ impl Peer {
     pub fn next_request(&mut self) -> Option<Request> {
         let head = Head::parse(self.try_fill(whole_head).ok()?);
         let body = if head.chunked() {
-            self.chunks().0
+            self.try_chunks()?.0
         } else {
             let n = head.length().unwrap_or(0);
             self.try_fill(|b| (b.len() >= n).then_some(n)).ok()?
@@ -172,25 +172,37 @@ impl Peer {
     /// A chunked body and its trailers.
     #[track_caller]
     fn chunks(&mut self) -> (Vec<u8>, Vec<(String, String)>) {
+        self.try_chunks().unwrap_or_else(|| panic!("a chunked body without its end"))
+    }
+
+    /// The same; `None`: it was cut.
+    fn try_chunks(&mut self) -> Option<(Vec<u8>, Vec<(String, String)>)> {
         let mut body = Vec::new();
         loop {
-            let line = String::from_utf8(self.upto("\r\n")).unwrap();
-            let size = line.trim_end().split(';').next().unwrap_or_default();
+            let line = self.try_line()?;
+            let size = line.split(';').next().unwrap_or_default();
             let size = usize::from_str_radix(size, 16).unwrap_or_else(|_| panic!("bad chunk size {line:?}"));
             if size == 0 {
                 break;
             }
-            body.extend(self.take(size));
-            self.expect("\r\n");
+            body.extend(self.try_fill(|b| (b.len() >= size).then_some(size)).ok()?);
+            let end = self.try_line()?;
+            assert_eq!(end, "", "behind a chunk");
         }
         let mut trailers = Vec::new();
         loop {
-            let line = String::from_utf8(self.upto("\r\n")).unwrap();
-            match line.trim_end().split_once(':') {
+            let line = self.try_line()?;
+            match line.split_once(':') {
                 Some((name, value)) => trailers.push((name.to_string(), value.trim().to_string())),
-                None => return (body, trailers),
+                None => return Some((body, trailers)),
             }
         }
+    }
+
+    /// A line without its end.
+    fn try_line(&mut self) -> Option<String> {
+        let line = self.try_fill(|b| find(b, b"\r\n").map(|at| at + 2)).ok()?;
+        Some(String::from_utf8(line).unwrap().trim_end().to_string())
     }
 }
 

@@ -4,7 +4,6 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use super::Worker;
 use crate::base::ids::{ListenerId, ProxyId, ServerId};
 use crate::base::rng::Rng;
 use crate::base::tick::Clock;
@@ -16,6 +15,7 @@ use crate::net::sock::Sock;
 use crate::plan::scheme::{Balancer, PickCx, Scheme, ServerView};
 use crate::plan::{BindAddr, Listener, Mode, Plan, Proxy, Server, ServerAddr};
 use crate::shm::Shared;
+use crate::worker::Worker;
 
 mod http;
 
