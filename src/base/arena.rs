@@ -284,7 +284,7 @@ mod tests {
     #[test]
     fn limit_holds_and_dropped_place_costs_nothing() {
         let mut arena: Arena<u8> = Arena::with_limit(1);
-        drop(arena.vacant().unwrap());
+        let _ = arena.vacant().unwrap();
         assert!(arena.is_empty());
         let id = arena.insert(1).unwrap();
         assert_eq!(arena.insert(2), Err(2));

@@ -285,7 +285,7 @@ impl<D> Index<D> {
         let (first, second) = (words.peek()?, words.peek_second()?);
         let both = format!("{} {}", first.text, second.text);
         let here = |row: &&'static Keyword<D>| row.kw == both;
-        if self.rows.get(first.text.as_str())?.iter().any(|row| here(&row)) {
+        if self.rows.get(first.text.as_str())?.iter().any(here) {
             return None;
         }
         known::ignored(&both, &Word { text: both.clone(), at: first.at.to(second.at) }, cx.place)

@@ -160,9 +160,10 @@ impl Loader<'_> {
             let mut draft = draft_of(section, number, proxies.len());
             draft.proxy.at = format!("{}:{}", self.sources.name(draft.at.file), draft.at.line);
             for origin in &chain {
-                self.replay(&index, &ast.sections[*origin], *origin, place, &mut draft, base);
+                let lines = Lines { section: &ast.sections[*origin], number: *origin, place, base };
+                self.replay(&index, &lines, &mut draft);
             }
-            self.run(&index, section, number, place, &mut draft, base);
+            self.run(&index, &Lines { section, number, place, base }, &mut draft);
             if section.kind == Kind::Defaults {
                 origins.add(section, number, chain, self.diags);
             } else {
@@ -173,17 +174,10 @@ impl Loader<'_> {
     }
 
     /// The lines of a section, for the first time.
-    fn run(
-        &mut self,
-        index: &Index<ProxyDraft>,
-        section: &Section,
-        number: usize,
-        place: Places,
-        draft: &mut ProxyDraft,
-        base: &Base,
-    ) {
-        for line in &section.lines {
-            let result = index.line(&mut line.cursor(), draft, &mut self.cx(line, number, place, base));
+    fn run(&mut self, index: &Index<ProxyDraft>, lines: &Lines<'_>, draft: &mut ProxyDraft) {
+        for line in &lines.section.lines {
+            let mut cx = self.cx(line, lines.number, lines.place, lines.base);
+            let result = index.line(&mut line.cursor(), draft, &mut cx);
             if let Err(diag) = result {
                 self.diags.push(diag.or_at(line.at()));
             }
@@ -194,22 +188,22 @@ impl Loader<'_> {
     }
 
     /// The lines of a `defaults` section once more, for a proxy that inherits them.
-    fn replay(
-        &mut self,
-        index: &Index<ProxyDraft>,
-        section: &Section,
-        number: usize,
-        place: Places,
-        draft: &mut ProxyDraft,
-        base: &Base,
-    ) {
-        for line in &section.lines {
-            let mut cx = self.cx(line, number, place, base);
+    fn replay(&mut self, index: &Index<ProxyDraft>, lines: &Lines<'_>, draft: &mut ProxyDraft) {
+        for line in &lines.section.lines {
+            let mut cx = self.cx(line, lines.number, lines.place, lines.base);
             cx.replayed = true;
             // What is wrong with it was said where it was written.
             let _ = index.line(&mut line.cursor(), draft, &mut cx);
         }
     }
+}
+
+/// The lines of a section, and where they are read.
+struct Lines<'a> {
+    section: &'a Section,
+    number: usize,
+    place: Places,
+    base: &'a Base,
 }
 
 fn draft_of(section: &Section, number: usize, id: usize) -> ProxyDraft {

@@ -166,6 +166,7 @@ impl Sched {
         }
     }
 
+    #[allow(clippy::should_implement_trait, reason = "a queue that others fill is no iterator")]
     /// The next task to run, with its reasons; `None`: nobody has anything to do.
     pub fn next(&mut self) -> Option<(Owner, TaskId, Wake)> {
         while self.full != 0 {

@@ -411,7 +411,7 @@ fn way(word: &Word, expr: &Expr, asked: Option<Match>) -> Result<Match, Diag> {
 
 fn patterns(words: &mut Words<'_>, how: Match, index: &mut Index, mut id: u32) -> Result<(), Diag> {
     let mut op: Option<&Word> = None;
-    while let Some(word) = words.next() {
+    for word in words.by_ref() {
         let numeric = matches!(how, Match::Int | Match::Len);
         if numeric && matches!(word.text.as_str(), "eq" | "ge" | "gt" | "le" | "lt") {
             op = Some(word);

@@ -269,7 +269,7 @@ pub fn hex_digit(byte: u8) -> Option<u8> {
 
 /// Bytes written as hexadecimal digits in pairs.
 pub fn from_hex(text: &[u8]) -> Option<Vec<u8>> {
-    if text.len() % 2 != 0 {
+    if !text.len().is_multiple_of(2) {
         return None;
     }
     text.chunks_exact(2).map(|pair| Some(hex_digit(pair[0])? << 4 | hex_digit(pair[1])?)).collect()

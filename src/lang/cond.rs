@@ -260,10 +260,8 @@ fn version(text: &str) -> Result<[u64; 5], String> {
     let bad = || format!("\"{text}\" is not a version like 3.1 or 2.4-dev3");
     let (numbers, suffix) = text.split_once('-').unwrap_or((text, ""));
     let mut parts = [0, 0, 0, u64::MAX, 0];
-    let mut count = 0;
-    for number in numbers.split('.') {
+    for (count, number) in numbers.split('.').enumerate() {
         *parts[..3].get_mut(count).ok_or_else(bad)? = number.parse().map_err(|_| bad())?;
-        count += 1;
     }
     for part in suffix.split('-').filter(|part| !part.is_empty()) {
         let digits = part.bytes().skip_while(|byte| !byte.is_ascii_digit()).take_while(u8::is_ascii_digit);
@@ -286,11 +284,9 @@ fn openssl_version(text: &str) -> Result<u64, String> {
     let letters = numbers.len() - numbers.trim_end_matches(|c: char| c.is_ascii_lowercase()).len();
     let (numbers, letter) = numbers.split_at(numbers.len() - letters);
     let mut parts = [0u64; 3];
-    let mut count = 0;
-    for number in numbers.split('.') {
+    for (count, number) in numbers.split('.').enumerate() {
         let value = number.parse().ok().filter(|value| *value < 256).ok_or_else(bad)?;
         *parts.get_mut(count).ok_or_else(bad)? = value;
-        count += 1;
     }
     let letter = letter.bytes().map(|byte| u64::from(byte - b'a') + 1).sum::<u64>() & 0xff;
     let [major, minor, fix] = parts;

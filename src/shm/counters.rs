@@ -1,4 +1,4 @@
-//! Statistics: one row of a table each, counted in a grid [process][object].
+//! Statistics: one row of a table each, counted in a grid `[process][object]`.
 //!
 //! Each process writes only its own line, with plain relaxed loads and stores: no bus lock, no
 //! contention. Readers add the lines up. A counter that is set back gets a base line which readers

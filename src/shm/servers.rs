@@ -101,7 +101,7 @@ impl ServerCell {
         for _ in 0..1000 {
             let turn = self.addr_turn.load(Acquire);
             let words = [0, 1, 2].map(|at| self.addr[at].load(Acquire));
-            if turn % 2 == 0 && self.addr_turn.load(Acquire) == turn {
+            if turn.is_multiple_of(2) && self.addr_turn.load(Acquire) == turn {
                 return unpack(words);
             }
             std::hint::spin_loop();

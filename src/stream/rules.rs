@@ -230,7 +230,7 @@ impl Stream {
                 act => {
                     self.txn.term = *b"PH--";
                     self.phase = match act {
-                        Act::Deny(status, None) if status == 403 => self.error_page(502, below, cx),
+                        Act::Deny(403, None) => self.error_page(502, below, cx),
                         Act::Failed => self.error_page(502, below, cx),
                         act => self.carry_out(act, below, cx),
                     };

@@ -291,7 +291,7 @@ impl Stream {
         let allowed = self.txn.settings.retries.unwrap_or(proxy.retries);
         let elsewhere = match proxy.redispatch {
             0 => false,
-            every if every > 0 => self.txn.retries % every as u32 == 0,
+            every if every > 0 => self.txn.retries.is_multiple_of(every as u32),
             _ => self.txn.retries == allowed,
         };
         if elsewhere && below.backends.views(self.backend).iter().filter(|v| v.usable).count() > 1 {

@@ -120,7 +120,7 @@ impl Mapping {
     /// `count` values of `T` starting `offset` bytes in; `None` when they do not fit or are not aligned.
     pub fn region<T: Plain>(self: &Arc<Self>, offset: usize, count: usize) -> Option<Region<T>> {
         let bytes = count.checked_mul(mem::size_of::<T>())?;
-        if offset.checked_add(bytes)? > self.len || offset % mem::align_of::<T>() != 0 {
+        if offset.checked_add(bytes)? > self.len || !offset.is_multiple_of(mem::align_of::<T>()) {
             return None;
         }
         // SAFETY: offset is within the mapping, checked above.

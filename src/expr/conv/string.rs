@@ -123,7 +123,7 @@ fn piece<'a>(s: Sample<'a>, args: &'a Args, empty: bool) -> Option<Sample<'a>> {
     Some(text(bytes.get(from..to)?))
 }
 
-fn check_regsub(_: &str, args: &mut Vec<Arg>, _: &mut ParseCx<'_>) -> Result<(), String> {
+fn check_regsub(_: &str, args: &mut [Arg], _: &mut ParseCx<'_>) -> Result<(), String> {
     let flags = match args.get(2) {
         Some(Arg::Str(flags)) => flags.to_string(),
         _ => String::new(),

@@ -112,7 +112,7 @@ fn date_us<'a>(facts: &Facts<'a>, _: &'a Args) -> Got<'a> {
 fn rand<'a>(facts: &Facts<'a>, args: &'a Args) -> Got<'a> {
     let drawn = facts.world.process(ProcessCount::Random) as u64 as u32;
     let range = args.int(0, 1 << 32).clamp(1, 1 << 32) as u64;
-    Got::Some(Sample::Int((u64::from(drawn) * range >> 32) as i64))
+    Got::Some(Sample::Int(((u64::from(drawn) * range) >> 32) as i64))
 }
 
 fn uuid<'a>(facts: &Facts<'a>, _: &'a Args) -> Got<'a> {
@@ -143,14 +143,14 @@ fn var<'a>(facts: &Facts<'a>, args: &'a Args) -> Got<'a> {
     }
 }
 
-fn check_bin(_: &str, args: &mut Vec<Arg>, _: &mut ParseCx<'_>) -> Result<(), String> {
+fn check_bin(_: &str, args: &mut [Arg], _: &mut ParseCx<'_>) -> Result<(), String> {
     let Some(Arg::Str(text)) = args.first() else { return Ok(()) };
     let bytes = crate::expr::args::from_hex(text.as_bytes()).ok_or("expected pairs of hexadecimal digits")?;
     args[0] = Arg::Value(Value::Bin(bytes.into()));
     Ok(())
 }
 
-fn check_bool(_: &str, args: &mut Vec<Arg>, _: &mut ParseCx<'_>) -> Result<(), String> {
+fn check_bool(_: &str, args: &mut [Arg], _: &mut ParseCx<'_>) -> Result<(), String> {
     let Some(Arg::Str(text)) = args.first() else { return Ok(()) };
     let value = match &**text {
         "true" | "1" | "yes" | "on" => true,
@@ -161,7 +161,7 @@ fn check_bool(_: &str, args: &mut Vec<Arg>, _: &mut ParseCx<'_>) -> Result<(), S
     Ok(())
 }
 
-fn check_env(_: &str, args: &mut Vec<Arg>, cx: &mut ParseCx<'_>) -> Result<(), String> {
+fn check_env(_: &str, args: &mut [Arg], cx: &mut ParseCx<'_>) -> Result<(), String> {
     let Some(Arg::Str(name)) = args.first() else { return Ok(()) };
     let value = cx.names.env(name).unwrap_or_default();
     args[0] = Arg::Value(Value::Str(value.into_bytes().into()));

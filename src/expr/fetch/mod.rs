@@ -1,7 +1,7 @@
 //! Fetches: what an expression begins with. One file per family, each with its `ROWS`.
 //!
 //! A row says what it takes, what it yields, what must be there ([`Needs`]) and how it is evaluated.
-//! Old names and names that mean request or response by the place they stand in are in [`ALIASES`].
+//! Old names and names that mean request or response by the place they stand in are in [`alias::ALIASES`].
 
 use crate::base::doc::Doc;
 
@@ -40,7 +40,7 @@ pub type Eval = for<'a> fn(&Facts<'a>, &'a Args) -> Got<'a>;
 /// Visits every value of a fetch that has several, until the visitor says true.
 pub type Each = for<'a> fn(&Facts<'a>, &'a Args, &mut dyn FnMut(Sample<'a>) -> bool);
 /// Checks arguments together and turns them into what evaluation wants.
-pub type Check = fn(kw: &str, args: &mut Vec<Arg>, cx: &mut ParseCx<'_>) -> Result<(), String>;
+pub type Check = fn(kw: &str, args: &mut [Arg], cx: &mut ParseCx<'_>) -> Result<(), String>;
 
 /// One fetch.
 #[derive(Clone, Copy)]

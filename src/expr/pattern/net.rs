@@ -212,7 +212,7 @@ pub fn mask6(text: &str) -> Option<u128> {
 }
 
 fn short_v4(text: &str) -> Option<Ipv4Addr> {
-    let parts: Vec<u8> = text.split('.').map(|part| octet(part)).collect::<Option<_>>()?;
+    let parts: Vec<u8> = text.split('.').map(octet).collect::<Option<_>>()?;
     match parts[..] {
         [a, b, c, d] => Some(Ipv4Addr::new(a, b, c, d)),
         [a, b, d] => Some(Ipv4Addr::new(a, b, 0, d)),

@@ -18,6 +18,12 @@ pub struct PassMux {
     output: Option<Buffer>,
 }
 
+impl Default for PassMux {
+    fn default() -> Self {
+        PassMux::new()
+    }
+}
+
 impl PassMux {
     /// A mux nobody uses yet.
     pub fn new() -> Self {

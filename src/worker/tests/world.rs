@@ -130,14 +130,6 @@ impl World<'_> {
         panic!("the worker never rests");
     }
 
-    /// Time passes.
-    fn pass(&mut self, ms: u64) {
-        self.settle();
-        self.worker.clock.advance(ms);
-        self.turn();
-        self.settle();
-    }
-
     /// The streams that have ended since the last call.
     fn ended(&mut self) -> Vec<Txn> {
         self.settle();
