@@ -20,6 +20,9 @@ const TICKETS: &str = "tls tickets";
 pub struct Contexts {
     binds: Vec<Option<Arc<BindContext>>>,
     servers: Vec<Option<Arc<ServerContext>>>,
+    tickets: Option<Tickets>,
+    /// `tune.ssl.ticket-rotate`, seconds.
+    rotate_s: u32,
 }
 
 /// Stretches of shared memory that TLS needs, in words of 8 bytes.
@@ -46,7 +49,11 @@ impl Contexts {
             tickets: shm.extra(TICKETS).and_then(Tickets::attach),
             lifetime: plan.global.tune.ssl_lifetime,
         };
-        let mut contexts = Contexts::default();
+        let mut contexts = Contexts {
+            tickets: shared.tickets.clone(),
+            rotate_s: plan.global.tune.ssl_ticket_rotate,
+            ..Contexts::default()
+        };
         for listener in &plan.listeners {
             let Some(line) = listener.tls.as_deref() else {
                 contexts.binds.push(None);
@@ -68,6 +75,13 @@ impl Contexts {
             contexts.servers.push(context);
         }
         Ok(contexts)
+    }
+
+    /// Renews the keys of tickets when it is time.
+    pub fn refresh_tickets(&self, wall_us: u64) {
+        if let Some(tickets) = &self.tickets {
+            tickets.refresh(wall_us / 1_000_000, self.rotate_s);
+        }
     }
 
     /// TLS of a `bind` line.

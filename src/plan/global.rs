@@ -162,6 +162,8 @@ pub struct Tune {
     pub ssl_cachesize: usize,
     /// `tune.ssl.lifetime`: seconds a session may be resumed.
     pub ssl_lifetime: u32,
+    /// `tune.ssl.ticket-rotate`: seconds after which a new key seals tickets; 0: never.
+    pub ssl_ticket_rotate: u32,
     /// `tune.ssl.maxrecord`: bytes of a TLS record at most, 0: 16 KB.
     pub ssl_maxrecord: usize,
 }
@@ -182,6 +184,7 @@ impl Default for Tune {
             sndbuf_server: 0,
             ssl_cachesize: 20_000,
             ssl_lifetime: 300,
+            ssl_ticket_rotate: 12 * 3600,
             ssl_maxrecord: 0,
         }
     }

@@ -1,7 +1,7 @@
 //! The keys of session tickets, shared by all workers: a ticket made by one of them opens on every other, also after a reload.
 //!
-//! Read by net/tls in handshakes; replaced by the control role ([`Tickets::rotate`] on time, [`Tickets::set`] from a file or a
-//! command). Two banks of keys: a writer fills the one that is not in use, then moves the generation on, which says which bank
+//! Read by net/tls in handshakes; replaced by whichever process first sees that it is time ([`Tickets::refresh`]), or from a
+//! file or a command ([`Tickets::set`]). Two banks of keys: a writer fills the one that is not in use, then moves the generation on, which says which bank
 //! counts. Readers never wait; a writer that dies half-way has changed nothing that anyone reads.
 
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -21,7 +21,7 @@ const KEY_WORDS: usize = 2 + 4 + 4 + 1;
 const RETRIES: usize = 16;
 const PATIENCE: Duration = Duration::from_millis(100);
 /// Changes with the layout: memory of another version is not attached.
-const MAGIC: u64 = 0x6c6d_7469_636b_0001;
+const MAGIC: u64 = 0x6c6d_7469_636b_0002;
 
 shm_struct! {
     struct Bank {
@@ -34,6 +34,8 @@ shm_struct! {
     struct KeyRing {
         magic: AtomicU64,
         generation: AtomicU64,
+        /// When the keys were last rotated, seconds since 1970; 0: nobody has looked yet.
+        rotated_s: AtomicU64,
         writing: RobustLock,
         banks: [Bank; 2],
     }
@@ -109,6 +111,17 @@ impl Tickets {
         let keep = keys.len().saturating_sub(KEPT);
         let keys = keys.split_off(keep);
         self.write(&keys, keys.len() - 1)
+    }
+
+    /// Rotates when the last time was `every_s` seconds ago; 0: never. Of several processes that see it at once, one does it,
+    /// and a reload does not begin the time anew.
+    pub fn refresh(&self, now_s: u64, every_s: u32) -> bool {
+        let Some(ring) = self.ring.first().filter(|_| every_s > 0) else { return false };
+        let last = ring.rotated_s.load(Ordering::Acquire);
+        let due = last == 0 || now_s.saturating_sub(last) >= u64::from(every_s);
+        let mine =
+            due && ring.rotated_s.compare_exchange(last, now_s, Ordering::AcqRel, Ordering::Relaxed).is_ok();
+        mine && last != 0 && self.rotate()
     }
 
     /// Puts these keys in force, `current` being the index of the one that seals. False when there is none or too many.
@@ -203,6 +216,20 @@ mod tests {
         assert_eq!(tickets.keys().0.len(), 3);
         assert_eq!(tickets.keys().1, 2);
         assert_eq!(tickets.find(&[0; 16]), None);
+    }
+
+    #[test]
+    fn keys_rotate_on_time() {
+        let tickets = Tickets::attach(&region()).unwrap();
+        let first = tickets.current();
+        for (now_s, rotates) in
+            [(1000, false), (1099, false), (1100, true), (1101, false), (1300, true), (1300, false)]
+        {
+            assert_eq!(tickets.refresh(now_s, 100), rotates, "{now_s}");
+        }
+        assert_eq!(tickets.generation(), 3);
+        assert_ne!(tickets.current(), first);
+        assert!(!tickets.refresh(9000, 0), "never");
     }
 
     #[test]

@@ -47,7 +47,7 @@ impl Figures {
 }
 
 impl Worker<'_> {
-    /// A turn begins: publishes what is due.
+    /// A turn begins: publishes what is due, and sees to it that the keys of tickets are not too old for this turn.
     pub(super) fn publish_figures(&mut self, now: Now) {
         let Worker { house, streams, figures, .. } = self;
         let process = house.shm.process();
@@ -58,6 +58,7 @@ impl Worker<'_> {
             return;
         }
         figures.published_ms = now.tick.0;
+        house.tls.refresh_tickets(now.wall_us);
         let (tasks, niced) = house.sched.count();
         process.set(Info::Tasks, tasks as u64);
         process.set(Info::NicedTasks, niced as u64);

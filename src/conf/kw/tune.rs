@@ -127,6 +127,22 @@ pub const ROWS: &[Keyword<GlobalDraft>] = &[
         |words, draft, _| size(words, &mut draft.global.tune.ssl_maxrecord, 0..=16_384),
         doc("tune.ssl.maxrecord <size>", "bytes of a TLS record at most; 0: 16384", "", "tune.ssl.maxrecord 1400"),
     ),
+    row(
+        "tune.ssl.ticket-rotate",
+        G,
+        |words, draft, _| {
+            let word = words.need("a time")?;
+            draft.global.tune.ssl_ticket_rotate = word.time_ms_from_s()? / 1000;
+            Ok(())
+        },
+        doc(
+            "tune.ssl.ticket-rotate <time>",
+            "how often a new key for TLS session tickets is made",
+            "In seconds unless a unit is given; 0: never. The two keys before it still open their tickets. \
+             Default 12h.",
+            "tune.ssl.ticket-rotate 6h",
+        ),
+    ),
 ];
 
 fn number(words: &mut Words<'_>, into: &mut usize, range: RangeInclusive<i64>) -> Result<(), Diag> {
