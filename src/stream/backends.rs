@@ -6,7 +6,7 @@
 use crate::base::ids::{ConnId, ProxyId, ServerId, TaskId};
 use crate::base::tick::Tick;
 use crate::plan::scheme::{Balancer, PickCx, ServerView};
-use crate::plan::{Plan, Proxy};
+use crate::plan::{Plan, Proxy, Server};
 use crate::shm::{Admin, Health, Object, Shared};
 use std::collections::VecDeque;
 use std::net::SocketAddr;
@@ -27,6 +27,9 @@ pub struct ServerState {
     pub idle: Vec<ConnId>,
     /// The fewest idle ones since the last purge: so many nobody needed.
     pub least: usize,
+    /// The most requests at once since the last purge, and in the time before it: so many connections
+    /// may be needed again.
+    peak: [u32; 2],
     /// The next purge.
     purge_at: Tick,
     /// Address in place of the configured one.
@@ -105,6 +108,17 @@ impl Backends {
         &mut self.servers[id.index()]
     }
 
+    /// Whether one more connection to a server may rest. With those at work, no more are kept than were
+    /// needed at once: clients that come for one request would leave one behind each.
+    pub fn may_rest(&self, server: &Server) -> bool {
+        let state = &self.servers[server.id.index()];
+        let idle = state.idle.len();
+        let most = server.pool_max_conn.map_or(usize::MAX, |most| most as usize);
+        let busy = self.view(server.id).current as usize;
+        let needed = state.peak.iter().copied().max().unwrap_or(0) as usize;
+        server.pool_purge_delay > 0 && idle < most && (idle == 0 || idle + busy < needed)
+    }
+
     /// A connection to a server rests.
     pub fn rest(&mut self, server: ServerId, conn: ConnId) {
         self.rested = true;
@@ -124,6 +138,8 @@ impl Backends {
             self.rested |= !state.idle.is_empty();
             if now >= state.purge_at {
                 doomed.extend(state.idle.iter().take(state.least.min(state.idle.len()).div_ceil(2)));
+                let busy = self.backends[state.place.0 as usize].views[state.place.1 as usize].current;
+                state.peak = [busy, state.peak[0]];
                 state.purge_at = now.after(server.pool_purge_delay.into());
                 state.least = state.idle.len();
             }
@@ -141,7 +157,10 @@ impl Backends {
     pub fn took(&mut self, id: ServerId) {
         let (view, balancer) = self.view_mut(id);
         view.current += 1;
+        let now = view.current;
         balancer.took(id);
+        let peak = &mut self.servers[id.index()].peak[0];
+        *peak = now.max(*peak);
     }
 
     /// A request has left a server. Returns who is next for its place: to be woken.
@@ -234,7 +253,7 @@ fn mark_usable(plan: &Plan, all_backups: bool, views: &mut [ServerView]) {
 mod tests {
     use super::*;
     use crate::balance::RoundRobin;
-    use crate::plan::{Server, ServerAddr};
+    use crate::plan::ServerAddr;
     use crate::shm::Extras;
 
     fn plan() -> Plan {
@@ -276,6 +295,37 @@ mod tests {
         assert_eq!(usable(&backends), [true, false, false]);
         assert_eq!(backends.server(ServerId(2)).addr, "192.0.2.1:8080".parse().ok());
         assert!(backends.refresh(&plan, &shm).is_empty());
+    }
+
+    #[test]
+    fn no_more_connections_rest_than_were_needed_at_once() {
+        let mut plan = plan();
+        let shm = Shared::new(&plan.names(), &Extras::new(), 1).unwrap();
+        let mut backends = Backends::new(&plan, &shm);
+        let s0 = ServerId(0);
+        let conn = |n| ConnId::new(n, 1);
+        (0..3).for_each(|_| backends.took(s0));
+        // two of three requests end, each leaves its connection; a third has no room while one is at work
+        for n in 0..2 {
+            backends.left(s0);
+            assert!(backends.may_rest(plan.server(s0)));
+            backends.rest(s0, conn(n));
+        }
+        assert!(!backends.may_rest(plan.server(s0)));
+        backends.left(s0);
+        assert!(backends.may_rest(plan.server(s0)));
+        backends.rest(s0, conn(2));
+        assert!(!backends.may_rest(plan.server(s0)));
+        // what was needed is forgotten at the second purge; one may always rest
+        for at in 1..=2 {
+            backends.surplus(&plan, Tick::default().after(at * 1_000_000));
+        }
+        backends.server(s0).idle.truncate(1);
+        assert!(!backends.may_rest(plan.server(s0)));
+        backends.server(s0).idle.clear();
+        assert!(backends.may_rest(plan.server(s0)));
+        plan.servers[0].pool_purge_delay = 0;
+        assert!(!backends.may_rest(plan.server(s0)));
     }
 
     #[test]

@@ -111,9 +111,7 @@ impl Stream {
                 } else if self.is_private(server, cx) {
                     self.keep_private(id, below, cx)
                 } else {
-                    let idle = &mut below.backends.server(server.id).idle;
-                    let room = server.pool_max_conn.is_none_or(|max| idle.len() < max as usize);
-                    side.pooled = room && server.pool_purge_delay > 0;
+                    side.pooled = below.backends.may_rest(server);
                     if side.pooled {
                         below.backends.rest(server.id, id);
                     }
