@@ -228,7 +228,7 @@ impl Raw {
         let mut notes = Vec::new();
         let procs = self.procs.unwrap_or(1).clamp(1, 1024);
         let mut conns = self.conns.unwrap_or(1).max(1);
-        if conns % procs != 0 {
+        if !conns.is_multiple_of(procs) {
             let rounded = conns.div_ceil(procs) * procs;
             notes.push(format!("-c {conns} does not divide by {procs} processes: {rounded} connections"));
             conns = rounded;
