@@ -220,6 +220,7 @@ fn nobody_outlives_the_master_and_a_frozen_one_does_not_keep_it() {
     service.master.wait().unwrap();
     eventually("the children to die", || children.iter().all(|pid| !procs::alive(*pid)));
     let service = Service::same(2);
-    freeze(service.workers()[1]);
+    let workers = until("both workers", || Some(service.workers()).filter(|w| w.len() == 2));
+    freeze(workers[1]);
     assert_eq!(service.end(15), Exit::Code(143));
 }
