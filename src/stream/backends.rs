@@ -3,21 +3,22 @@
 //! Indexed like the plan. Connection counts and server states that all workers share live in shared
 //! memory; the views here are refreshed from them.
 
-use crate::base::ids::{ConnId, ProxyId, ServerId, TaskId};
+use super::queue::Lines;
+use crate::base::ids::{ConnId, ProxyId, ServerId};
 use crate::base::tick::Tick;
 use crate::plan::scheme::{Balancer, PickCx, ServerView};
 use crate::plan::{Plan, Proxy, Server};
 use crate::shm::{Admin, Health, Object, Shared};
-use std::collections::VecDeque;
 use std::net::SocketAddr;
+use std::sync::atomic::Ordering::Relaxed;
 
 /// One backend in this worker.
 pub struct BackendState {
     /// Its servers, in the order of the file.
     pub views: Vec<ServerView>,
     balancer: Box<dyn Balancer>,
-    /// Streams that wait for a place, the first one first; with a server: for a place there.
-    waiting: VecDeque<(TaskId, Option<ServerId>)>,
+    /// The algorithm asks how many connections servers have over all workers, or a limit does.
+    counts: bool,
 }
 
 /// One server in this worker.
@@ -30,6 +31,8 @@ pub struct ServerState {
     /// The most requests at once since the last purge, and in the time before it: so many connections
     /// may be needed again.
     peak: [u32; 2],
+    /// Requests of this worker it has now.
+    busy: u32,
     /// The next purge.
     purge_at: Tick,
     /// Address in place of the configured one.
@@ -44,6 +47,8 @@ pub struct Backends {
     servers: Vec<ServerState>,
     /// Some connection may be idle.
     rested: bool,
+    /// Who waits for a place.
+    pub(super) lines: Lines,
 }
 
 impl Backends {
@@ -58,9 +63,11 @@ impl Backends {
                 servers[id.index()].addr = shm.server(*id).addr();
             }
             let balancer = proxy.scheme.start(&views);
-            backends.push(BackendState { views, balancer, waiting: VecDeque::new() });
+            let limited = proxy.servers.iter().any(|id| plan.server(*id).maxconn > 0);
+            let counts = limited || proxy.scheme.name() == "leastconn";
+            backends.push(BackendState { views, balancer, counts });
         }
-        Backends { backends, servers, rested: false }
+        Backends { backends, servers, rested: false, lines: Lines::default() }
     }
 
     /// Takes over what was set at run time and what health checks found. Returns the servers that have
@@ -114,7 +121,7 @@ impl Backends {
         let state = &self.servers[server.id.index()];
         let idle = state.idle.len();
         let most = server.pool_max_conn.map_or(usize::MAX, |most| most as usize);
-        let busy = self.view(server.id).current as usize;
+        let busy = state.busy as usize;
         let needed = state.peak.iter().copied().max().unwrap_or(0) as usize;
         server.pool_purge_delay > 0 && idle < most && (idle == 0 || idle + busy < needed)
     }
@@ -138,13 +145,30 @@ impl Backends {
             self.rested |= !state.idle.is_empty();
             if now >= state.purge_at {
                 doomed.extend(state.idle.iter().take(state.least.min(state.idle.len()).div_ceil(2)));
-                let busy = self.backends[state.place.0 as usize].views[state.place.1 as usize].current;
-                state.peak = [busy, state.peak[0]];
+                state.peak = [state.busy, state.peak[0]];
                 state.purge_at = now.after(server.pool_purge_delay.into());
                 state.least = state.idle.len();
             }
         }
         doomed
+    }
+
+    /// Looks how many connections the servers of a backend have now, over all workers.
+    pub fn look(&mut self, backend: ProxyId, shm: &Shared) {
+        let state = &mut self.backends[backend.index()];
+        if state.counts {
+            for view in &mut state.views {
+                let object = shm.object(Object::Server(view.id));
+                view.current = object.current.load(Relaxed);
+                view.queued = object.queued.load(Relaxed);
+            }
+        }
+    }
+
+    /// Whether all places of a server are taken.
+    pub fn is_full(&self, id: ServerId) -> bool {
+        let view = self.view(id);
+        view.maxconn > 0 && view.current >= view.maxconn
     }
 
     /// A server for a request; the caller fills in all but the servers.
@@ -157,55 +181,19 @@ impl Backends {
     pub fn took(&mut self, id: ServerId) {
         let (view, balancer) = self.view_mut(id);
         view.current += 1;
-        let now = view.current;
         balancer.took(id);
-        let peak = &mut self.servers[id.index()].peak[0];
-        *peak = now.max(*peak);
+        let state = &mut self.servers[id.index()];
+        state.busy += 1;
+        state.peak[0] = state.peak[0].max(state.busy);
     }
 
-    /// A request has left a server. Returns who is next for its place: to be woken.
-    pub fn left(&mut self, id: ServerId) -> Option<TaskId> {
+    /// A request has left a server.
+    pub fn left(&mut self, id: ServerId) {
         let (view, balancer) = self.view_mut(id);
         view.current = view.current.saturating_sub(1);
         balancer.left(id);
-        let backend = ProxyId(self.servers[id.index()].place.0);
-        let at = self.first_waiting(backend, Some(id))?;
-        self.backends[backend.index()].waiting.remove(at).map(|(task, _)| task)
-    }
-
-    fn first_waiting(&self, backend: ProxyId, server: Option<ServerId>) -> Option<usize> {
-        let waiting = &self.backends[backend.index()].waiting;
-        waiting.iter().position(|(_, wanted)| wanted.is_none() || server.is_none() || *wanted == server)
-    }
-
-    /// Others wait for a place at this server (`None`: at any server of the backend).
-    pub fn is_awaited(&self, backend: ProxyId, server: Option<ServerId>) -> bool {
-        self.first_waiting(backend, server).is_some()
-    }
-
-    /// A stream waits for a place; one that was woken in vain does so before all others.
-    pub fn wait(&mut self, backend: ProxyId, task: TaskId, server: Option<ServerId>, again: bool) {
-        let waiting = &mut self.backends[backend.index()].waiting;
-        if waiting.iter().any(|(other, _)| *other == task) {
-            return;
-        }
-        match again {
-            true => waiting.push_front((task, server)),
-            false => waiting.push_back((task, server)),
-        }
-    }
-
-    /// A stream waits no more. False: it was told of a place already.
-    pub fn forget(&mut self, backend: ProxyId, task: TaskId) -> bool {
-        let waiting = &mut self.backends[backend.index()].waiting;
-        let before = waiting.len();
-        waiting.retain(|(other, _)| *other != task);
-        waiting.len() < before
-    }
-
-    /// The first stream that waits in a backend, to be woken: a place may be left.
-    pub fn next_waiting(&mut self, backend: ProxyId) -> Option<TaskId> {
-        self.backends[backend.index()].waiting.pop_front().map(|(task, _)| task)
+        let state = &mut self.servers[id.index()];
+        state.busy = state.busy.saturating_sub(1);
     }
 
     /// Some server of the backend would take requests if it had a place.
@@ -326,26 +314,5 @@ mod tests {
         assert!(backends.may_rest(plan.server(s0)));
         plan.servers[0].pool_purge_delay = 0;
         assert!(!backends.may_rest(plan.server(s0)));
-    }
-
-    #[test]
-    fn who_waits_is_told_in_turn() {
-        let plan = plan();
-        let shm = Shared::new(&plan.names(), &Extras::new(), 1).unwrap();
-        let mut backends = Backends::new(&plan, &shm);
-        let [a, b, c] = [1, 2, 3].map(|n| TaskId::new(n, 1));
-        let (back, s0, s1) = (ProxyId(0), ServerId(0), ServerId(1));
-        backends.wait(back, a, Some(s1), false);
-        assert!(!backends.is_awaited(back, Some(s0)) && backends.is_awaited(back, None));
-        backends.wait(back, b, None, false);
-        backends.wait(back, c, None, false);
-        assert!(backends.is_awaited(back, Some(s0)));
-        backends.took(s0);
-        assert_eq!(backends.left(s0), Some(b), "the first one waits for another server");
-        backends.wait(back, b, None, true);
-        assert!(backends.forget(back, a) && !backends.forget(back, a));
-        assert_eq!(backends.left(s1), Some(b));
-        assert_eq!(backends.next_waiting(back), Some(c));
-        assert_eq!(backends.left(s1), None);
     }
 }

@@ -2,7 +2,7 @@
 //!
 //! Invariant: a session that was begun in a shared gauge is ended exactly once, whatever happens.
 
-use super::Stream;
+use super::{Below, Stream};
 use crate::base::ids::{ListenerId, ProxyId, ServerId};
 use crate::expr::view::Txn;
 use crate::net::cx::Cx;
@@ -57,6 +57,13 @@ pub(super) struct Begun {
     server: Option<ServerId>,
 }
 
+impl Begun {
+    /// The server at which it has a place.
+    pub(super) fn server(&self) -> Option<ServerId> {
+        self.server
+    }
+}
+
 impl Stream {
     /// A request is here.
     pub(super) fn count_request(&self, cx: &Cx<'_>) {
@@ -81,11 +88,18 @@ impl Stream {
         }
     }
 
-    /// A server took the request, in a place that was made for it; `balanced`: it was chosen by the algorithm.
-    pub(super) fn count_server(&mut self, server: ServerId, balanced: bool, cx: &Cx<'_>) {
+    /// It has a place at a server; `balanced`: the algorithm chose it.
+    pub(super) fn count_server(
+        &mut self,
+        server: ServerId,
+        balanced: bool,
+        below: &mut Below<'_>,
+        cx: &Cx<'_>,
+    ) {
         let object = Object::Server(server);
         self.begun.server = Some(server);
-        cx.shm.session_came(object);
+        self.server = Some(server);
+        below.backends.took(server);
         cx.shm.count(object, Stat::Stot, 1);
         cx.shm.tick(object, Rate::Sess, cx.now.tick.0, 1);
         if self.mode == Mode::Http {
@@ -97,9 +111,10 @@ impl Stream {
     }
 
     /// The server has done its part.
-    pub(super) fn uncount_server(&mut self, cx: &Cx<'_>) {
+    pub(super) fn uncount_server(&mut self, below: &mut Below<'_>, cx: &mut Cx<'_>) {
         if let Some(server) = self.begun.server.take() {
-            cx.shm.session_ends(Object::Server(server));
+            below.backends.left(server);
+            below.backends.free_place(server, cx.plan, cx.shm, cx.sched);
         }
     }
 
@@ -132,8 +147,13 @@ impl Stream {
         let now = |object| cx.shm.object(object).current.load(Relaxed);
         self.txn.conns[0] = cx.shm.global().conns.load(Relaxed);
         self.txn.conns[1] = now(Object::Front(self.frontend));
-        self.txn.conns[2] = self.begun.back.map_or(0, |b| now(Object::Back(b)).saturating_sub(1));
-        self.txn.conns[3] = self.begun.server.map_or(0, |s| now(Object::Server(s)).saturating_sub(1));
+        // this one has done its part there
+        let others = |object| now(object).saturating_sub(1);
+        self.txn.conns[2] = if self.begun.back.is_some() { others(Object::Back(self.backend)) } else { 0 };
+        self.txn.conns[3] = match self.begun.server {
+            Some(server) => others(Object::Server(server)),
+            None => self.server.map_or(0, |server| now(Object::Server(server))),
+        };
     }
 
     /// The end: bytes, status, times; and what was begun is ended.
@@ -162,7 +182,11 @@ impl Stream {
             b'S' | b's' if self.txn.term[1] == b'D' => self.count_both(Stat::SrvAbrt, cx),
             _ => {}
         }
-        self.uncount_server(cx);
+        self.uncount_backend(cx);
+    }
+
+    /// The backend has done its part.
+    pub(super) fn uncount_backend(&mut self, cx: &Cx<'_>) {
         if let Some(back) = self.begun.back.take() {
             cx.shm.session_ends(Object::Back(back));
         }

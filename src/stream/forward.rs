@@ -9,6 +9,7 @@ use crate::net::cx::Cx;
 use crate::net::fault::{Cause, Fault};
 use crate::net::mux::Flow;
 use crate::plan::Mode;
+use crate::shm::Stat;
 
 impl Stream {
     pub(super) fn forward(&mut self, below: &mut Below<'_>, cx: &mut Cx<'_>) -> Step {
@@ -28,7 +29,7 @@ impl Stream {
     }
 
     /// Ends a stream whose client has gone while it waits for something else.
-    pub(super) fn watch_client(&mut self, below: &Below<'_>, cx: &Cx<'_>) -> bool {
+    pub(super) fn watch_client(&mut self, below: &mut Below<'_>, cx: &mut Cx<'_>) -> bool {
         let waits = match self.phase {
             Phase::Target | Phase::Pause | Phase::Connecting | Phase::Tarpit => true,
             Phase::Forward => self.mode == Mode::Http && !self.tunnel,
@@ -36,11 +37,11 @@ impl Stream {
         };
         let Some(front) = below.conns.get(self.front).filter(|_| waits) else { return false };
         let left = front.is_broken()
-            || (front.peer_left()
-                && !self.response_ready
-                && (cx.plan.proxy(self.backend).abort_on_close || self.phase == Phase::Tarpit));
+            || (front.peer_left() && !self.response_ready && cx.plan.proxy(self.backend).abort_on_close);
         if left {
-            self.client_left(Fault::new(Cause::Reset));
+            self.set_term(b'C');
+            let asked = self.phase == Phase::Forward;
+            self.phase = if asked { self.error_page(400, below, cx) } else { Phase::Over };
         }
         left
     }
@@ -68,7 +69,7 @@ impl Stream {
 
     fn take_request(&mut self, below: &mut Below<'_>, cx: &mut Cx<'_>) -> bool {
         let Some(front) = below.conns.get_mut(self.front) else {
-            self.client_left(Fault::new(Cause::Reset));
+            self.client_left(Fault::new(Cause::Reset), below, cx);
             return false;
         };
         match front.recv(&mut self.req, cx) {
@@ -79,7 +80,7 @@ impl Stream {
             Flow::Blocked => false,
             Flow::End => true,
             Flow::Broken(fault) => {
-                self.client_left(fault);
+                self.client_left(fault, below, cx);
                 false
             }
         }
@@ -95,7 +96,6 @@ impl Stream {
             Flow::Blocked => false,
             Flow::End => {
                 self.clock.back_seen = cx.now.tick;
-                self.request_sent(cx.now.wall_us);
                 true
             }
             Flow::Broken(fault) => {
@@ -161,7 +161,7 @@ impl Stream {
 
     fn give_response(&mut self, below: &mut Below<'_>, cx: &mut Cx<'_>) -> bool {
         let Some(front) = below.conns.get_mut(self.front) else {
-            self.client_left(Fault::new(Cause::Reset));
+            self.client_left(Fault::new(Cause::Reset), below, cx);
             return false;
         };
         let sent = front.send(&mut self.res, cx);
@@ -176,17 +176,27 @@ impl Stream {
                 false
             }
             Flow::Broken(fault) => {
-                self.client_left(fault);
+                self.client_left(fault, below, cx);
                 false
             }
         }
     }
 
-    /// The client's connection broke in the middle.
-    pub(super) fn client_left(&mut self, fault: Fault) {
-        self.set_term(b'C');
+    /// The client's side broke in the middle: it left, or sent what cannot be understood.
+    pub(super) fn client_left(&mut self, fault: Fault, below: &mut Below<'_>, cx: &mut Cx<'_>) {
         self.fault = Some(fault);
-        self.phase = Phase::Over;
+        let malformed = matches!(fault.cause, Cause::Malformed(_) | Cause::TooLarge);
+        self.set_term(if malformed { b'P' } else { b'C' });
+        if malformed {
+            self.count_front(Stat::Ereq, cx);
+        }
+        self.phase =
+            if malformed && self.awaits_head() { self.error_page(400, below, cx) } else { Phase::Over };
+    }
+
+    /// Nothing of an answer has been shown to the client yet.
+    pub(super) fn awaits_head(&self) -> bool {
+        self.mode == Mode::Http && !self.response_ready
     }
 }
 

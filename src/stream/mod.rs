@@ -9,6 +9,7 @@ pub mod count;
 mod forward;
 mod log;
 mod notes;
+
 mod queue;
 mod reply;
 mod request;
@@ -136,7 +137,7 @@ impl Stream {
         let mut txn = Txn::new(frontend);
         txn.front_tls = tls;
         txn.request_index = client.requests - 1;
-        request::start_times(&mut txn, client, cx.now.wall_us);
+        request::start_times(&mut txn, client);
         let mut stream = Stream {
             task,
             front,
@@ -174,6 +175,7 @@ impl Stream {
             Beginning::TooLate => self.too_late(below, cx),
             Beginning::Nothing => {
                 self.txn.term = *b"CR--";
+                self.txn.status = 400;
                 Phase::Over
             }
         };
@@ -238,6 +240,13 @@ impl Stream {
         }
     }
 
+    /// It broke: what it holds in common counts is given back; the rest of it is not trusted any more.
+    pub fn forfeit(mut self, below: &mut Below<'_>, cx: &mut Cx<'_>) {
+        self.leave_line(below, cx);
+        self.uncount_server(below, cx);
+        self.uncount_backend(cx);
+    }
+
     /// Notes who ended the stream; where it stood is worked out from the phase.
     fn set_term(&mut self, who: u8) {
         if self.txn.term[0] == b'-' {
@@ -247,7 +256,10 @@ impl Stream {
                 Phase::BackContent | Phase::BackRules => b'R',
                 Phase::Target => b'Q',
                 Phase::Pause | Phase::Connecting => b'C',
-                Phase::Forward if self.mode == Mode::Http && !self.response_ready => b'H',
+                // while the request is on its way, it is its transfer that ends
+                Phase::Forward if self.awaits_head() && (self.req.ended || matches!(who, b'S' | b's')) => {
+                    b'H'
+                }
                 Phase::Forward => b'D',
                 Phase::Tarpit => b'T',
                 Phase::Reply => b'R',
@@ -264,6 +276,12 @@ impl Stream {
     /// The server it uses, once one is chosen.
     pub fn server(&self) -> Option<ServerId> {
         self.server
+    }
+
+    /// It has a place at that server.
+    #[cfg(test)]
+    pub fn holds_place_at(&self, server: ServerId) -> bool {
+        self.begun.server() == Some(server)
     }
 
     /// Where the earliest deadline stands, for shows.

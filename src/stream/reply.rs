@@ -6,6 +6,7 @@
 use super::{Below, Phase, Step, Stream};
 use crate::msg::framing::Body;
 use crate::msg::ParseOpts;
+use crate::net::conn::millis;
 use crate::net::cx::Cx;
 use crate::net::fault::{Cause, Fault};
 use crate::net::mux::Flow;
@@ -120,7 +121,7 @@ impl Stream {
     /// Sends an answer made here.
     pub(super) fn send_reply(&mut self, below: &mut Below<'_>, cx: &mut Cx<'_>) -> Step {
         let Some(front) = below.conns.get_mut(self.front) else {
-            self.client_left(Fault::new(Cause::Reset));
+            self.client_left(Fault::new(Cause::Reset), below, cx);
             return Step::Go(Phase::Over);
         };
         loop {
@@ -130,7 +131,7 @@ impl Stream {
                 Flow::Blocked => return Step::Wait,
                 Flow::End => return Step::Go(Phase::Over),
                 Flow::Broken(fault) => {
-                    self.client_left(fault);
+                    self.client_left(fault, below, cx);
                     return Step::Go(Phase::Over);
                 }
             }
@@ -139,6 +140,7 @@ impl Stream {
 
     /// The tarpit has held the client long enough.
     pub(super) fn end_of_tarpit(&mut self, below: &mut Below<'_>, cx: &mut Cx<'_>) -> Phase {
+        self.txn.times.queue = millis(self.attempt.began_us, cx.now.wall_us);
         match self.reply.tarpit.take() {
             Some(reply) if self.mode == Mode::Http => self.send_prepared(&reply, below, cx),
             _ => Phase::Over,

@@ -13,11 +13,12 @@ use crate::plan::Mode;
 use crate::shm::Stat;
 
 /// The dates a stream begins with.
-pub(super) fn start_times(txn: &mut Txn, client: &Client, now_us: u64) {
+pub(super) fn start_times(txn: &mut Txn, client: &Client) {
     let times = &mut txn.times;
     times.accept_us = client.facts.accepted_us;
     times.handshake = client.handshake_ms;
-    times.request_us = if client.request_us == 0 { now_us } else { client.request_us };
+    // without a single byte all the time was spent waiting for the request
+    times.request_us = if client.request_us == 0 { client.since_us } else { client.request_us };
     times.idle = millis(client.since_us, times.request_us);
 }
 
@@ -88,8 +89,13 @@ impl Stream {
                 self.count_front(Stat::Ereq, cx);
                 self.error_page(400, below, cx)
             }
+            Cause::Ended => {
+                self.txn.term = *b"CR--";
+                self.error_page(400, below, cx)
+            }
             _ => {
                 self.txn.term = *b"CR--";
+                self.txn.status = 400;
                 Phase::Over
             }
         }

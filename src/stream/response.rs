@@ -23,7 +23,7 @@ impl Stream {
         }
         self.txn.server_status = status;
         self.txn.status = status;
-        self.txn.times.response = millis(self.attempt.request_sent_us, cx.now.wall_us);
+        self.txn.times.response = millis(self.attempt.connected_us, cx.now.wall_us);
         self.attempt.response_us = cx.now.wall_us;
         let captures = &cx.plan.proxy(self.frontend).res_captures;
         if !captures.is_empty() {
@@ -85,7 +85,8 @@ impl Stream {
         self.fault = Some(fault);
         if self.response_ready {
             // what came before still goes to the client; that the rest is missing tells the connection's end
-            self.set_term(b'S');
+            let malformed = matches!(fault.cause, Cause::Malformed(_));
+            self.set_term(if malformed { b'P' } else { b'S' });
             self.cut = true;
             return;
         }

@@ -86,6 +86,7 @@ impl Stream {
                     Some(Answer::Built(reply)) => *reply,
                     _ => builtin_page(status).clone(),
                 }));
+                self.attempt.began_us = cx.now.wall_us;
                 self.clock.phase_until = cx.now.tick.deadline(self.limit(Timeout::Tarpit, cx));
                 Phase::Tarpit
             }

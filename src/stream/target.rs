@@ -2,6 +2,7 @@
 
 use std::net::SocketAddr;
 
+use super::queue::{InLine, Line};
 use super::world::WorldView;
 use super::{Below, Phase, Step, Stream};
 use crate::base::buffer::Buffer;
@@ -15,9 +16,9 @@ use crate::net::fault::{Cause, Fault};
 use crate::net::mux::After;
 use crate::plan::proxy::HttpConnection;
 use crate::plan::rule::Site;
-use crate::plan::scheme::PickCx;
+use crate::plan::scheme::{PickCx, ServerView};
 use crate::plan::{Mode, Server, ServerAddr};
-use crate::shm::{Object, Stat};
+use crate::shm::Stat;
 use lighterman_wire::http::method::Method;
 
 /// How the search for a server stands.
@@ -27,8 +28,8 @@ pub(super) struct Attempt {
     pub(super) began_us: u64,
     /// The present connection attempt began then.
     pub(super) connect_us: u64,
-    /// The whole request was sent then.
-    pub(super) request_sent_us: u64,
+    /// The connection could be used then: response time counts from here.
+    pub(super) connected_us: u64,
     /// The response head came then.
     pub(super) response_us: u64,
     /// The connection had served other requests: its end before a first byte says nothing.
@@ -39,10 +40,8 @@ pub(super) struct Attempt {
     pub(super) last_look: bool,
     /// No log line.
     pub(super) silent: bool,
-    /// Counted as a request of the chosen server.
-    pub(super) counted: bool,
-    /// It waits for a place, counted there.
-    pub(super) waits: Option<Object>,
+    /// It waits for a place at a server.
+    pub(super) in_line: Option<InLine>,
     /// The server of the last attempt, not to be chosen by `option redispatch`.
     avoid: Option<ServerId>,
 }
@@ -59,30 +58,16 @@ impl Stream {
             self.attempt.began_us = cx.now.wall_us;
             self.add_forwarding_fields(below, cx);
         }
-        let server = match self.server.or_else(|| self.pick(below, cx)) {
-            Some(server) => server,
-            None if below.backends.is_usable(self.backend) => return self.wait_for_place(None, below, cx),
-            None => {
-                self.txn.term = *b"SC--";
-                return Step::Go(self.no_server(below, cx));
+        if self.begun.server().is_none() {
+            match self.find_place(below, cx) {
+                Ok(server) => self.count_server(server, true, below, cx),
+                Err(step) => return step,
             }
-        };
-        if !self.attempt.counted {
-            let behind =
-                self.attempt.waits.is_none() && below.backends.is_awaited(self.backend, Some(server));
-            if behind || !self.server_fits(server, below, cx) {
-                return self.wait_for_place(Some(server), below, cx);
-            }
-            self.wait_no_more(true, below, cx);
-            self.server = Some(server);
-            self.txn.server = Some(server);
-            below.backends.took(server);
-            self.count_server(server, true, cx);
-            self.attempt.counted = true;
         }
-        if self.txn.times.queue < 0 {
-            self.txn.times.queue = millis(self.attempt.began_us, cx.now.wall_us);
-        }
+        let Some(server) = self.begun.server() else { return Step::Wait };
+        self.server = Some(server);
+        self.txn.server = Some(server);
+        self.note_queue_time(cx);
         self.prepare_request(cx);
         if let Some(id) = self.idle_connection(server, below, cx) {
             self.back = Some(id);
@@ -100,6 +85,59 @@ impl Stream {
             }
             Err(fault) => Step::Go(self.connect_failed(fault, below, cx)),
         }
+    }
+
+    /// A server with a place for this request, or what to do without one.
+    fn find_place(&mut self, below: &mut Below<'_>, cx: &mut Cx<'_>) -> Result<ServerId, Step> {
+        if let Some(server) = self.take_grant(below, cx) {
+            return Ok(server);
+        }
+        if self.is_waiting(below) {
+            return Err(Step::Wait);
+        }
+        self.attempt.in_line = None;
+        below.backends.look(self.backend, cx.shm);
+        let bound = self.server.filter(|id| below.backends.view(*id).usable);
+        let picked = bound.or_else(|| self.pick(below, cx)).or_else(|| self.pick_any(below, cx));
+        if let Some(server) = picked {
+            if self.take_place(server, below, cx) {
+                return Ok(server);
+            }
+        }
+        let any = below.backends.is_usable(self.backend);
+        let line = match picked {
+            // an algorithm that names a full server wants that one
+            Some(server) if below.backends.is_full(server) => Line::Server(server),
+            _ if any => Line::Backend(self.backend),
+            _ => {
+                self.txn.term = *b"SC--";
+                return Err(Step::Go(self.no_server(below, cx)));
+            }
+        };
+        if let Some(step) = self.join_line(line, below, cx) {
+            return Err(step);
+        }
+        self.txn.term = *b"SQ--";
+        Err(Step::Go(self.no_server(below, cx)))
+    }
+
+    /// Where the algorithm has nothing to go by (it misses its key): any server with a place.
+    fn pick_any(&self, below: &Below<'_>, cx: &mut Cx<'_>) -> Option<ServerId> {
+        let views = below.backends.views(self.backend);
+        let good = |view: &&ServerView| {
+            view.usable && !below.backends.is_full(view.id) && Some(view.id) != self.attempt.avoid
+        };
+        let count = views.iter().filter(good).count();
+        let nth = (cx.rng.next() as usize).checked_rem(count)?;
+        views.iter().filter(good).nth(nth).map(|view| view.id)
+    }
+
+    /// The time in queues, once it is over.
+    pub(super) fn note_queue_time(&mut self, cx: &Cx<'_>) {
+        if self.txn.times.queue < 0 {
+            self.txn.times.queue = millis(self.attempt.began_us, cx.now.wall_us);
+        }
+        self.clock.phase_until = None;
     }
 
     fn pick(&mut self, below: &mut Below<'_>, cx: &mut Cx<'_>) -> Option<ServerId> {
@@ -226,15 +264,9 @@ impl Stream {
     fn connected(&mut self, _below: &mut Below<'_>, cx: &mut Cx<'_>) -> Phase {
         self.clock.front_seen = cx.now.tick;
         self.clock.back_seen = cx.now.tick;
+        self.attempt.connected_us = cx.now.wall_us;
         self.txn.handler = "";
         Phase::Forward
-    }
-
-    /// The whole request has left.
-    pub(super) fn request_sent(&mut self, now_us: u64) {
-        if self.attempt.request_sent_us == 0 {
-            self.attempt.request_sent_us = now_us;
-        }
     }
 
     /// No connection to the server: another attempt, or an error.
@@ -281,7 +313,6 @@ impl Stream {
         self.drop_back(below, cx);
         self.req.end_sent = false;
         self.attempt.send_fault = None;
-        self.attempt.request_sent_us = 0;
         if was_reused {
             return Phase::Target;
         }
@@ -319,13 +350,8 @@ impl Stream {
 
     /// The server is done with this request: its connection is kept for the next one, or dropped.
     pub(super) fn leave_server(&mut self, below: &mut Below<'_>, cx: &mut Cx<'_>) {
-        if let Some(server) = self.server.filter(|_| self.attempt.counted) {
-            let next = below.backends.left(server);
-            self.uncount_server(cx);
-            self.attempt.counted = false;
-            next.into_iter().for_each(|task| cx.sched.wake(task, Wake::IO));
-        }
-        self.wait_no_more(false, below, cx);
+        self.leave_line(below, cx);
+        self.uncount_server(below, cx);
         let whole = self.mode == Mode::Http && !self.tunnel && self.res.ended && self.req.end_sent;
         self.rest_connection(whole && self.attempt.send_fault.is_none(), below, cx);
     }

@@ -1,6 +1,5 @@
 //! The deadlines of a stream: several reasons to wait, one deadline with the scheduler.
 
-use super::queue::LOOK_AGAIN_MS;
 use super::{Below, Phase, Stream};
 use crate::base::tick::Tick;
 use crate::expr::view::Timeout;
@@ -18,8 +17,6 @@ pub(super) enum Why {
     Tunnel,
     /// The present phase has a limit of its own.
     Phase,
-    /// Time to look for a place at a server again.
-    Look,
 }
 
 /// When the sides were last heard of, and when patience ends.
@@ -97,9 +94,6 @@ impl Stream {
             | Phase::BackRules => {
                 consider(self.clock.front_seen.deadline(self.limit(Timeout::Client, cx)), Why::Client);
             }
-            Phase::Target if self.attempt.waits.is_some() => {
-                consider(Some(cx.now.tick.after(LOOK_AGAIN_MS)), Why::Look);
-            }
             _ => {}
         }
         if next.map(|(at, _)| at) != self.clock.next() {
@@ -147,8 +141,6 @@ impl Stream {
         let Some(why) = self.clock.expired(cx.now.tick) else { return };
         self.clock.armed = None;
         match why {
-            // the phase goes on as on any wakeup
-            Why::Look => {}
             Why::Phase => self.phase_over(below, cx),
             Why::Client => self.timed_out(b'c', below, cx),
             Why::Server => self.timed_out(b's', below, cx),

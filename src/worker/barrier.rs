@@ -40,6 +40,8 @@ impl Worker<'_> {
                     for id in stream.connections() {
                         self.kill_conn(id);
                     }
+                    let (_, mut below, mut cx) = self.lend();
+                    stream.forfeit(&mut below, &mut cx);
                 }
             }
             Owner::Listener(_) | Owner::Applet(_) | Owner::Check(_) | Owner::House(_) => {}

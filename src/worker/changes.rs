@@ -32,10 +32,11 @@ impl Worker<'_> {
     }
 
     /// It rang: what changed is looked at in every turn anyway.
-    pub(super) fn hear_bell(&self) {
+    pub(super) fn hear_bell(&mut self) {
         let shm = &self.house.shm;
         // a bell that cannot be read does not ring again
         let _ = shm.bell(shm.slot()).hear();
+        self.fill_places();
     }
 
     /// Something changed that was not obeyed yet.
@@ -52,6 +53,7 @@ impl Worker<'_> {
         for server in self.backends.refresh(self.plan, &self.house.shm) {
             self.leave_address(server);
         }
+        self.fill_places();
         self.shut_sessions(first);
         self.turn_doors();
     }

@@ -16,6 +16,7 @@ impl Worker<'_> {
             Owner::House(super::handed::HANDED) => self.take_handed(task),
             Owner::House(super::changes::BELL) => self.hear_bell(),
             Owner::House(super::purge::PURGE) => self.purge(),
+            Owner::House(super::places::PLACES) => self.fill_places(),
             Owner::House(super::watch::WATCH) => self.keep_watch(task),
             Owner::House(super::desk::MASTER) => self.hear_master(),
             Owner::House(super::drain::FAREWELL) => self.bid_farewell(task),

@@ -58,6 +58,7 @@ impl<'p> Worker<'p> {
         }
         let backends = Backends::new(plan, &house.shm);
         let purge_task = house.sched.spawn(Owner::House(super::purge::PURGE), 0);
+        let places_task = house.sched.spawn(Owner::House(super::places::PLACES), 0);
         Ok(Worker {
             plan,
             clock,
@@ -80,6 +81,7 @@ impl<'p> Worker<'p> {
             signals: None,
             warned_at: None,
             purge_task,
+            places_task,
             purges: false,
             panics: 0,
             stopped: false,

@@ -10,6 +10,7 @@ mod drain;
 mod figures;
 mod handed;
 mod make;
+mod places;
 mod purge;
 mod questions;
 mod signals;
@@ -134,6 +135,8 @@ pub struct Worker<'p> {
     /// The task that gives back what nobody needs, and whether it has a date.
     purge_task: Option<TaskId>,
     purges: bool,
+    /// The task that looks for free places.
+    places_task: Option<TaskId>,
     /// Panics caught in this turn.
     panics: u32,
     /// The end, at once.

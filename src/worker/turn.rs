@@ -47,6 +47,7 @@ impl Worker<'_> {
         }
         self.wake_buffer_waiters();
         self.arm_purge();
+        self.arm_places();
         let lost = self.house.log.flush();
         self.count_lost_lines(lost);
         Ok(())

@@ -4,6 +4,7 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
+use crate::balance::RoundRobin;
 use crate::base::ids::{ListenerId, ProxyId, ServerId};
 use crate::base::rng::Rng;
 use crate::base::tick::Clock;
@@ -12,36 +13,19 @@ use crate::expr::view::{Addr, Txn};
 use crate::net::contexts::{self, Contexts};
 use crate::net::sock::mem::{MemSock, Net};
 use crate::net::sock::Sock;
-use crate::plan::scheme::{Balancer, PickCx, Scheme, ServerView};
-use crate::plan::{BindAddr, Listener, Mode, Plan, Proxy, Server, ServerAddr};
-use crate::shm::Shared;
+use crate::plan::{BindAddr, Listener, Mode, Plan, Proxy, Server, ServerAddr, Timeouts};
+use crate::shm::{Object, Shared};
 use crate::worker::Worker;
+use std::sync::atomic::Ordering::Relaxed;
 
 mod http;
-
-/// Always the first usable server.
-struct First;
-
-impl Scheme for First {
-    fn name(&self) -> &'static str {
-        "first"
-    }
-    fn start(&self, _servers: &[ServerView]) -> Box<dyn Balancer> {
-        Box::new(First)
-    }
-}
-
-impl Balancer for First {
-    fn pick(&mut self, cx: &PickCx<'_>) -> Option<ServerId> {
-        let usable = |s: &&ServerView| s.usable && Some(s.id) != cx.avoid;
-        cx.servers.iter().find(usable).map(|s| s.id)
-    }
-    fn changed(&mut self, _servers: &[ServerView]) {}
-}
+mod queue;
 
 /// A proxy with one listener and so many servers.
 fn plan(mode: Mode, servers: u32) -> Plan {
-    let mut proxy = Proxy::new(ProxyId(0), "p", Box::new(First));
+    let mut proxy = Proxy::new(ProxyId(0), "p", Box::new(RoundRobin));
+    proxy.timeouts =
+        Timeouts { client: Some(30_000), server: Some(30_000), connect: Some(5000), ..Timeouts::default() };
     proxy.mode = mode;
     proxy.is_frontend = true;
     proxy.is_backend = true;
@@ -128,6 +112,14 @@ impl World<'_> {
             self.turn();
         }
         panic!("the worker never rests");
+    }
+
+    /// Time passes.
+    fn pass(&mut self, ms: u64) {
+        self.settle();
+        self.worker.clock.advance(ms);
+        self.turn();
+        self.settle();
     }
 
     /// The streams that have ended since the last call.
@@ -228,17 +220,33 @@ impl World<'_> {
         }
     }
 
+    /// Gauges that all workers share are back where they began.
+    fn check_counts(&self) {
+        let (plan, shm) = (self.worker.plan, &self.worker.house.shm);
+        let objects = plan.servers.iter().map(|s| Object::Server(s.id));
+        let backs = plan.proxies.iter().map(|p| Object::Back(p.id));
+        let fronts = plan.proxies.iter().map(|p| Object::Front(p.id));
+        for object in objects.chain(backs).chain(fronts) {
+            let cell = shm.object(object);
+            let now = (cell.current.load(Relaxed), cell.queued.load(Relaxed));
+            assert_eq!(now, (0, 0), "current and queued of {object:?}");
+        }
+    }
+
     /// At the end nothing is left behind: no stream, no buffer, no task.
     fn end(&mut self) {
-        self.settle();
-        self.worker.clock.advance(10_000_000);
-        self.turn();
-        self.settle();
+        for _ in 0..200 {
+            self.pass(31_000);
+            if self.worker.streams.len() == 0 {
+                break;
+            }
+        }
         let idle = self.worker.conns.iter().filter(|(_, c)| c.is_idle()).count();
         assert_eq!(self.worker.streams.len(), 0, "streams left");
         assert_eq!(self.worker.conns.len(), idle, "connections left that are not idle");
         assert_eq!(self.worker.house.pool.used_bytes(), 0, "buffers left");
         assert_eq!(self.worker.panics, 0);
+        self.check_counts();
     }
 }
 

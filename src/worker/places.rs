@@ -1,0 +1,25 @@
+//! Requests that wait for a place at a server, as far as the whole worker is concerned: others may have
+//! freed places, or left some unused.
+
+use super::Worker;
+
+/// The number of the task that looks again.
+pub(super) const PLACES: u16 = 7;
+
+/// How long other workers have to take a place that was left to them, milliseconds.
+const LEFT_MS: u64 = 2;
+
+impl Worker<'_> {
+    /// Gives free places to those who wait.
+    pub(super) fn fill_places(&mut self) {
+        let Worker { plan, house, backends, .. } = self;
+        backends.refill(plan, &house.shm, &mut house.sched);
+    }
+
+    /// At the end of a turn: looks again soon if a place was left to others.
+    pub(super) fn arm_places(&mut self) {
+        if let (true, Some(task)) = (self.backends.take_left(), self.places_task) {
+            self.house.sched.deadline(task, Some(self.house.now.tick.after(LEFT_MS)));
+        }
+    }
+}
