@@ -55,6 +55,11 @@ struct World<'p> {
 /// Runs `test` in a world of that plan.
 fn within(plan: &Plan, seed: u64, test: impl FnOnce(&mut World<'_>)) {
     let capacity = if seed == 0 { 1 << 16 } else { 1 << (4 + seed % 12) };
+    within_narrow(plan, seed, capacity, test);
+}
+
+/// As [`within`], where sockets hold so many bytes.
+fn within_narrow(plan: &Plan, seed: u64, capacity: usize, test: impl FnOnce(&mut World<'_>)) {
     let shm = Shared::new(&plan.names(), &contexts::extras(plan), 1).unwrap();
     let tls = Contexts::build(plan, &shm, |_| {}).unwrap();
     let mut worker = Worker::new(plan, Vec::new(), LogSink::silent(), shm, &tls).unwrap();
