@@ -3,11 +3,11 @@
 use super::{free, BalanceKw};
 use crate::base::doc::Doc;
 use crate::base::ids::ServerId;
-use crate::plan::scheme::{Balancer, PickCx, Scheme, ServerView};
+use crate::plan::scheme::{Balancer, HashType, PickCx, Scheme, ServerView};
 
 pub(super) const ROW: BalanceKw = BalanceKw {
     kw: "first",
-    parse: |_| Ok(Box::new(First)),
+    parse: |_, _| Ok(Box::new(First)),
     doc: Doc {
         usage: "balance first",
         brief: "the first server with a free place",
@@ -24,7 +24,7 @@ impl Scheme for First {
         "first"
     }
 
-    fn start(&self, _: &[ServerView]) -> Box<dyn Balancer> {
+    fn start(&self, _: &[ServerView], _: &HashType) -> Box<dyn Balancer> {
         Box::new(First)
     }
 }
@@ -49,7 +49,7 @@ mod tests {
     fn the_lowest_id_with_a_free_place() {
         let mut servers = servers(&[1, 1, 1]);
         servers[0].puid = 9;
-        let mut first = First.start(&servers);
+        let mut first = First.start(&servers, &HashType::default());
         assert_eq!(first.pick(&asking(&servers)), Some(ServerId(1)));
         (servers[1].maxconn, servers[1].current) = (2, 2);
         assert_eq!(first.pick(&asking(&servers)), Some(ServerId(2)));

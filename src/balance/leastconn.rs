@@ -3,11 +3,11 @@
 use super::{free, BalanceKw};
 use crate::base::doc::Doc;
 use crate::base::ids::ServerId;
-use crate::plan::scheme::{Balancer, PickCx, Scheme, ServerView};
+use crate::plan::scheme::{Balancer, HashType, PickCx, Scheme, ServerView};
 
 pub(super) const ROW: BalanceKw = BalanceKw {
     kw: "leastconn",
-    parse: |_| Ok(Box::new(LeastConn)),
+    parse: |_, _| Ok(Box::new(LeastConn)),
     doc: Doc {
         usage: "balance leastconn",
         brief: "the server with the fewest connections for its weight",
@@ -23,7 +23,11 @@ impl Scheme for LeastConn {
         "leastconn"
     }
 
-    fn start(&self, _: &[ServerView]) -> Box<dyn Balancer> {
+    fn by_load(&self) -> bool {
+        true
+    }
+
+    fn start(&self, _: &[ServerView], _: &HashType) -> Box<dyn Balancer> {
         Box::new(Least { next: 0 })
     }
 }
@@ -35,21 +39,31 @@ struct Least {
 
 impl Balancer for Least {
     fn pick(&mut self, cx: &PickCx<'_>) -> Option<ServerId> {
-        let count = cx.servers.len();
-        let choice = |server: &ServerView| free(server) && cx.avoid != Some(server.id);
-        let others = cx.servers.iter().any(choice);
-        let turn = (0..count).map(|step| (self.next + step) % count);
-        let usable = turn.filter(|at| if others { choice(&cx.servers[*at]) } else { free(&cx.servers[*at]) });
-        let load = |at: usize| {
-            let server = &cx.servers[at];
-            u64::from(server.current + server.queued) * 256 / u64::from(server.weight.max(1))
-        };
-        let best = usable.min_by_key(|at| load(*at))?;
+        let ok = |server: &ServerView| free(server) && cx.avoid != Some(server.id);
+        let best = self
+            .best(cx.servers, ok)
+            .or_else(|| self.best(cx.servers, free).filter(|_| cx.avoid.is_some()))?;
         self.next = best + 1;
-        Some(cx.servers[best].id)
+        cx.servers.get(best).map(|server| server.id)
     }
 
     fn changed(&mut self, _: &[ServerView]) {}
+}
+
+impl Least {
+    fn best(&self, servers: &[ServerView], ok: impl Fn(&ServerView) -> bool) -> Option<usize> {
+        let (before, after) = servers.split_at(self.next.checked_rem(servers.len()).unwrap_or(0));
+        let turn = after.iter().zip(before.len()..).chain(before.iter().zip(0..));
+        turn.filter(|(server, _)| ok(server)).min_by_key(|(server, _)| load(server)).map(|(_, at)| at)
+    }
+}
+
+/// Connections for each unit of weight if one more came; an idle server is idle whatever its weight.
+fn load(server: &ServerView) -> u64 {
+    match u64::from(server.current) + u64::from(server.queued) {
+        0 => 0,
+        count => (count + 1) * 4096 / u64::from(server.weight.max(1)),
+    }
 }
 
 #[cfg(test)]
@@ -60,7 +74,7 @@ mod tests {
     #[test]
     fn the_least_loaded_is_taken_and_equals_take_turns() {
         let mut servers = servers(&[1, 1, 2]);
-        let mut least = LeastConn.start(&servers);
+        let mut least = LeastConn.start(&servers, &HashType::default());
         let mut order = Vec::new();
         for _ in 0..3 {
             order.extend(least.pick(&asking(&servers)));

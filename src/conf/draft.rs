@@ -173,6 +173,8 @@ pub struct ProxyDraft {
     pub use_servers: Vec<Later>,
     /// `default_backend`.
     pub default_backend: Option<Word>,
+    /// The expression of `balance hash`.
+    pub balance_key: Option<Word>,
     /// `log-format`.
     pub log_format: Option<(Word, usize)>,
     /// `error-log-format`.
@@ -210,6 +212,7 @@ impl ProxyDraft {
             switches: Vec::new(),
             use_servers: Vec::new(),
             default_backend: None,
+            balance_key: None,
             log_format: None,
             error_log_format: None,
             unique_id_format: None,

@@ -262,7 +262,7 @@ const PROXY: &[&str] = &[
     "capture cookie",
     "appsession", "block", "clitcpka-cnt", "clitcpka-idle", "clitcpka-intvl", "compression", "cookie",
     "dispatch", "email-alert", "errorfiles", "external-check", "filter",
-    "filter-sequence", "force-be-switch", "force-persist", "fe-ssl-conn", "guid", "hash-balance-factor",
+    "filter-sequence", "force-be-switch", "force-persist", "fe-ssl-conn", "guid",
     "hash-preserve-affinity", "http-check", "http-drop-request-trailers", "http-drop-response-trailers",
     "http-error", "http-send-name-header", "ignore-persist", "load-server-state-from-file", "log-format-sd",
     "log-steps", "max-session-srv-conns", "monitor", "monitor fail", "monitor-net", "persist", "persist rdp-cookie",

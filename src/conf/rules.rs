@@ -11,7 +11,7 @@ use super::link::NameTable;
 use crate::act::{self, ActionKw};
 use crate::base::ids::{ProxyId, ServerId};
 use crate::expr::acl::{Acl, Acls, Cond};
-use crate::expr::compile::{Names, ParseCx};
+use crate::expr::compile::{expr_word, Names, ParseCx};
 use crate::expr::fetch::Point;
 use crate::expr::logfmt::{self, LogFmt, Use};
 use crate::expr::map::Maps;
@@ -107,6 +107,19 @@ pub fn compile(draft: &mut ProxyDraft, names: &mut Linked<'_>, diags: &mut Diags
         if let Some(switch) = job.run(later, Point::Request, |words, cx| switch(words, table, cx)) {
             draft.proxy.switches.push(switch);
         }
+    }
+}
+
+/// Compiles the expression of `balance hash`.
+pub fn balance(draft: &mut ProxyDraft, names: &mut Linked<'_>, diags: &mut Diags) {
+    let Some(word) = draft.balance_key.as_ref().filter(|_| draft.proxy.is_backend) else { return };
+    let (acls, proxy) = (Acls::default(), draft.proxy.id);
+    let mut cx = ParseCx { names, acls: &acls, point: Point::Request, proxy, warnings: Vec::new() };
+    let made = expr_word(word, &mut cx);
+    cx.warnings.into_iter().for_each(|warning| diags.push(warning));
+    match made {
+        Ok(expr) => draft.proxy.balance_key = Some(expr),
+        Err(diag) => diags.push(diag.within("\"balance\"")),
     }
 }
 

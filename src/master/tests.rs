@@ -12,7 +12,7 @@ use socket2::{Domain, Socket, Type};
 
 use super::{start, Launch, Reread};
 use crate::base::ids::{ListenerId, ProxyId, ServerId};
-use crate::plan::scheme::{Balancer, PickCx, Scheme, ServerView};
+use crate::plan::scheme::{Balancer, HashType, PickCx, Scheme, ServerView};
 use crate::plan::{BindAddr, Listener, Mode, Plan, Proxy};
 
 /// Balances nothing.
@@ -22,7 +22,7 @@ impl Scheme for Nobody {
     fn name(&self) -> &'static str {
         "nobody"
     }
-    fn start(&self, _: &[ServerView]) -> Box<dyn Balancer> {
+    fn start(&self, _: &[ServerView], _: &HashType) -> Box<dyn Balancer> {
         Box::new(Nobody)
     }
 }

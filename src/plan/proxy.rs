@@ -5,10 +5,11 @@ use std::net::IpAddr;
 use super::log::LogTarget;
 use super::reply::ErrorPages;
 use super::rule::{Rule, Site};
-use super::scheme::Scheme;
+use super::scheme::{HashType, Scheme};
 use super::timeouts::Timeouts;
 use crate::base::ids::{ListenerId, ProxyId, ServerId};
 use crate::expr::acl::Cond;
+use crate::expr::compile::Expr;
 use crate::expr::logfmt::LogFmt;
 
 /// What travels through a proxy.
@@ -156,6 +157,10 @@ pub struct Proxy {
     pub rules: Rules,
     /// `balance`; roundrobin when nothing is said.
     pub scheme: Box<dyn Scheme>,
+    /// `hash-type`, `hash-balance-factor`.
+    pub hash_type: HashType,
+    /// The expression of `balance hash`.
+    pub balance_key: Option<Expr>,
     /// `retries`: connection attempts after the first.
     pub retries: u32,
     /// `option redispatch [interval]`: 0 off, n: every n-th retry goes to another server, -1: only the last.
@@ -170,8 +175,6 @@ pub struct Proxy {
     pub pretend_keep_alive: bool,
     /// `http-reuse`.
     pub http_reuse: HttpReuse,
-    /// `hash-type consistent`.
-    pub consistent: bool,
     /// `option forwardfor`.
     pub forward_for: Option<ForwardFor>,
     /// `monitor-uri`.
@@ -259,6 +262,8 @@ impl Proxy {
             switches: Vec::new(),
             rules: Rules::default(),
             scheme,
+            hash_type: HashType::default(),
+            balance_key: None,
             retries: 3,
             redispatch: 0,
             all_backups: false,
@@ -266,7 +271,6 @@ impl Proxy {
             http_connection: HttpConnection::KeepAlive,
             pretend_keep_alive: false,
             http_reuse: HttpReuse::Safe,
-            consistent: false,
             forward_for: None,
             monitor_uri: None,
             errors: ErrorPages::default(),

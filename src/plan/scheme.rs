@@ -2,6 +2,7 @@
 
 use std::net::IpAddr;
 
+use crate::base::hash::{avalanche, HashFn};
 use crate::base::ids::ServerId;
 
 /// What a balancer may know of a server at one moment.
@@ -37,12 +38,51 @@ pub struct PickCx<'a> {
     pub body: &'a [u8],
     /// The key of `balance hash <expr>`, already evaluated.
     pub key: Option<&'a [u8]>,
-    /// Hashes find their server on a ring (`hash-type consistent`).
-    pub consistent: bool,
     /// A number for schemes that draw.
     pub random: u64,
     /// A server that has just failed this request: not chosen while there is another.
     pub avoid: Option<ServerId>,
+}
+
+/// `hash-type` and `hash-balance-factor`: how a hash becomes a server.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct HashType {
+    /// On a ring of nodes, else in a table of slots.
+    pub consistent: bool,
+    /// The function.
+    pub function: HashFn,
+    /// Its result is spread over the whole word.
+    pub avalanche: bool,
+    /// On a ring: no server gets more than so many percent of the mean load; 0: no bound.
+    pub load_factor: u32,
+}
+
+impl Default for HashType {
+    /// `map-based sdbm`.
+    fn default() -> Self {
+        HashType { consistent: false, function: HashFn::Sdbm, avalanche: false, load_factor: 0 }
+    }
+}
+
+impl HashType {
+    /// `consistent` without a function.
+    pub fn consistent() -> Self {
+        HashType { consistent: true, avalanche: true, ..HashType::default() }
+    }
+
+    /// The hash of a key.
+    pub fn of(&self, key: &[u8]) -> u32 {
+        self.mix(self.function.of(key))
+    }
+
+    /// A hash that needs no function.
+    pub fn mix(&self, hash: u32) -> u32 {
+        if self.avalanche {
+            avalanche(hash)
+        } else {
+            hash
+        }
+    }
 }
 
 /// An algorithm with its arguments, as configured.
@@ -50,7 +90,11 @@ pub trait Scheme: Send + Sync {
     /// The name shown in statistics (`roundrobin`, `leastconn`...).
     fn name(&self) -> &'static str;
     /// What one worker needs to run it.
-    fn start(&self, servers: &[ServerView]) -> Box<dyn Balancer>;
+    fn start(&self, servers: &[ServerView], hash: &HashType) -> Box<dyn Balancer>;
+    /// It looks at the load of every server, also of those without `maxconn`.
+    fn by_load(&self) -> bool {
+        false
+    }
 }
 
 /// An algorithm at work in one worker, for one backend.

@@ -62,9 +62,9 @@ impl Backends {
                 servers[id.index()].place = (number as u32, position as u32);
                 servers[id.index()].addr = shm.server(*id).addr();
             }
-            let balancer = proxy.scheme.start(&views);
+            let balancer = proxy.scheme.start(&views, &proxy.hash_type);
             let limited = proxy.servers.iter().any(|id| plan.server(*id).maxconn > 0);
-            let counts = limited || proxy.scheme.name() == "leastconn";
+            let counts = limited || proxy.scheme.by_load() || proxy.hash_type.load_factor > 0;
             backends.push(BackendState { views, balancer, counts });
         }
         Backends { backends, servers, rested: false, lines: Lines::default() }

@@ -8,6 +8,7 @@ use super::{Below, Phase, Step, Stream};
 use crate::base::buffer::Buffer;
 use crate::base::ids::{ConnId, ServerId};
 use crate::event::sched::{Owner, Wake};
+use crate::expr::sample::Ty;
 use crate::expr::view::{Addr, Timeout};
 use crate::net::conn::proxy_out::Greeting;
 use crate::net::conn::{connect, millis, BackState, Conn};
@@ -141,18 +142,27 @@ impl Stream {
     }
 
     fn pick(&mut self, below: &mut Below<'_>, cx: &mut Cx<'_>) -> Option<ServerId> {
+        let key = self.balance_key(below, cx);
         let ask = PickCx {
             servers: &[],
             source: self.source(below),
             req: self.req.head.as_deref(),
             bytes: if self.mode == Mode::Tcp { self.req.bytes() } else { &[] },
             body: if self.mode == Mode::Http { self.req.bytes() } else { &[] },
-            key: None,
-            consistent: cx.plan.proxy(self.backend).consistent,
+            key: key.as_deref(),
             random: cx.rng.next(),
             avoid: self.attempt.avoid,
         };
         below.backends.pick(self.backend, ask)
+    }
+
+    /// What the expression of `balance hash` yields.
+    fn balance_key(&mut self, below: &mut Below<'_>, cx: &mut Cx<'_>) -> Option<Vec<u8>> {
+        let expr = cx.plan.proxy(self.backend).balance_key.as_ref()?;
+        let world = WorldView::new(self.front, self.back, below, cx);
+        let acx = self.action_cx(Site::HttpRequest, below, cx, &world)?;
+        let value = expr.eval_as(&acx.facts(), Ty::Bin).now()?;
+        value.as_bytes().map(<[u8]>::to_vec)
     }
 
     /// Settles what the request says of its connection.

@@ -12,7 +12,7 @@ use crate::base::ids::{ListenerId, ProxyId, ServerId};
 use crate::event::log::sink::LogSink;
 use crate::net::contexts::{self, Contexts};
 use crate::net::sock::listen::ListenSock;
-use crate::plan::scheme::{Balancer, PickCx, Scheme, ServerView};
+use crate::plan::scheme::{Balancer, HashType, PickCx, Scheme, ServerView};
 use crate::plan::server::SendProxy;
 use crate::plan::{BindAddr, Listener, Mode, Plan, Proxy, Server, ServerAddr};
 use crate::shm::Shared;
@@ -25,7 +25,7 @@ impl Scheme for First {
     fn name(&self) -> &'static str {
         "first"
     }
-    fn start(&self, _servers: &[ServerView]) -> Box<dyn Balancer> {
+    fn start(&self, _servers: &[ServerView], _: &HashType) -> Box<dyn Balancer> {
         Box::new(First)
     }
 }

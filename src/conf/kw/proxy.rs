@@ -1,14 +1,13 @@
 //! Proxies: what they are, their limits, how they reach servers.
 
 use super::value;
-use crate::balance;
+use crate::balance::{self, BalanceCx};
 use crate::conf::addr;
 use crate::conf::draft::{Later, ProxyDraft};
 use crate::conf::driver::{doc, row, Keyword, Places};
 use crate::lang::diag::Diag;
 use crate::lang::word::Words;
 use crate::plan::proxy::HttpReuse;
-use crate::plan::scheme::Scheme;
 use crate::plan::Mode;
 
 /// Keywords of proxies that belong to no other family.
@@ -26,14 +25,17 @@ pub const ROWS: &[Keyword<ProxyDraft>] = &[
         "balance",
         Places::BACK,
         |words, draft, _| {
-            draft.proxy.scheme = scheme(words)?;
+            let mut cx = BalanceCx::default();
+            draft.proxy.scheme = balance::parse::scheme(words, &mut cx)?;
+            draft.balance_key = cx.key;
+            draft.proxy.buffer_request |= cx.wants_body;
             Ok(())
         },
         doc(
             "balance <algorithm> [<argument>...]",
             "how a server is chosen",
-            "roundrobin (the default): in turns, by weight. leastconn: the one with the fewest connections. \
-             first: the first with a free slot. source: by the client's address.",
+            "Algorithms that look for a key (source, uri, url_param, hdr, rdp-cookie, hash) send equal keys to the \
+             same server, in the way \"hash-type\" says; the others spread. Default: roundrobin.",
             "balance leastconn",
         ),
     ),
@@ -94,27 +96,37 @@ pub const ROWS: &[Keyword<ProxyDraft>] = &[
         ),
     ),
     row(
+        "hash-balance-factor",
+        Places::BACK,
+        |words, draft, _| {
+            let word = words.need("a percentage")?;
+            draft.proxy.hash_type.load_factor = match word.uint()? {
+                1..=100 => return Err(word.err("must be more than 100 percent, or 0")),
+                percent => percent.min(65535),
+            };
+            Ok(())
+        },
+        doc(
+            "hash-balance-factor <percent>",
+            "how much more than the mean a server may get by hashing",
+            "With \"hash-type consistent\": keys of a server that has more go to the next one. 0, the default: no bound.",
+            "hash-balance-factor 150",
+        ),
+    ),
+    row(
         "hash-type",
         Places::BACK,
         |words, draft, _| {
-            let word = words.need("map-based or consistent")?;
-            draft.proxy.consistent = match word.text.as_str() {
-                "map-based" => false,
-                "consistent" => true,
-                _ => return Err(word.not_one_of("hash type", &["map-based", "consistent"])),
-            };
-            match words.peek() {
-                Some(word) => Err(word.err(format!("\"{}\" is known, not supported yet", word.text))),
-                None => Ok(()),
-            }
+            draft.proxy.hash_type = balance::parse::hash_type(words, draft.proxy.hash_type)?;
+            Ok(())
         },
         doc(
-            "hash-type {map-based|consistent}",
+            "hash-type map-based|consistent [sdbm|djb2|wt6|crc32|none [avalanche]]",
             "how a hash becomes a server",
-            "\"map-based\", the default: by the place in the list of servers; when a server comes or goes, most \
-             clients change theirs. \"consistent\": by the nearest point on a ring; only the clients of that \
-             server change theirs.",
-            "hash-type consistent",
+            "map-based (the default): by a table; when a server comes or goes, most keys change theirs. consistent: by \
+             a ring; only the keys of that server do. \"avalanche\" mixes the result of the function; it is on when \
+             consistent names no function.",
+            "hash-type consistent djb2 avalanche",
         ),
     ),
     row(
@@ -254,30 +266,4 @@ const RETRIES: crate::base::doc::Doc = doc(
 fn retries(words: &mut Words<'_>, draft: &mut ProxyDraft) -> Result<(), Diag> {
     draft.proxy.retries = words.need("a number")?.uint()?;
     Ok(())
-}
-
-/// The words behind `balance`.
-fn scheme(words: &mut Words<'_>) -> Result<Box<dyn Scheme>, Diag> {
-    let word = words.need("an algorithm")?;
-    let name = word.text.split('(').next().unwrap_or("");
-    if let Some(row) = balance::ROWS.iter().find(|row| row.kw == word.text) {
-        return (row.parse)(words);
-    }
-    const LATER: &[&str] = &[
-        "hash",
-        "hdr",
-        "log-hash",
-        "log-sticky",
-        "random",
-        "rdp-cookie",
-        "static-rr",
-        "sticky",
-        "uri",
-        "url_param",
-    ];
-    if LATER.contains(&name) {
-        return Err(word.err(format!("\"{name}\" is known, not supported yet")));
-    }
-    let known: Vec<&str> = balance::ROWS.iter().map(|row| row.kw).collect();
-    Err(word.not_one_of("algorithm", &known))
 }

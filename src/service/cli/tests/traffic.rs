@@ -4,7 +4,7 @@ use crate::base::ids::{ListenerId, ProxyId, ServerId};
 use crate::base::tick::{Now, Tick};
 use crate::plan::global::CliLevel;
 use crate::plan::listener::Listener;
-use crate::plan::scheme::{Balancer, Scheme, ServerView};
+use crate::plan::scheme::{Balancer, HashType, Scheme, ServerView};
 use crate::plan::server::Server;
 use crate::plan::{BindAddr, Mode, Plan, Proxy, ServerAddr};
 use crate::service::board::Board;
@@ -22,7 +22,7 @@ impl Scheme for NoScheme {
         "roundrobin"
     }
 
-    fn start(&self, _: &[ServerView]) -> Box<dyn Balancer> {
+    fn start(&self, _: &[ServerView], _: &HashType) -> Box<dyn Balancer> {
         unimplemented!("no traffic here")
     }
 }

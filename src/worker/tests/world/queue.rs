@@ -1,7 +1,7 @@
 //! Places at servers: who waits, in which order, and that none is lost.
 
 use super::*;
-use crate::plan::scheme::{Balancer, PickCx, Scheme, ServerView};
+use crate::plan::scheme::{Balancer, HashType, PickCx, Scheme, ServerView};
 use crate::shm::FrontState;
 
 const OK: &[u8] = b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n";
@@ -20,7 +20,7 @@ impl Scheme for Sticky {
     fn name(&self) -> &'static str {
         "sticky"
     }
-    fn start(&self, _servers: &[ServerView]) -> Box<dyn Balancer> {
+    fn start(&self, _servers: &[ServerView], _: &HashType) -> Box<dyn Balancer> {
         Box::new(Sticky)
     }
 }
