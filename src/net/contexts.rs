@@ -6,7 +6,7 @@ use std::sync::Arc;
 use crate::base::ids::{ListenerId, ServerId};
 use crate::net::tls::{BindContext, ServerContext, TlsShared};
 use crate::plan::Plan;
-use crate::shm::sslcache::SslCache;
+use crate::shm::sslcache::{SslCache, SslCacheStats};
 use crate::shm::tickets::Tickets;
 use crate::shm::{Extras, Shared};
 
@@ -38,14 +38,22 @@ pub fn extras(plan: &Plan) -> Extras {
     extras
 }
 
+/// The cache of sessions in shared memory, if there is one.
+fn cache(plan: &Plan, shm: &Shared) -> Option<SslCache> {
+    SslCache::attach(shm.extra(SESSIONS)?, plan.global.tune.ssl_cachesize)
+}
+
+/// What the cache of sessions has seen, over all processes.
+pub fn cache_stats(plan: &Plan, shm: &Shared) -> SslCacheStats {
+    cache(plan, shm).map_or(SslCacheStats::default(), |cache| cache.stats())
+}
+
 impl Contexts {
     /// Loads certificates and builds all contexts. The first error is what the operator must mend; files
     /// of directories that were left out are given to `notice`.
     pub fn build(plan: &Plan, shm: &Shared, mut notice: impl FnMut(String)) -> Result<Contexts, String> {
         let shared = TlsShared {
-            cache: shm
-                .extra(SESSIONS)
-                .and_then(|region| SslCache::attach(region, plan.global.tune.ssl_cachesize)),
+            cache: cache(plan, shm),
             tickets: shm.extra(TICKETS).and_then(Tickets::attach),
             lifetime: plan.global.tune.ssl_lifetime,
         };

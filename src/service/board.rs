@@ -6,6 +6,7 @@
 
 use crate::base::ids::{ProxyId, ServerId};
 use crate::base::tick::Now;
+use crate::net::contexts;
 use crate::plan::server::Server;
 use crate::plan::Plan;
 use crate::service::stats::columns::{Col, COLUMNS};
@@ -135,6 +136,7 @@ impl Board<'_> {
         let shm = self.shm;
         let ms = self.now.tick.0;
         let info = |info| shm.info(info);
+        let cache = contexts::cache_stats(self.plan, shm);
         let rate = |rate| u64::from(shm.info_rate(rate, ms));
         let rate_max = |rate| u64::from(shm.info_rate_max(rate, ms));
         Totals {
@@ -154,8 +156,8 @@ impl Board<'_> {
             ssl_front_keys_max: rate_max(InfoRate::SslFrontKey),
             ssl_back_keys: rate(InfoRate::SslBackKey),
             ssl_back_keys_max: rate_max(InfoRate::SslBackKey),
-            ssl_cache_lookups: info(Info::SslCacheLookups),
-            ssl_cache_misses: info(Info::SslCacheMisses),
+            ssl_cache_lookups: cache.lookups,
+            ssl_cache_misses: cache.misses,
             dropped_logs: info(Info::DroppedLogs),
             bytes_out_total: info(Info::BytesOut),
             bytes_out_spliced: info(Info::BytesSpliced),

@@ -151,8 +151,6 @@ counters! {
         CumSslConns "CumSslConns" Counter "P" "TLS connections so far";
         CumReq "CumReq" Counter "P" "requests so far";
         CumStreams "CumStreams" Counter "P" "streams so far";
-        SslCacheLookups "SslCacheLookups" Counter "P" "sessions looked for";
-        SslCacheMisses "SslCacheMisses" Counter "P" "sessions not found";
         DroppedLogs "DroppedLogs" Counter "P" "log lines lost";
         BytesOut "TotalBytesOut" Counter "P" "bytes sent";
         BytesSpliced "TotalSplicedBytesOut" Counter "P" "bytes sent without being copied";

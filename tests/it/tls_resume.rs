@@ -58,6 +58,7 @@ fn one_session_resumes_again_and_again() {
         assert!(resumed(&client, &proxy));
         client.keep_first();
     }
+    assert_eq!((proxy.count("SslCacheLookups"), proxy.count("SslCacheMisses")), (20, 0));
 }
 
 #[test]
