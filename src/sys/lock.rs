@@ -10,19 +10,18 @@
 use std::cell::UnsafeCell;
 use std::marker::PhantomData;
 use std::mem::MaybeUninit;
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use crate::map::Plain;
 
-const READY: u32 = 0x6c6d_6c6b;
+const READY: u64 = 0x6c6d_6c6b;
 const SPINS: u32 = 200;
 
 /// The lock: 48 bytes in shared memory. Made usable once by [`RobustLock::prepare`], before others see it.
 #[repr(C, align(8))]
 pub struct RobustLock {
-    ready: AtomicU32,
-    holder: AtomicU32,
+    ready: AtomicU64,
     raw: UnsafeCell<MaybeUninit<libc::pthread_mutex_t>>,
 }
 
@@ -57,7 +56,6 @@ impl RobustLock {
         check(unsafe { libc::pthread_mutexattr_setrobust(attr.as_mut_ptr(), libc::PTHREAD_MUTEX_ROBUST) })?;
         // SAFETY: the room is ours, of the right size and alignment; nobody uses it before `ready` is set.
         check(unsafe { libc::pthread_mutex_init(self.mutex(), attr.as_ptr()) })?;
-        self.holder.store(0, Ordering::Relaxed);
         self.ready.store(READY, Ordering::Release);
         Ok(())
     }
@@ -87,11 +85,6 @@ impl RobustLock {
         self.taken(unsafe { libc::pthread_mutex_trylock(self.mutex()) })
     }
 
-    /// The process that holds the lock, or held it when it died; 0 when free. For messages only.
-    pub fn holder(&self) -> u32 {
-        self.holder.load(Ordering::Relaxed)
-    }
-
     fn taken(&self, code: libc::c_int) -> Result<Taken<'_>, Busy> {
         let recovered = match code {
             0 => false,
@@ -102,7 +95,6 @@ impl RobustLock {
             }
             _ => return Err(Busy),
         };
-        self.holder.store(std::process::id(), Ordering::Relaxed);
         Ok(Taken { lock: self, recovered, stays: PhantomData })
     }
 
@@ -120,7 +112,6 @@ impl Taken<'_> {
 
 impl Drop for Taken<'_> {
     fn drop(&mut self) {
-        self.lock.holder.store(0, Ordering::Relaxed);
         // SAFETY: this thread took the mutex when the guard was made, and the guard cannot leave the thread.
         unsafe { libc::pthread_mutex_unlock(self.lock.mutex()) };
     }
@@ -153,7 +144,7 @@ mod tests {
     use std::sync::atomic::AtomicU64;
 
     crate::shm_struct! {
-        struct Bucket { lock: RobustLock, a: AtomicU64, b: AtomicU64, inside: AtomicU32 }
+        struct Bucket { lock: RobustLock, a: AtomicU64, b: AtomicU64, inside: AtomicU64 }
     }
 
     fn bucket() -> Region<Bucket> {
@@ -184,7 +175,6 @@ mod tests {
             while region[0].inside.swap(0, Ordering::SeqCst) == 0 {
                 std::thread::yield_now();
             }
-            assert_eq!(region[0].lock.holder(), child.pid());
             assert_eq!(region[0].lock.try_take().err(), Some(Busy), "held by a living process");
             assert_eq!(region[0].lock.take(Duration::from_millis(1)).err(), Some(Busy), "bounded wait");
             child.kill(libc::SIGKILL).unwrap();
