@@ -242,7 +242,7 @@ impl World<'_> {
     fn end(&mut self) {
         for _ in 0..200 {
             self.pass(31_000);
-            if self.worker.streams.len() == 0 {
+            if self.worker.streams.is_empty() {
                 break;
             }
         }

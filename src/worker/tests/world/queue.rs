@@ -44,11 +44,11 @@ fn served_in_the_order_of_arrival() {
         within(&limited(1, 1), seed, |w| {
             let mut clients: Vec<MemSock> = (0..5).map(|n| ask(w, n)).collect();
             let mut server = w.server();
-            for n in 0..5 {
+            for (n, client) in clients.iter_mut().enumerate() {
                 w.no_server();
                 let asked = text(w.hear(&mut server));
                 assert!(asked.starts_with(&format!("GET /{n} ")), "seed {seed}: {asked}");
-                w.tell(&mut server, OK, &mut clients[n]);
+                w.tell(&mut server, OK, client);
                 let ended = w.ended();
                 assert_eq!((ended[0].status, ended[0].backend_queue), (200, n as u32), "seed {seed}");
                 if n < 4 {
