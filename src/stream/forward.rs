@@ -19,7 +19,7 @@ impl Stream {
             if self.phase != Phase::Forward {
                 return Step::Go(self.phase);
             }
-            if self.is_over() {
+            if self.is_over(below) {
                 return Step::Go(Phase::Over);
             }
             if !asked && !answered {
@@ -37,7 +37,9 @@ impl Stream {
         };
         let Some(front) = below.conns.get(self.front).filter(|_| waits) else { return false };
         let left = front.is_broken()
-            || (front.peer_left() && !self.response_ready && cx.plan.proxy(self.backend).abort_on_close);
+            || front.peer_left()
+                && !(self.response_ready && self.mode == Mode::Http)
+                && (cx.plan.proxy(self.backend).abort_on_close || self.left_without_a_word(below, cx));
         if left {
             self.set_term(b'C');
             let asked = self.phase == Phase::Forward;
@@ -47,12 +49,19 @@ impl Stream {
     }
 
     /// Nothing is left to be moved.
-    fn is_over(&self) -> bool {
+    fn is_over(&self, below: &Below<'_>) -> bool {
         match (self.mode, self.tunnel) {
             _ if self.cut => self.res.buf.is_none(),
-            (Mode::Http, false) => self.response_ready && self.res.end_sent,
+            (Mode::Http, false) => self.response_ready && self.res.end_sent && !self.uploads(below),
             _ => self.req.end_sent && self.res.end_sent,
         }
+    }
+
+    /// The answer came early: the rest of the request is still on its way to a server that takes it. A
+    /// client that has sent nothing of it yet (it waits for a 100) will keep it.
+    fn uploads(&self, below: &Below<'_>) -> bool {
+        let back = self.back.and_then(|id| below.conns.get(id));
+        !self.req.end_sent && self.req.received > 0 && back.is_some_and(|conn| !conn.peer_left())
     }
 
     /// Client to server; true when something moved.
@@ -192,6 +201,17 @@ impl Stream {
         }
         self.phase =
             if malformed && self.awaits_head() { self.error_page(400, below, cx) } else { Phase::Over };
+    }
+
+    /// In TCP mode: the client has ended its side before the server was there, and has said nothing.
+    fn left_without_a_word(&mut self, below: &mut Below<'_>, cx: &mut Cx<'_>) -> bool {
+        if self.mode == Mode::Tcp && !self.req.ended && self.req.buf.is_none() {
+            if let Some(front) = below.conns.get_mut(self.front) {
+                // what it did say is kept for the server; a fault will come again
+                front.recv(&mut self.req, cx);
+            }
+        }
+        self.mode == Mode::Tcp && self.req.ended && self.req.received == 0
     }
 
     /// Nothing of an answer has been shown to the client yet.

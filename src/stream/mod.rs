@@ -219,6 +219,7 @@ impl Stream {
 
     /// The end: the log line, then both connections are left to themselves.
     fn finish(&mut self, below: &mut Below<'_>, cx: &mut Cx<'_>) {
+        self.leave_line(below, cx);
         self.close_times(cx.now.wall_us);
         self.note_conns(cx);
         self.write_log(below, cx);
@@ -257,7 +258,9 @@ impl Stream {
                 Phase::Target => b'Q',
                 Phase::Pause | Phase::Connecting => b'C',
                 // while the request is on its way, it is its transfer that ends
-                Phase::Forward if self.awaits_head() && (self.req.ended || matches!(who, b'S' | b's')) => {
+                Phase::Forward
+                    if self.awaits_head() && (self.req.ended || matches!(who, b'S' | b's' | b'P')) =>
+                {
                     b'H'
                 }
                 Phase::Forward => b'D',

@@ -239,6 +239,7 @@ impl Stream {
     /// Leaves the line it may stand in; a place given in the meantime goes to the next.
     pub(super) fn leave_line(&mut self, below: &mut Below<'_>, cx: &mut Cx<'_>) {
         let Some(InLine { line, key }) = self.attempt.in_line.take() else { return };
+        self.note_queue_time(cx);
         if below.backends.lines.of(line).remove(&key).is_some() {
             cx.shm.wait_ends(line.object());
         } else if let Some(server) = below.backends.lines.granted.remove(&self.task) {
@@ -257,7 +258,6 @@ impl Stream {
     /// `timeout queue`.
     pub(super) fn queue_timeout(&mut self, below: &mut Below<'_>, cx: &mut Cx<'_>) -> Phase {
         self.leave_line(below, cx);
-        self.note_queue_time(cx);
         self.txn.term = *b"sQ--";
         self.count_both(Stat::Econ, cx);
         self.no_server(below, cx)

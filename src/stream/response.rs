@@ -1,7 +1,7 @@
 //! The response: its head, its rules, and what to do when the server fails.
 
 use super::notes::capture;
-use super::{Below, Stream};
+use super::{Below, Phase, Stream};
 use crate::msg::framing::Body;
 use crate::net::conn::millis;
 use crate::net::cx::Cx;
@@ -85,13 +85,19 @@ impl Stream {
         self.fault = Some(fault);
         if self.response_ready {
             // what came before still goes to the client; that the rest is missing tells the connection's end
-            let malformed = matches!(fault.cause, Cause::Malformed(_));
-            self.set_term(if malformed { b'P' } else { b'S' });
+            self.set_term(b'S');
             self.cut = true;
             return;
         }
-        if self.may_try_again(fault) {
+        if self.may_try_again(fault, below) {
             self.phase = self.try_again(fault, below, cx);
+            return;
+        }
+        if self.attempt.reused && self.txn.request_index > 0 && self.is_silent(fault, below) {
+            // the server may have acted on it, so it is not for us to ask again. A client knows that a
+            // kept connection can end at any time, and decides: it is told nothing else (RFC 9110 9.2.2)
+            self.set_term(b'S');
+            self.phase = Phase::Over;
             return;
         }
         let malformed = matches!(fault.cause, Cause::Malformed(_) | Cause::TooLarge);

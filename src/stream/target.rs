@@ -299,9 +299,7 @@ impl Stream {
 
     /// A request may be sent once more when the server cannot have acted on it: the connection was an
     /// old one that ended without a byte, and the method does no harm twice.
-    pub(super) fn may_try_again(&self, fault: Fault) -> bool {
-        let silent = matches!(fault.cause, Cause::Ended | Cause::Reset);
-        let untouched = self.res.head.is_none() && self.res.received == 0;
+    pub(super) fn may_try_again(&self, fault: Fault, below: &Below<'_>) -> bool {
         let harmless = self.req.received == 0
             && self.req.head.as_ref().is_some_and(|h| {
                 matches!(
@@ -314,7 +312,15 @@ impl Stream {
                         | Method::Trace
                 )
             });
-        self.attempt.reused && silent && untouched && harmless
+        self.attempt.reused && self.is_silent(fault, below) && harmless
+    }
+
+    /// The server's connection ended before a single byte of an answer.
+    pub(super) fn is_silent(&self, fault: Fault, below: &Below<'_>) -> bool {
+        let back = self.back.and_then(|id| below.conns.get(id));
+        matches!(fault.cause, Cause::Ended | Cause::Reset)
+            && self.res.head.is_none()
+            && back.is_none_or(|conn| conn.raw_input().is_empty())
     }
 
     /// Prepares another attempt: at once on a new connection or another server, else after a pause.

@@ -145,7 +145,7 @@ impl Stream {
             Why::Client => self.timed_out(b'c', below, cx),
             Why::Server => self.timed_out(b's', below, cx),
             Why::Tunnel => {
-                let who = if self.clock.front_seen < self.clock.back_seen { b'c' } else { b's' };
+                let who = if self.clock.front_seen <= self.clock.back_seen { b'c' } else { b's' };
                 self.timed_out(who, below, cx);
             }
         }

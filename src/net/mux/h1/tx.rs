@@ -289,7 +289,7 @@ fn set_connection(head: &mut Head, upgrade: bool, close: bool, keep: bool) {
     // names and values are our own or were parsed as such: they cannot be refused
     let _ = match (&protocol, close, keep) {
         (Some(protocol), ..) => {
-            head.add(b"connection", b"upgrade").and_then(|()| head.add(b"upgrade", protocol))
+            head.add(b"connection", b"Upgrade").and_then(|()| head.add(b"upgrade", protocol))
         }
         (None, true, _) => head.add(b"connection", b"close"),
         (None, false, true) => head.add(b"connection", b"keep-alive"),

@@ -235,9 +235,9 @@ fn tunnels_pass_what_came_early() {
     let rows: [(&[u8], &str, &[u8], &str); 2] = [
         (
             b"GET / HTTP/1.1\r\nHost: h\r\nConnection: upgrade\r\nUpgrade: chat\r\n\r\nfrom client",
-            "GET / HTTP/1.1\r\nHost: h\r\nconnection: upgrade\r\nupgrade: chat\r\n\r\n",
+            "GET / HTTP/1.1\r\nHost: h\r\nconnection: Upgrade\r\nupgrade: chat\r\n\r\n",
             switch,
-            "HTTP/1.1 101 Switching Protocols\r\nconnection: upgrade\r\nupgrade: chat\r\n\r\nfrom server",
+            "HTTP/1.1 101 Switching Protocols\r\nconnection: Upgrade\r\nupgrade: chat\r\n\r\nfrom server",
         ),
         (
             b"CONNECT h:80 HTTP/1.1\r\nHost: h:80\r\n\r\nfrom client",
