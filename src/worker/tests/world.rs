@@ -18,6 +18,8 @@ use crate::shm::{Object, Shared};
 use crate::worker::Worker;
 use std::sync::atomic::Ordering::Relaxed;
 
+mod errors;
+mod flow;
 mod http;
 mod queue;
 
