@@ -1,6 +1,9 @@
 //! Actions that let traffic pass or end it without an answer.
 
 use super::ActionKw;
+use crate::expr::compile::ParseCx;
+use crate::lang::diag::Diag;
+use crate::lang::word::Words;
 use crate::plan::rule::{Act, Action, ActionCx, Sites};
 
 /// The rows of this family.
@@ -39,11 +42,15 @@ pub const ROWS: &[ActionKw] = &[
     ),
     ActionKw::new(
         "silent-drop",
-        Sites::TCP.or(Sites::HTTP_REQ),
-        |_, _| Ok(Box::new(Silent)),
-        "silent-drop",
+        Sites::TCP.or(Sites::HTTP_REQ).or(Sites::HTTP_RES),
+        silent,
+        "silent-drop [rst-ttl <hops>]",
         "the connection is forgotten without telling the client",
         "tcp-request connection silent-drop if { src 192.0.2.0/24 }",
+    )
+    .text(
+        "The client goes on waiting, and so does every firewall on the way. Without the privilege for it, or with \
+         \"rst-ttl\", the connection is reset by a packet that dies after so many hops (1).",
     ),
 ];
 
@@ -63,10 +70,19 @@ impl Action for Reject {
     }
 }
 
-struct Silent;
+/// Hops of the reset; `None`: none is sent where that can be helped.
+struct Silent(Option<u8>);
+
+fn silent(words: &mut Words<'_>, _: &mut ParseCx<'_>) -> Result<Box<dyn Action>, Diag> {
+    let hops = match words.eat("rst-ttl") {
+        true => Some(words.need("a number of hops")?.int_in(1..=255)? as u8),
+        false => None,
+    };
+    Ok(Box::new(Silent(hops)))
+}
 
 impl Action for Silent {
     fn run<'p>(&'p self, _: &mut ActionCx<'_>) -> Act<'p> {
-        Act::Drop
+        Act::Drop(self.0)
     }
 }

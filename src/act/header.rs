@@ -6,17 +6,20 @@ use super::ActionKw;
 use crate::expr::args::Template;
 use crate::expr::compile::ParseCx;
 use crate::expr::logfmt::{LogFmt, Use};
+use crate::expr::pattern::regex::compile;
+use crate::expr::sample::Scratch;
 use crate::lang::diag::Diag;
-use crate::lang::word::Words;
-use crate::msg::EditError;
+use crate::lang::word::{Word, Words};
+use crate::msg::Head;
 use crate::plan::rule::{Act, Action, ActionCx, Sites};
+use lighterman_wire::token;
 
 /// The rows of this family.
 pub const ROWS: &[ActionKw] = &[
     ActionKw::new(
         "add-header",
         Sites::HTTP,
-        |w, cx| Ok(Box::new(put(Way::Add, w, cx)?)),
+        |w, cx| put(Head::add, w, cx),
         "add-header <name> <fmt>",
         "adds a field",
         "http-response add-header X-Via %[srv_name]",
@@ -28,7 +31,8 @@ pub const ROWS: &[ActionKw] = &[
         "del-header <name> [-m <way>]",
         "removes all fields of a name",
         "http-response del-header Server",
-    ),
+    )
+    .text("The way is one of str (the default), beg, end, sub, reg; case does not count."),
     ActionKw::new(
         "replace-header",
         Sites::HTTP,
@@ -36,7 +40,8 @@ pub const ROWS: &[ActionKw] = &[
         "replace-header <name> <regex> <replacement>",
         "rewrites fields that match, whole",
         "http-request replace-header Cookie foo=([^;]*) bar=\\1",
-    ),
+    )
+    .text("\"\\1\" to \"\\9\" in the replacement stand for the groups of the expression; it is a log-format string."),
     ActionKw::new(
         "replace-value",
         Sites::HTTP,
@@ -44,70 +49,55 @@ pub const ROWS: &[ActionKw] = &[
         "replace-value <name> <regex> <replacement>",
         "rewrites values that match, one by one",
         "http-request replace-value X-Forwarded-For ^192\\.168\\.(.*)$ 172.16.\\1",
-    ),
+    )
+    .text("As \"replace-header\", for each of the values that commas separate."),
     ActionKw::new(
         "set-header",
         Sites::HTTP,
-        |w, cx| Ok(Box::new(put(Way::Set, w, cx)?)),
+        |w, cx| put(Head::set, w, cx),
         "set-header <name> <fmt>",
         "sets a field, whatever it was",
         "http-request set-header X-Forwarded-Proto https if { ssl_fc }",
     ),
 ];
 
-/// RFC 9110 5.6.2.
-fn is_token(byte: u8) -> bool {
-    byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte)
+/// The name of a field (RFC 9110 5.1).
+pub(super) fn field_name(word: &Word) -> Result<Box<[u8]>, Diag> {
+    if word.text.is_empty() || !token::all(word.text.as_bytes(), token::TOKEN) {
+        return Err(word.err(format!("\"{}\" cannot be a field name", word.text)));
+    }
+    Ok(word.text.clone().into_bytes().into())
 }
 
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Way {
-    Add,
-    Set,
-}
+type Edit = fn(&mut Head, &[u8], &[u8]) -> Result<(), crate::msg::EditError>;
 
 struct Put {
-    way: Way,
-    name: Vec<u8>,
+    edit: Edit,
+    name: Box<[u8]>,
     value: LogFmt,
     /// The value when it does not depend on traffic.
     constant: Option<Vec<u8>>,
 }
 
-fn put(way: Way, words: &mut Words<'_>, cx: &mut ParseCx<'_>) -> Result<Put, Diag> {
-    let name = words.need("a field name")?;
-    if name.text.is_empty() || !name.text.bytes().all(is_token) {
-        return Err(name.err(format!("\"{}\" cannot be a field name", name.text)));
-    }
+fn put(edit: Edit, words: &mut Words<'_>, cx: &mut ParseCx<'_>) -> Result<Box<dyn Action>, Diag> {
+    let name = field_name(words.need("a field name")?)?;
     let value = LogFmt::compile(words.need("a value")?, Use::Text, cx)?;
-    Ok(Put { way, name: name.text.clone().into_bytes(), constant: value.constant(), value })
+    Ok(Box::new(Put { edit, name, constant: value.constant(), value }))
 }
 
 impl Action for Put {
     fn run<'p>(&'p self, cx: &mut ActionCx<'_>) -> Act<'p> {
-        let mut made = Vec::new();
+        let mut made = Scratch::new();
         let value = match &self.constant {
             Some(value) => value,
             None => {
                 self.value.write(&cx.facts(), &mut made);
-                &made
+                &*made
             }
         };
         let Some(head) = cx.head() else { return Act::Next };
-        let done = match self.way {
-            Way::Add => head.add(&self.name, value),
-            Way::Set => head.set(&self.name, value),
-        };
-        edited(done, cx)
-    }
-}
-
-/// A rewrite that was refused fails the request, unless `strict-mode off` was said.
-fn edited<'p>(done: Result<(), EditError>, cx: &ActionCx<'_>) -> Act<'p> {
-    match done {
-        Ok(()) => Act::Next,
-        Err(_) if cx.txn.settings.lenient => Act::Next,
-        Err(_) => Act::Failed,
+        let done = (self.edit)(head, &self.name, value);
+        cx.edited(done)
     }
 }
 
@@ -133,7 +123,7 @@ fn delete(words: &mut Words<'_>, _: &mut ParseCx<'_>) -> Result<Box<dyn Action>,
         "beg" => Which::Begins(lower),
         "end" => Which::Ends(lower),
         "sub" => Which::Contains(lower),
-        "reg" => Which::Matches(regex(name, true)?),
+        "reg" => Which::Matches(compile(&name.text, true).map_err(|what| name.err(what))?),
         _ => return Err(way.not_one_of("way to compare", &["str", "beg", "end", "sub", "reg"])),
     };
     Ok(Box::new(Delete(which)))
@@ -143,80 +133,118 @@ impl Action for Delete {
     fn run<'p>(&'p self, cx: &mut ActionCx<'_>) -> Act<'p> {
         let Some(head) = cx.head() else { return Act::Next };
         match &self.0 {
-            Which::Name(name) => drop(head.remove(name)),
-            other => drop(head.remove_if(|name, _| other.takes(&name.to_ascii_lowercase()))),
-        }
+            Which::Name(name) => head.remove(name),
+            other => head.remove_if(|name, _| other.takes(name)),
+        };
         Act::Next
     }
 }
 
 impl Which {
     fn takes(&self, name: &[u8]) -> bool {
+        if let Which::Matches(regex) = self {
+            return regex.is_match(name);
+        }
+        let mut lower = Scratch::of(name);
+        lower.make_ascii_lowercase();
         match self {
-            Which::Name(wanted) => name == wanted,
-            Which::Begins(wanted) => name.starts_with(wanted),
-            Which::Ends(wanted) => name.ends_with(wanted),
-            Which::Contains(wanted) => memchr::memmem::find(name, wanted).is_some(),
-            Which::Matches(regex) => regex.is_match(name),
+            Which::Name(wanted) => *lower == *wanted,
+            Which::Begins(wanted) => lower.starts_with(wanted),
+            Which::Ends(wanted) => lower.ends_with(wanted),
+            Which::Contains(wanted) => memchr::memmem::find(&lower, wanted).is_some(),
+            Which::Matches(_) => false,
         }
     }
 }
 
-pub(super) fn regex(word: &crate::lang::word::Word, fold: bool) -> Result<Regex, Diag> {
-    regex::bytes::RegexBuilder::new(&word.text)
-        .case_insensitive(fold)
-        .unicode(false)
-        .build()
-        .map_err(|error| word.err(format!("invalid regular expression: {error}")))
+/// A regular expression and what stands for a match: groups of it within a log-format string.
+pub(super) struct Rewrite {
+    regex: Regex,
+    by: LogFmt,
+    /// The replacement when it does not depend on traffic.
+    constant: Option<Template>,
+}
+
+impl Rewrite {
+    /// Reads the expression and the replacement.
+    pub(super) fn parse(words: &mut Words<'_>, cx: &mut ParseCx<'_>) -> Result<Self, Diag> {
+        let pattern = words.need("a regular expression")?;
+        let regex = compile(&pattern.text, false).map_err(|what| pattern.err(what))?;
+        let word = words.need("a replacement")?;
+        let by = LogFmt::compile(word, Use::Text, cx)?;
+        let constant = match by.constant() {
+            None => None,
+            Some(text) => {
+                let text = String::from_utf8_lossy(&text);
+                Some(Template::parse(&text, regex.captures_len()).map_err(|what| word.err(what))?)
+            }
+        };
+        Ok(Rewrite { regex, by, constant })
+    }
+
+    /// Rewrites by `edit`, which is lent what turns one text into another.
+    pub(super) fn run<'p, T>(
+        &self,
+        cx: &mut ActionCx<'_>,
+        edit: impl FnOnce(&mut ActionCx<'_>, &mut dyn FnMut(&[u8], &mut Vec<u8>) -> bool) -> T,
+        fail: impl FnOnce() -> T,
+    ) -> T {
+        let made;
+        let template = match &self.constant {
+            Some(template) => template,
+            None => {
+                let mut text = Scratch::new();
+                self.by.write(&cx.facts(), &mut text);
+                match Template::parse(&String::from_utf8_lossy(&text), self.regex.captures_len()) {
+                    Ok(template) => {
+                        made = template;
+                        &made
+                    }
+                    Err(_) => return fail(),
+                }
+            }
+        };
+        edit(cx, &mut |text, out| self.replace(template, text, out))
+    }
+
+    fn replace(&self, template: &Template, text: &[u8], out: &mut Vec<u8>) -> bool {
+        let Some(found) = self.regex.captures(text) else { return false };
+        let Some(whole) = found.get(0) else { return false };
+        out.extend_from_slice(&text[..whole.start()]);
+        template.expand(&found, out);
+        out.extend_from_slice(&text[whole.end()..]);
+        true
+    }
 }
 
 struct Replace {
-    name: Vec<u8>,
-    regex: Regex,
-    by: Replacement,
+    name: Box<[u8]>,
+    rewrite: Rewrite,
     each_value: bool,
 }
 
-/// A replacement: groups of the regular expression within a log-format string.
-pub(super) struct Replacement(LogFmt);
-
-impl Replacement {
-    pub(super) fn parse(words: &mut Words<'_>, cx: &mut ParseCx<'_>) -> Result<Self, Diag> {
-        Ok(Replacement(LogFmt::compile(words.need("a replacement")?, Use::Text, cx)?))
-    }
-
-    /// The text with `\1` and the like still in it, as it is for this message.
-    pub(super) fn template(&self, cx: &ActionCx<'_>, groups: usize) -> Option<Template> {
-        let mut text = Vec::new();
-        self.0.write(&cx.facts(), &mut text);
-        Template::parse(&String::from_utf8_lossy(&text), groups).ok()
-    }
-}
-
 fn replace(each_value: bool, words: &mut Words<'_>, cx: &mut ParseCx<'_>) -> Result<Box<dyn Action>, Diag> {
-    let name = words.need("a field name")?.text.clone().into_bytes();
-    let regex = regex(words.need("a regular expression")?, false)?;
-    let by = Replacement::parse(words, cx)?;
-    Ok(Box::new(Replace { name, regex, by, each_value }))
+    let name = field_name(words.need("a field name")?)?;
+    Ok(Box::new(Replace { name, rewrite: Rewrite::parse(words, cx)?, each_value }))
 }
 
 impl Action for Replace {
     fn run<'p>(&'p self, cx: &mut ActionCx<'_>) -> Act<'p> {
-        let Some(template) = self.by.template(cx, self.regex.captures_len()) else { return Act::Failed };
-        let Some(head) = cx.head() else { return Act::Next };
-        let rewrite = |value: &[u8], out: &mut Vec<u8>| {
-            let Some(found) = self.regex.captures(value) else { return false };
-            let Some(whole) = found.get(0) else { return false };
-            out.extend_from_slice(&value[..whole.start()]);
-            template.expand(&found, out);
-            out.extend_from_slice(&value[whole.end()..]);
-            true
-        };
-        let done = if self.each_value {
-            head.replace_values(&self.name, rewrite)
-        } else {
-            head.replace_lines(&self.name, rewrite)
-        };
-        edited(done.map(|_| ()), cx)
+        if cx.head().is_none_or(|head| head.first(&self.name).is_none()) {
+            return Act::Next;
+        }
+        self.rewrite.run(
+            cx,
+            |cx, rewrite| {
+                let Some(head) = cx.head() else { return Act::Next };
+                let done = if self.each_value {
+                    head.replace_values(&self.name, rewrite)
+                } else {
+                    head.replace_lines(&self.name, rewrite)
+                };
+                cx.edited(done.map(|_| ()))
+            },
+            || Act::Failed,
+        )
     }
 }

@@ -3,12 +3,17 @@
 //! An action is a row here and a small struct with `impl Action` in the file of its family. `sites` makes it
 //! legal in several rule sets at once.
 
+pub mod addr;
+pub mod capture;
 pub mod flow;
 pub mod header;
+pub mod normalize;
 pub mod redirect;
 pub mod reply;
+pub mod settings;
 pub mod uri;
 pub mod var;
+pub mod wait;
 
 use crate::base::doc::Doc;
 use crate::expr::compile::ParseCx;
@@ -44,8 +49,25 @@ impl ActionKw {
     ) -> ActionKw {
         ActionKw { kw, sites, parse, doc: Doc { usage, brief, text: "", example } }
     }
+
+    /// With more to say than the brief.
+    pub const fn text(mut self, text: &'static str) -> ActionKw {
+        self.doc.text = text;
+        self
+    }
 }
 
 /// All families.
-pub const FAMILIES: &[&[ActionKw]] =
-    &[flow::ROWS, header::ROWS, redirect::ROWS, reply::ROWS, uri::ROWS, var::ROWS];
+pub const FAMILIES: &[&[ActionKw]] = &[
+    addr::ROWS,
+    capture::ROWS,
+    flow::ROWS,
+    header::ROWS,
+    normalize::ROWS,
+    redirect::ROWS,
+    reply::ROWS,
+    settings::ROWS,
+    uri::ROWS,
+    var::ROWS,
+    wait::ROWS,
+];

@@ -3,6 +3,7 @@
 use super::ActionKw;
 use crate::expr::compile::ParseCx;
 use crate::expr::logfmt::{LogFmt, Use};
+use crate::expr::sample::Scratch;
 use crate::lang::diag::Diag;
 use crate::lang::word::Words;
 use crate::plan::reply::Reply;
@@ -14,9 +15,14 @@ pub const ROWS: &[ActionKw] = &[ActionKw::new(
     "redirect",
     Sites::HTTP_REQ.or(Sites::HTTP_RES),
     parse,
-    "redirect location|prefix|scheme <fmt> [code <code>] [drop-query] [append-slash] [ignore-empty] [set-cookie <name>[=<value>]] [clear-cookie <name>[=]]",
+    "redirect location|prefix|scheme <fmt> [code <code>] [drop-query] [append-slash] [keep-query] [ignore-empty] [set-cookie <name>[=<value>]] [clear-cookie <name>[=]]",
     "sends the client elsewhere",
     "http-request redirect scheme https code 301 unless { ssl_fc }",
+)
+.text(
+    "location: the whole new URL. prefix: what to put before path and query (\"/\": nothing). scheme: what to put \
+     before ://, host, path and query. Codes are 301, 302 (the default), 303, 307, 308. drop-query and append-slash \
+     belong to prefix and scheme, keep-query to location; with ignore-empty an empty target means no redirect.",
 )];
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -33,14 +39,17 @@ struct Redirect {
     drop_query: bool,
     append_slash: bool,
     ignore_empty: bool,
+    keep_query: bool,
     cookie: Option<String>,
+    /// The whole answer, when it is the same for every request.
+    ready: Option<Reply>,
 }
 
 /// Reads a redirect up to its condition.
 pub(super) fn parse(words: &mut Words<'_>, cx: &mut ParseCx<'_>) -> Result<Box<dyn Action>, Diag> {
     let mut code = 302;
-    let (mut drop_query, mut append_slash, mut ignore_empty, mut cookie, mut to) =
-        (false, false, false, None, None);
+    let (mut drop_query, mut append_slash, mut ignore_empty, mut keep_query) = (false, false, false, false);
+    let (mut cookie, mut to) = (None, None);
     while let Some(word) = words.peek() {
         match word.text.as_str() {
             "if" | "unless" => break,
@@ -73,14 +82,17 @@ pub(super) fn parse(words: &mut Words<'_>, cx: &mut ParseCx<'_>) -> Result<Box<d
                 words.next();
                 ignore_empty = true;
             }
+            "keep-query" => {
+                words.next();
+                keep_query = true;
+            }
             "set-cookie" => {
                 words.next();
                 cookie = Some(format!("{}; path=/;", words.need("a cookie")?.text));
             }
             "clear-cookie" => {
                 words.next();
-                let name = words.need("a cookie")?.text.trim_end_matches('=').to_owned();
-                cookie = Some(format!("{name}=; path=/; Max-Age=0;"));
+                cookie = Some(format!("{}; path=/; Max-Age=0;", words.need("a cookie")?.text));
             }
             _ => {
                 let known = [
@@ -91,6 +103,7 @@ pub(super) fn parse(words: &mut Words<'_>, cx: &mut ParseCx<'_>) -> Result<Box<d
                     "drop-query",
                     "append-slash",
                     "ignore-empty",
+                    "keep-query",
                     "set-cookie",
                     "clear-cookie",
                     "if",
@@ -101,13 +114,22 @@ pub(super) fn parse(words: &mut Words<'_>, cx: &mut ParseCx<'_>) -> Result<Box<d
         }
     }
     let Some((kind, to)) = to else { return Err(words.missing("\"location\", \"prefix\" or \"scheme\"")) };
-    Ok(Box::new(Redirect { kind, to, code, drop_query, append_slash, ignore_empty, cookie }))
+    let mut made =
+        Redirect { kind, to, code, drop_query, append_slash, ignore_empty, keep_query, cookie, ready: None };
+    if kind == Kind::Location && !keep_query {
+        let constant = made.to.constant().filter(|to| !to.is_empty());
+        made.ready = constant.map(|to| made.reply(&to));
+    }
+    Ok(Box::new(made))
 }
 
 impl Action for Redirect {
     fn run<'p>(&'p self, cx: &mut ActionCx<'_>) -> Act<'p> {
+        if let Some(ready) = &self.ready {
+            return Act::Reply(Answer::Ready(ready));
+        }
         let facts = cx.facts();
-        let mut location = Vec::new();
+        let mut location = Scratch::new();
         self.to.write(&facts, &mut location);
         if location.is_empty() && self.ignore_empty {
             return Act::Next;
@@ -117,7 +139,7 @@ impl Action for Redirect {
             if self.kind == Kind::Scheme {
                 location.extend_from_slice(b"://");
                 location.extend_from_slice(req.first(b"host").unwrap_or_default());
-            } else if location == b"/" {
+            } else if *location == b"/" {
                 location.clear();
             }
             let path = if self.drop_query { req.path() } else { req.pathq() };
@@ -129,25 +151,27 @@ impl Action for Redirect {
                 }
             }
         }
-        location.retain(|b| !matches!(b, b'\r' | b'\n' | 0));
+        if let Some(query) = facts.req.and_then(|req| req.query()).filter(|_| self.keep_query) {
+            let join = if location.contains(&b'?') { b'&' } else { b'?' };
+            location.push(join);
+            location.extend_from_slice(query);
+        }
         Act::Reply(Answer::Built(Box::new(self.reply(&location))))
     }
 }
 
 impl Redirect {
     fn reply(&self, location: &[u8]) -> Reply {
-        let reason = status::reason(self.code);
-        let mut head =
-            format!("HTTP/1.1 {} {reason}\r\ncontent-length: 0\r\nlocation: ", self.code).into_bytes();
-        head.extend_from_slice(location);
-        head.extend_from_slice(b"\r\n");
-        if let Some(cookie) = &self.cookie {
-            head.extend_from_slice(format!("set-cookie: {cookie}\r\n").as_bytes());
-        }
+        let mut reply = Reply::start(self.code, status::reason(self.code));
+        reply.field(b"content-length", b"0");
+        reply.field(b"location", location);
         if matches!(self.code, 302 | 303 | 307) {
-            head.extend_from_slice(b"cache-control: no-cache\r\n");
+            reply.field(b"cache-control", b"no-cache");
         }
-        head.extend_from_slice(b"\r\n");
-        Reply { status: self.code, head, body: Vec::new(), verbatim: false }
+        if let Some(cookie) = &self.cookie {
+            reply.field(b"set-cookie", cookie.as_bytes());
+        }
+        reply.end();
+        reply
     }
 }

@@ -1,11 +1,10 @@
 //! Actions on the request line and the status line.
 
-use regex::bytes::Regex;
-
-use super::header::{regex, Replacement};
+use super::header::Rewrite;
 use super::ActionKw;
 use crate::expr::compile::ParseCx;
 use crate::expr::logfmt::{LogFmt, Use};
+use crate::expr::sample::Scratch;
 use crate::lang::diag::Diag;
 use crate::lang::word::Words;
 use crate::msg::{EditError, Head};
@@ -16,7 +15,7 @@ pub const ROWS: &[ActionKw] = &[
     ActionKw::new(
         "replace-path",
         Sites::HTTP_REQ,
-        |w, cx| replace(|h| h.path().to_vec(), Head::set_path, w, cx),
+        |w, cx| replace(Head::path, Head::set_path, w, cx),
         "replace-path <regex> <replacement>",
         "rewrites the path",
         "http-request replace-path /old/(.*) /new/\\1",
@@ -24,7 +23,7 @@ pub const ROWS: &[ActionKw] = &[
     ActionKw::new(
         "replace-pathq",
         Sites::HTTP_REQ,
-        |w, cx| replace(|h| h.pathq().to_vec(), Head::set_pathq, w, cx),
+        |w, cx| replace(Head::pathq, Head::set_pathq, w, cx),
         "replace-pathq <regex> <replacement>",
         "rewrites path and query",
         "http-request replace-pathq ([^?]*)(\\?.*)? \\1/x\\2",
@@ -32,7 +31,7 @@ pub const ROWS: &[ActionKw] = &[
     ActionKw::new(
         "replace-uri",
         Sites::HTTP_REQ,
-        |w, cx| replace(|h| h.uri().to_vec(), Head::set_uri, w, cx),
+        |w, cx| replace(Head::uri, Head::set_uri, w, cx),
         "replace-uri <regex> <replacement>",
         "rewrites the request target",
         "http-request replace-uri ^http://(.*) https://\\1",
@@ -88,7 +87,7 @@ pub const ROWS: &[ActionKw] = &[
 ];
 
 type Set = fn(&mut Head, &[u8]) -> Result<(), EditError>;
-type Of = fn(&Head) -> Vec<u8>;
+type Of = fn(&Head) -> &[u8];
 
 struct Change {
     set: Set,
@@ -101,7 +100,7 @@ fn set(set: Set, words: &mut Words<'_>, cx: &mut ParseCx<'_>) -> Result<Box<dyn 
 
 impl Action for Change {
     fn run<'p>(&'p self, cx: &mut ActionCx<'_>) -> Act<'p> {
-        let mut value = Vec::new();
+        let mut value = Scratch::new();
         self.value.write(&cx.facts(), &mut value);
         apply(self.set, &value, cx)
     }
@@ -109,35 +108,34 @@ impl Action for Change {
 
 fn apply<'p>(set: Set, value: &[u8], cx: &mut ActionCx<'_>) -> Act<'p> {
     let Some(head) = cx.req.as_deref_mut() else { return Act::Next };
-    match set(head, value) {
-        Ok(()) => Act::Next,
-        Err(_) if cx.txn.settings.lenient => Act::Next,
-        Err(_) => Act::Failed,
-    }
+    let done = set(head, value);
+    cx.edited(done)
 }
 
 struct Replace {
     of: Of,
     set: Set,
-    regex: Regex,
-    by: Replacement,
+    rewrite: Rewrite,
 }
 
 fn replace(of: Of, set: Set, words: &mut Words<'_>, cx: &mut ParseCx<'_>) -> Result<Box<dyn Action>, Diag> {
-    let regex = regex(words.need("a regular expression")?, false)?;
-    Ok(Box::new(Replace { of, set, regex, by: Replacement::parse(words, cx)? }))
+    Ok(Box::new(Replace { of, set, rewrite: Rewrite::parse(words, cx)? }))
 }
 
 impl Action for Replace {
     fn run<'p>(&'p self, cx: &mut ActionCx<'_>) -> Act<'p> {
-        let Some(text) = cx.req.as_deref().map(self.of) else { return Act::Next };
-        let Some(found) = self.regex.captures(&text) else { return Act::Next };
-        let Some(template) = self.by.template(cx, self.regex.captures_len()) else { return Act::Failed };
-        let Some(whole) = found.get(0) else { return Act::Next };
-        let mut out = text[..whole.start()].to_vec();
-        template.expand(&found, &mut out);
-        out.extend_from_slice(&text[whole.end()..]);
-        apply(self.set, &out, cx)
+        let Some(text) = cx.req.as_deref().map(|head| Scratch::of((self.of)(head))) else { return Act::Next };
+        self.rewrite.run(
+            cx,
+            |cx, rewrite| {
+                let mut made = Scratch::new();
+                match rewrite(&text, &mut made) {
+                    true => apply(self.set, &made, cx),
+                    false => Act::Next,
+                }
+            },
+            || Act::Failed,
+        )
     }
 }
 
@@ -155,9 +153,7 @@ fn status(words: &mut Words<'_>, _: &mut ParseCx<'_>) -> Result<Box<dyn Action>,
 impl Action for Status {
     fn run<'p>(&'p self, cx: &mut ActionCx<'_>) -> Act<'p> {
         let Some(head) = cx.res.as_deref_mut() else { return Act::Next };
-        match head.set_status(self.code, self.reason.as_deref().map(str::as_bytes)) {
-            Ok(()) => Act::Next,
-            Err(_) => Act::Failed,
-        }
+        let done = head.set_status(self.code, self.reason.as_deref().map(str::as_bytes));
+        cx.edited(done)
     }
 }

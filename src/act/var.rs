@@ -1,13 +1,16 @@
 //! Actions on variables.
 
+use std::cmp::Ordering;
+
 use super::ActionKw;
 use crate::expr::compile::{expr_words, Expr, ParseCx};
 use crate::expr::logfmt::{LogFmt, Use};
-use crate::expr::sample::Value;
+use crate::expr::sample::{Got, Value};
 use crate::expr::vars::Var;
 use crate::lang::diag::Diag;
+use crate::lang::suggest::list_of;
 use crate::lang::word::Words;
-use crate::plan::rule::{Act, Action, ActionCx, Sites};
+use crate::plan::rule::{Act, Action, ActionCx, Need, Sites};
 
 /// The rows of this family.
 pub const ROWS: &[ActionKw] = &[
@@ -15,15 +18,20 @@ pub const ROWS: &[ActionKw] = &[
         "set-var(",
         Sites::ANY,
         set,
-        "set-var(<scope.name>) <expr>",
+        "set-var(<scope.name>[,<condition>...]) <expr>",
         "keeps a value in a variable",
         "http-request set-var(txn.host) req.hdr(host),lower",
+    )
+    .text(
+        "Conditions, all of which must hold: ifexists, ifnotexists (the variable has a value, or none), ifempty, \
+         ifnotempty (the new value is empty, or not), ifset, ifnotset, ifgt, iflt (the new number is greater, or \
+         less, than the old one).",
     ),
     ActionKw::new(
         "set-var-fmt(",
         Sites::ANY,
         set_fmt,
-        "set-var-fmt(<scope.name>) <fmt>",
+        "set-var-fmt(<scope.name>[,<condition>...]) <fmt>",
         "keeps a text in a variable",
         "http-request set-var-fmt(txn.from) \"%[src]:%[src_port]\"",
     ),
@@ -37,49 +45,115 @@ pub const ROWS: &[ActionKw] = &[
     ),
 ];
 
-/// The variable between the parentheses of the action's own word.
-fn name(words: &Words<'_>, cx: &mut ParseCx<'_>) -> Result<Var, Diag> {
-    let Some(word) = words.taken() else { return Err(words.missing("an action")) };
-    let inside = word.text.split_once('(').and_then(|(_, rest)| rest.strip_suffix(')'));
-    match inside {
-        Some(name) => cx.names.var(name).map_err(|why| word.err(why)),
-        None => Err(word.err(format!("expected a variable in parentheses: {}(txn.name)", word.text))),
+/// A variable, and when it is set.
+struct Place {
+    var: Var,
+    /// All of them must hold; the mask of [`CONDITIONS`].
+    when: u8,
+}
+
+/// The words behind the name that bound the change, and their bits.
+const CONDITIONS: [(&str, u8); 8] = [
+    ("ifexists", 1),
+    ("ifnotexists", 2),
+    ("ifempty", 4),
+    ("ifnotempty", 8),
+    ("ifset", 16),
+    ("ifnotset", 32),
+    ("ifgt", 64),
+    ("iflt", 128),
+];
+
+impl Place {
+    /// What stands between the parentheses of the action's own word.
+    fn parse(words: &Words<'_>, cx: &mut ParseCx<'_>) -> Result<Place, Diag> {
+        let Some(word) = words.taken() else { return Err(words.missing("an action")) };
+        let inside = word.text.split_once('(').and_then(|(_, rest)| rest.strip_suffix(')'));
+        let Some(inside) = inside else {
+            return Err(word.err(format!("expected a variable in parentheses: {}(txn.name)", word.text)));
+        };
+        let mut parts = inside.split(',');
+        let var = cx.names.var(parts.next().unwrap_or("")).map_err(|why| word.err(why))?;
+        let mut when = 0;
+        for part in parts {
+            let Some((_, bit)) = CONDITIONS.iter().find(|(name, _)| *name == part) else {
+                let known = CONDITIONS.map(|(name, _)| name);
+                return Err(word.err(format!("unknown condition \"{part}\", expected {}", list_of(&known))));
+            };
+            when |= bit;
+        }
+        Ok(Place { var, when })
+    }
+
+    /// Sets the variable when its conditions hold. One that has no room keeps what it had: that is counted
+    /// where variables are stored.
+    fn set(&self, value: Option<Value>, cx: &mut ActionCx<'_>) {
+        if self.when == 0 || self.holds(value.as_ref(), cx) {
+            value.map(|value| cx.vars.set(self.var, value));
+        }
+    }
+
+    fn holds(&self, new: Option<&Value>, cx: &ActionCx<'_>) -> bool {
+        let vars = cx.vars.view();
+        let old = vars.get(self.var);
+        let empty = |value: &Value| value.sample().as_bytes().is_some_and(<[u8]>::is_empty);
+        let number = |value: &Value| match value {
+            Value::Int(n) => Some(*n),
+            Value::Bool(b) => Some(i64::from(*b)),
+            _ => None,
+        };
+        let compare = |how: Ordering| match (new.and_then(number), old.and_then(number)) {
+            // a variable without a value counts as the smallest and the largest
+            (Some(_), None) => old.is_none(),
+            (Some(new), Some(old)) => new.cmp(&old) == how,
+            _ => false,
+        };
+        CONDITIONS.iter().filter(|(_, bit)| self.when & bit != 0).all(|(name, _)| match *name {
+            "ifexists" | "ifset" => old.is_some(),
+            "ifnotexists" | "ifnotset" => old.is_none(),
+            "ifempty" => new.is_none_or(empty),
+            "ifnotempty" => new.is_some_and(|value| !empty(value)),
+            "ifgt" => compare(Ordering::Greater),
+            _ => compare(Ordering::Less),
+        })
     }
 }
 
 struct Set {
-    var: Var,
+    place: Place,
     value: Expr,
 }
 
 fn set(words: &mut Words<'_>, cx: &mut ParseCx<'_>) -> Result<Box<dyn Action>, Diag> {
-    Ok(Box::new(Set { var: name(words, cx)?, value: expr_words(words, cx)? }))
+    Ok(Box::new(Set { place: Place::parse(words, cx)?, value: expr_words(words, cx)? }))
 }
 
 impl Action for Set {
     fn run<'p>(&'p self, cx: &mut ActionCx<'_>) -> Act<'p> {
-        let value = self.value.eval(&cx.facts()).now().map(|sample| sample.to_value());
-        // a variable that has no room keeps what it had: counted where stores are
-        let _ = value.map(|value| cx.vars.set(self.var, value));
+        let value = match self.value.eval(&cx.facts()) {
+            Got::NotYet if !cx.last => return Act::Wait(Need::Bytes),
+            got => got.now().map(|sample| sample.to_value()),
+        };
+        self.place.set(value, cx);
         Act::Next
     }
 }
 
 struct SetFmt {
-    var: Var,
+    place: Place,
     text: LogFmt,
 }
 
 fn set_fmt(words: &mut Words<'_>, cx: &mut ParseCx<'_>) -> Result<Box<dyn Action>, Diag> {
-    let var = name(words, cx)?;
-    Ok(Box::new(SetFmt { var, text: LogFmt::compile(words.need("a text")?, Use::Text, cx)? }))
+    let place = Place::parse(words, cx)?;
+    Ok(Box::new(SetFmt { place, text: LogFmt::compile(words.need("a text")?, Use::Text, cx)? }))
 }
 
 impl Action for SetFmt {
     fn run<'p>(&'p self, cx: &mut ActionCx<'_>) -> Act<'p> {
         let mut text = Vec::new();
         self.text.write(&cx.facts(), &mut text);
-        let _ = cx.vars.set(self.var, Value::Str(text.into()));
+        self.place.set(Some(Value::Str(text.into())), cx);
         Act::Next
     }
 }
@@ -87,7 +161,7 @@ impl Action for SetFmt {
 struct Unset(Var);
 
 fn unset(words: &mut Words<'_>, cx: &mut ParseCx<'_>) -> Result<Box<dyn Action>, Diag> {
-    Ok(Box::new(Unset(name(words, cx)?)))
+    Ok(Box::new(Unset(Place::parse(words, cx)?.var)))
 }
 
 impl Action for Unset {

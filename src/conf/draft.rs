@@ -167,6 +167,8 @@ pub struct ProxyDraft {
     pub acls: Vec<Later>,
     /// Rules by place, in order.
     pub rules: Vec<(Site, Later)>,
+    /// Rules that capture into a slot of their own: index in `rules`, slot.
+    pub rule_slots: Vec<(usize, u32)>,
     /// `use_backend` lines.
     pub switches: Vec<Later>,
     /// `use-server` lines.
@@ -209,6 +211,7 @@ impl ProxyDraft {
             default_servers: Vec::new(),
             acls: Vec::new(),
             rules: Vec::new(),
+            rule_slots: Vec::new(),
             switches: Vec::new(),
             use_servers: Vec::new(),
             default_backend: None,

@@ -124,8 +124,14 @@ pub fn plan(whole: &mut Whole<'_>, diags: &mut Diags) -> Plan {
             diags.push(diag);
         }
     }
-    let mut linked =
-        Linked { table: &names, vars: VarNames::default(), maps: Maps::default(), env: whole.env };
+    let mut linked = Linked {
+        table: &names,
+        vars: VarNames::default(),
+        maps: Maps::default(),
+        env: whole.env,
+        slot: None,
+        slots: None,
+    };
     for draft in &mut whole.proxies {
         rules::compile(draft, &mut linked, diags);
         rules::logs(draft, &mut linked, diags);

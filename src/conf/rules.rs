@@ -33,6 +33,10 @@ pub struct Linked<'a> {
     pub maps: Maps,
     /// Variables of the environment.
     pub env: &'a Env,
+    /// The slot of the rule at hand, where it captures into one of its own.
+    pub slot: Option<u32>,
+    /// Slots of the frontend at hand, of requests and of answers; `None`: it is a backend.
+    pub slots: Option<(u32, u32)>,
 }
 
 impl Names for Linked<'_> {
@@ -68,6 +72,14 @@ impl Names for Linked<'_> {
         &mut self.maps
     }
 
+    fn next_capture(&mut self) -> Option<u32> {
+        self.slot
+    }
+
+    fn captures(&self, response: bool) -> Option<u32> {
+        self.slots.map(|(req, res)| if response { res } else { req })
+    }
+
     fn env(&self, name: &str) -> Option<String> {
         self.env.var(name)
     }
@@ -78,7 +90,7 @@ impl Names for Linked<'_> {
 }
 
 /// The moment at which a rule of this place is evaluated.
-fn point(site: Site) -> Point {
+pub fn point(site: Site) -> Point {
     match site {
         Site::TcpConnection => Point::Connection,
         Site::TcpSession => Point::Session,
@@ -93,11 +105,14 @@ fn point(site: Site) -> Point {
 pub fn compile(draft: &mut ProxyDraft, names: &mut Linked<'_>, diags: &mut Diags) {
     let acls = acls_by_section(&draft.acls);
     let none = Acls::default();
+    let slots = (draft.proxy.req_captures.len() as u32, draft.proxy.res_captures.len() as u32);
+    names.slots = Some(slots).filter(|_| draft.proxy.is_frontend);
     let mut job = Job { acls: &acls, none: &none, proxy: draft.proxy.id, names, diags };
     for later in &draft.acls {
         job.judge_acl(later);
     }
-    for (site, later) in &draft.rules {
+    for (nth, (site, later)) in draft.rules.iter().enumerate() {
+        job.names.slot = draft.rule_slots.iter().find(|(rule, _)| *rule == nth).map(|(_, slot)| *slot);
         if let Some(rule) = job.run(later, point(*site), |words, cx| rule(words, *site, &later.line, cx)) {
             draft.proxy.rules.at_mut(*site).push(rule);
         }
@@ -272,20 +287,17 @@ fn switch(words: &mut Words<'_>, table: &NameTable, cx: &mut ParseCx<'_>) -> Res
     Ok(Switch { cond, to })
 }
 
-/// Actions of HAProxy; those that have a row are found there first.
+/// Actions of HAProxy that have no row.
 #[rustfmt::skip]
 const LATER: &[&str] = &[
-    "accept", "add-acl", "add-header", "add-headers-bin", "allow", "attach-srv", "auth", "cache-store", "cache-use",
-    "capture", "del-acl", "del-header", "del-headers-bin", "del-map", "deny", "disable-l7-retry", "do-log",
-    "do-resolve", "early-hint", "expect-netscaler-cip", "expect-proxy", "force-be-switch", "normalize-uri", "ot-group",
-    "pause", "redirect", "reject", "replace-header", "replace-path", "replace-pathq", "replace-uri", "replace-value",
-    "return", "sc-add-gpc", "sc-inc-gpc", "sc-inc-gpc0", "sc-inc-gpc1", "sc-set-gpt", "sc-set-gpt0",
-    "send-spoe-group", "set-bandwidth-limit", "set-bc-mark", "set-bc-tos", "set-dst", "set-dst-port", "set-fc-mark",
-    "set-fc-tos", "set-header", "set-headers-bin", "set-log-level", "set-map", "set-mark", "set-method", "set-nice",
-    "set-path", "set-pathq", "set-priority-class", "set-priority-offset", "set-query", "set-retries", "set-src",
-    "set-src-port", "set-status", "set-timeout", "set-tos", "set-uri", "set-var", "set-var-fmt", "silent-drop",
-    "strict-mode", "switch-mode", "tarpit", "unset-var", "use-service", "wait-for-body", "wait-for-handshake", "close",
+    "add-acl", "add-headers-bin", "attach-srv", "cache-store", "cache-use", "close", "del-acl", "del-headers-bin",
+    "del-map", "do-log", "do-resolve", "expect-netscaler-cip", "expect-proxy", "force-be-switch", "ot-group", "pause",
+    "sc-add-gpc", "sc-inc-gpc", "sc-inc-gpc0", "sc-inc-gpc1", "sc-set-gpt", "sc-set-gpt0", "send-spoe-group",
+    "set-bandwidth-limit", "set-headers-bin", "set-map", "switch-mode", "use-service", "wait-for-handshake",
 ];
 
 /// A map or ACL file larger than this is a mistake.
 const FILE_MAX: u64 = 256 << 20;
+
+#[cfg(test)]
+mod tests;

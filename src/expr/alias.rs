@@ -105,6 +105,17 @@ pub const ALL: &[Alias] = aliases! {
     "Sp" "port of the server" |f, l, o| port(f.back.map(|b| b.dst), l, o);
 };
 
+/// What `write` appends, in quotes where they are asked for; nothing in it needs an escape.
+fn quoted(flags: Flags, out: &mut Vec<u8>, write: impl FnOnce(&mut Vec<u8>)) {
+    if flags.quote {
+        out.push(b'"');
+    }
+    write(out);
+    if flags.quote {
+        out.push(b'"');
+    }
+}
+
 fn num(n: impl Into<i64>, flags: Flags, out: &mut Vec<u8>) {
     let n = n.into();
     if flags.hex {
@@ -135,7 +146,8 @@ fn text(bytes: Option<&[u8]>, flags: Flags, out: &mut Vec<u8>) {
     match bytes {
         Some(bytes) if !bytes.is_empty() => put_encoded(bytes, flags, out),
         _ if flags.quote => out.extend_from_slice(b"\"\""),
-        _ => out.push(b'-'),
+        _ if flags.dash => out.push(b'-'),
+        _ => {}
     }
 }
 
@@ -173,11 +185,7 @@ fn used(facts: &Facts<'_>) -> i32 {
 
 fn addr(addr: Option<Addr>, flags: Flags, out: &mut Vec<u8>) {
     match addr.and_then(|a| a.ip()) {
-        Some(ip) => {
-            let mut buf = Vec::new();
-            super::sample::write_ip(&mut buf, ip);
-            put(&buf, flags, out);
-        }
+        Some(ip) => quoted(flags, out, |out| super::sample::write_ip(out, ip)),
         None => text(None, flags, out),
     }
 }
@@ -205,11 +213,13 @@ fn client_port(facts: &Facts<'_>, flags: Flags, out: &mut Vec<u8>) {
 }
 
 fn frontend_tls(facts: &Facts<'_>, flags: Flags, out: &mut Vec<u8>) {
-    let mut name = facts.world.proxy_name(facts.txn.frontend).as_bytes().to_vec();
-    if facts.txn.front_tls {
-        name.push(b'~');
-    }
-    text(Some(&name), flags, out);
+    let name = facts.world.proxy_name(facts.txn.frontend);
+    quoted(flags, out, |out| {
+        put_encoded(name.as_bytes(), Flags::default(), out);
+        if facts.txn.front_tls {
+            out.push(b'~');
+        }
+    });
 }
 
 fn server(facts: &Facts<'_>, flags: Flags, out: &mut Vec<u8>) {
@@ -249,20 +259,21 @@ fn braces(slots: &[Option<Box<[u8]>>], flags: Flags, out: &mut Vec<u8>) {
     if slots.is_empty() {
         return;
     }
-    let mut all = vec![b'{'];
-    for (at, slot) in slots.iter().enumerate() {
-        if at > 0 {
-            all.push(b'|');
-        }
-        for byte in slot.as_deref().unwrap_or_default() {
-            match byte {
-                b'{' | b'}' | b'|' => write_fmt(&mut all, format_args!("#{byte:02X}")),
-                _ => put_encoded(&[*byte], Flags::default(), &mut all),
+    quoted(flags, out, |out| {
+        out.push(b'{');
+        for (at, slot) in slots.iter().enumerate() {
+            if at > 0 {
+                out.push(b'|');
+            }
+            for byte in slot.as_deref().unwrap_or_default() {
+                match byte {
+                    b'{' | b'}' | b'|' => write_fmt(out, format_args!("#{byte:02X}")),
+                    _ => put_encoded(&[*byte], Flags::default(), out),
+                }
             }
         }
-    }
-    all.push(b'}');
-    put(&all, flags, out);
+        out.push(b'}');
+    });
 }
 
 fn one_by_one(slots: &[Option<Box<[u8]>>], flags: Flags, out: &mut Vec<u8>) {
@@ -277,21 +288,11 @@ fn one_by_one(slots: &[Option<Box<[u8]>>], flags: Flags, out: &mut Vec<u8>) {
 /// `20/Nov/2026:22:17:53.460`
 fn dated(us: u64, flags: Flags, out: &mut Vec<u8>) {
     let t = LocalTime::at((us / 1_000_000) as i64);
-    let mut buf = Vec::with_capacity(24);
-    write_fmt(
-        &mut buf,
-        format_args!(
-            "{:02}/{}/{:04}:{:02}:{:02}:{:02}.{:03}",
-            t.day,
-            t.month_name(),
-            t.year,
-            t.hour,
-            t.minute,
-            t.second,
-            us / 1000 % 1000
-        ),
-    );
-    put(&buf, flags, out);
+    quoted(flags, out, |out| {
+        day_and_time(&t, out);
+        out.push(b'.');
+        digits(3, us / 1000 % 1000, out);
+    });
 }
 
 /// `20/Nov/2026:22:17:53 +0000`
@@ -299,18 +300,27 @@ fn clf(us: u64, local: bool, flags: Flags, out: &mut Vec<u8>) {
     let seconds = (us / 1_000_000) as i64;
     let t = if local { LocalTime::at(seconds) } else { LocalTime::utc(seconds) };
     let (sign, hours, minutes) = t.zone();
-    let mut buf = Vec::with_capacity(28);
-    write_fmt(
-        &mut buf,
-        format_args!(
-            "{:02}/{}/{:04}:{:02}:{:02}:{:02} {sign}{hours:02}{minutes:02}",
-            t.day,
-            t.month_name(),
-            t.year,
-            t.hour,
-            t.minute,
-            t.second
-        ),
-    );
-    put(&buf, flags, out);
+    quoted(flags, out, |out| {
+        day_and_time(&t, out);
+        write_fmt(out, format_args!(" {sign}{hours:02}{minutes:02}"));
+    });
+}
+
+fn day_and_time(t: &LocalTime, out: &mut Vec<u8>) {
+    digits(2, t.day.into(), out);
+    out.push(b'/');
+    out.extend_from_slice(t.month_name().as_bytes());
+    out.push(b'/');
+    digits(4, t.year.max(0) as u64, out);
+    for part in [t.hour, t.minute, t.second] {
+        out.push(b':');
+        digits(2, part.into(), out);
+    }
+}
+
+/// A number with leading zeros; digits beyond `count` are lost.
+fn digits(count: u32, n: u64, out: &mut Vec<u8>) {
+    for place in (0..count).rev() {
+        out.push(b'0' + (n / 10u64.pow(place) % 10) as u8);
+    }
 }

@@ -40,6 +40,14 @@ pub trait Names {
     fn file(&mut self, path: &str) -> Result<Vec<u8>, String>;
     /// Maps and ACL files read so far.
     fn maps(&mut self) -> &mut Maps;
+    /// The slot that was set aside for the rule at hand, which captures into one of its own.
+    fn next_capture(&mut self) -> Option<u32> {
+        None
+    }
+    /// How many slots the frontend has; `None`: the section is no frontend, which one it will be is not known.
+    fn captures(&self, _response: bool) -> Option<u32> {
+        None
+    }
     /// Environment variable.
     fn env(&self, name: &str) -> Option<String> {
         std::env::var(name).ok()

@@ -6,7 +6,7 @@
 
 use super::alias;
 use super::compile::{self, Expr, ParseCx};
-use super::sample::Sample;
+use super::sample::{Sample, Scratch};
 use super::view::Facts;
 use crate::lang::diag::Diag;
 use crate::lang::suggest;
@@ -41,6 +41,8 @@ pub struct Flags {
     pub hex: bool,
     /// `+E`: `"`, `\` and `]` are preceded by `\`.
     pub escape: bool,
+    /// What is missing shows as `-`: in log lines.
+    pub dash: bool,
 }
 
 enum Item {
@@ -64,7 +66,7 @@ impl LogFmt {
             word,
             items: Vec::new(),
             text: Vec::new(),
-            flags: Flags::default(),
+            flags: Flags { dash: usage == Use::Log, ..Flags::default() },
             log: usage == Use::Log,
         };
         reader.read(cx)?;
@@ -89,10 +91,9 @@ impl LogFmt {
 
     fn write_expr(&self, expr: &Expr, flags: Flags, facts: &Facts<'_>, out: &mut Vec<u8>) {
         match expr.eval(facts).now() {
-            None if self.log => put(if flags.quote { b"" } else { b"-" }, flags, out),
-            None => put(b"", flags, out),
+            None => put(if flags.dash && !flags.quote { b"-" } else { b"" }, flags, out),
             Some(sample) => {
-                let mut text = Vec::new();
+                let mut text = Scratch::new();
                 let bytes = match &sample {
                     Sample::Str(_) | Sample::Bin(_) | Sample::Meth(_) => {
                         sample.as_bytes().unwrap_or_default()

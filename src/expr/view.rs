@@ -302,6 +302,8 @@ pub struct Txn {
     pub req_cookie: Option<Box<[u8]>>,
     /// `capture cookie`, from the server.
     pub res_cookie: Option<Box<[u8]>>,
+    /// Edits of rules that were refused and not counted yet.
+    pub failed_rewrites: u32,
     /// `unique-id-format`, worked out once.
     pub unique_id: Option<Box<[u8]>>,
     /// The rule that ended a rule set: file and line.
@@ -341,6 +343,7 @@ impl Txn {
             res_caps: Vec::new(),
             req_cookie: None,
             res_cookie: None,
+            failed_rewrites: 0,
             unique_id: None,
             last_rule: None,
             log_serial: 0,
@@ -585,6 +588,10 @@ pub trait World {
     /// The mode is HTTP.
     fn proxy_is_http(&self, _id: ProxyId) -> bool {
         false
+    }
+    /// How much a capture slot of a frontend keeps; `None`: it has no such slot.
+    fn capture_len(&self, _frontend: ProxyId, _response: bool, _slot: u32) -> Option<usize> {
+        None
     }
     /// Name of a server.
     fn server_name(&self, _id: ServerId) -> &str {

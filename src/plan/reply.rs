@@ -17,6 +17,94 @@ pub struct Reply {
     pub verbatim: bool,
 }
 
+impl Reply {
+    /// An answer of which only the status line is there: [`Reply::field`], then [`Reply::end`].
+    pub fn start(status: u16, reason: &str) -> Reply {
+        let head = format!("HTTP/1.1 {status} {reason}\r\n").into_bytes();
+        Reply { status, head, body: Vec::new(), verbatim: false }
+    }
+
+    /// Adds a field. Nothing that comes from a request may end the line: such bytes become spaces.
+    pub fn field(&mut self, name: &[u8], value: &[u8]) {
+        self.head.extend_from_slice(name);
+        self.head.extend_from_slice(b": ");
+        self.head.extend(value.iter().map(|b| if matches!(b, b'\r' | b'\n' | 0) { b' ' } else { *b }));
+        self.head.extend_from_slice(b"\r\n");
+    }
+
+    /// Ends the head.
+    pub fn end(&mut self) {
+        self.head.extend_from_slice(b"\r\n");
+    }
+
+    /// The same answer with a field set to a value.
+    pub fn with_field(&self, name: &str, value: &[u8]) -> Reply {
+        let mut lines = self.head.split_inclusive(|byte| *byte == b'\n');
+        let mut made = Reply { head: lines.next().unwrap_or_default().to_vec(), ..self.clone() };
+        let is_it = |line: &&[u8]| {
+            line.get(..name.len()).is_some_and(|start| start.eq_ignore_ascii_case(name.as_bytes()))
+                && line.get(name.len()) == Some(&b':')
+        };
+        for line in lines.filter(|line| !is_it(line) && *line != b"\r\n") {
+            made.head.extend_from_slice(line);
+        }
+        made.field(name.as_bytes(), value);
+        made.end();
+        made
+    }
+
+    /// Takes over the fields of another answer.
+    pub fn join(&mut self, other: &Reply) {
+        let fields = memchr::memchr(b'\n', &other.head).map_or(&[][..], |end| &other.head[end + 1..]);
+        self.head.truncate(self.head.len().saturating_sub(2));
+        self.head.extend_from_slice(fields);
+    }
+
+    /// An answer from the text of a file: status line, fields, an empty line, body. Lone line feeds become
+    /// CRLF. An empty text is no answer at all: the connection is just closed.
+    pub fn from_text(text: &[u8], status: u16) -> Result<Reply, String> {
+        let mut reply = Reply { status, head: Vec::new(), body: Vec::new(), verbatim: true };
+        let mut rest = text;
+        while !rest.is_empty() || !reply.head.is_empty() {
+            let Some(end) = memchr::memchr(b'\n', rest) else {
+                return Err("has no empty line between head and body".to_string());
+            };
+            let line = rest[..end].strip_suffix(b"\r").unwrap_or(&rest[..end]);
+            rest = &rest[end + 1..];
+            head_line(line, reply.head.is_empty())?;
+            reply.head.extend_from_slice(line);
+            reply.head.extend_from_slice(b"\r\n");
+            if line.is_empty() {
+                reply.body = rest.to_vec();
+                break;
+            }
+        }
+        Ok(reply)
+    }
+}
+
+/// Judges a line of the head of an answer.
+fn head_line(line: &[u8], first: bool) -> Result<(), String> {
+    if first && !is_status_line(line) {
+        return Err("does not begin with a status line like \"HTTP/1.1 503 Service Unavailable\"".to_string());
+    }
+    if line.iter().any(|b| *b == b'\r' || *b == 0) {
+        return Err("has a control character in its head".to_string());
+    }
+    if !first && !line.is_empty() && memchr::memchr(b':', line).is_none_or(|colon| colon == 0) {
+        return Err(format!("has a head line without a colon: \"{}\"", String::from_utf8_lossy(line)));
+    }
+    Ok(())
+}
+
+fn is_status_line(line: &[u8]) -> bool {
+    let Some(rest) = line.strip_prefix(b"HTTP/1.") else { return false };
+    rest.first().is_some_and(u8::is_ascii_digit)
+        && rest.get(1) == Some(&b' ')
+        && rest.get(2..5).is_some_and(|code| code.iter().all(u8::is_ascii_digit))
+        && matches!(rest.get(5), None | Some(b' '))
+}
+
 /// The error pages of a proxy: what `errorfile` gave, else the built-in ones.
 #[derive(Clone, Debug, Default)]
 pub struct ErrorPages {
@@ -95,4 +183,47 @@ fn page(status: u16, reason: &str, text: &str) -> Reply {
         body.len()
     );
     Reply { status, head: head.into_bytes(), body: body.into_bytes(), verbatim: false }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn texts_are_cut_into_head_and_body() {
+        let reply = Reply::from_text(b"HTTP/1.0 503 Sorry\nA: b\n\n<p>\n", 503).unwrap();
+        assert_eq!(reply.head, b"HTTP/1.0 503 Sorry\r\nA: b\r\n\r\n");
+        assert_eq!(reply.body, b"<p>\n");
+        assert_eq!(Reply::from_text(b"", 503).unwrap().head, b"");
+        let bad: [&[u8]; 6] = [
+            b"<html>\n\n",
+            b"HTTP/1.1 503\n",
+            b"HTTP/1.1 5x3 a\n\n",
+            b"HTTP/1.1 503 a\nno colon\n\n",
+            b"\n",
+            b"HTTP/1.1 503 a\nA: b\r\r\n\n",
+        ];
+        for text in bad {
+            assert!(Reply::from_text(text, 503).is_err(), "{}", text.escape_ascii());
+        }
+    }
+
+    #[test]
+    fn fields_are_set_and_joined() {
+        let page = builtin_page(401).with_field("www-authenticate", b"Basic realm=\"a\r\nb\"");
+        let text = String::from_utf8(page.head.clone()).unwrap();
+        assert!(
+            text.ends_with("content-type: text/html\r\nwww-authenticate: Basic realm=\"a  b\"\r\n\r\n"),
+            "{text}"
+        );
+        let hint = |value: &[u8]| {
+            let mut reply = Reply::start(103, "Early Hints");
+            reply.field(b"link", value);
+            reply.end();
+            reply
+        };
+        let mut both = hint(b"a");
+        both.join(&hint(b"b"));
+        assert_eq!(both.head, b"HTTP/1.1 103 Early Hints\r\nlink: a\r\nlink: b\r\n\r\n");
+    }
 }

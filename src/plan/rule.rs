@@ -8,7 +8,7 @@ use crate::expr::acl::{Cond, Verdict};
 use crate::expr::map::Maps;
 use crate::expr::vars::{Effect, Effects, VarsMut};
 use crate::expr::view::{BackFacts, Bytes, ConnFacts, Facts, TlsView, Txn, World};
-use crate::msg::Head;
+use crate::msg::{EditError, Head};
 use crate::plan::Reply;
 
 /// A place in the life of a connection or an exchange where rules run, in this order.
@@ -135,8 +135,9 @@ pub enum Act<'p> {
     Tarpit(u16, Option<Answer<'p>>),
     /// The connection is closed without a word. Counted as denied.
     Reject,
-    /// The connection is forgotten: the client is not even told (`silent-drop`).
-    Drop,
+    /// The connection is forgotten: the client is not even told (`silent-drop`); with a number, by a reset
+    /// that travels so many hops.
+    Drop(Option<u8>),
     /// `tcp-request content switch-mode http`.
     SwitchToHttp,
     /// `tcp-request connection expect-proxy layer4`.
@@ -159,6 +160,8 @@ pub enum Answer<'p> {
     Built(Box<Reply>),
     /// The proxy's error page for this status (`return status 503 default-errorfiles`).
     Page(u16),
+    /// The page that asks for a name and a password; without a realm the proxy's name is one (`auth`).
+    Challenge(Option<&'p str>),
 }
 
 /// What a rule waits for.
@@ -259,16 +262,35 @@ impl ActionCx<'_> {
                     self.vars.set(var, value);
                 }
                 Effect::Unset(var) => self.vars.unset(var),
-                Effect::CaptureReq(slot, bytes) => keep(&mut self.txn.req_caps, slot, bytes),
-                Effect::CaptureRes(slot, bytes) => keep(&mut self.txn.res_caps, slot, bytes),
+                Effect::CaptureReq(slot, bytes) => self.capture(false, slot, &bytes),
+                Effect::CaptureRes(slot, bytes) => self.capture(true, slot, &bytes),
             }
         }
     }
-}
 
-fn keep(slots: &mut [Option<Box<[u8]>>], slot: u32, bytes: Box<[u8]>) {
-    if let Some(place) = slots.get_mut(slot as usize) {
-        *place = Some(bytes);
+    /// Keeps bytes in a capture slot, cut to its length. A slot the frontend does not have keeps nothing.
+    pub fn capture(&mut self, response: bool, slot: u32, bytes: &[u8]) {
+        let Some(len) = self.world.capture_len(self.txn.frontend, response, slot) else { return };
+        let slots = if response { &mut self.txn.res_caps } else { &mut self.txn.req_caps };
+        if slots.len() <= slot as usize {
+            slots.resize(slot as usize + 1, None);
+        }
+        if let Some(place) = slots.get_mut(slot as usize) {
+            *place = Some(bytes.get(..len).unwrap_or(bytes).into());
+        }
+    }
+
+    /// What a refused edit of a message means: it fails the message, unless `strict-mode off` was said.
+    pub fn edited<'p>(&mut self, done: Result<(), EditError>) -> Act<'p> {
+        if done.is_ok() {
+            return Act::Next;
+        }
+        self.txn.failed_rewrites += 1;
+        if self.txn.settings.lenient {
+            Act::Next
+        } else {
+            Act::Failed
+        }
     }
 }
 
@@ -276,28 +298,24 @@ fn keep(slots: &mut [Option<Box<[u8]>>], slot: u32, bytes: Box<[u8]>) {
 pub type Cursor = usize;
 
 /// Runs rules from `at` on. [`Act::Next`]: all of them ran; [`Act::Wait`]: call again with the same
-/// cursor; anything else ended the list.
+/// cursor; [`Act::Interim`]: send it and call again; anything else ended the list.
 pub fn run<'p>(rules: &'p [Rule], at: &mut Cursor, cx: &mut ActionCx<'_>) -> Act<'p> {
+    if *at == 0 {
+        // `strict-mode` holds for the rules behind it in the same set
+        cx.txn.settings.lenient = false;
+    }
     while let Some(rule) = rules.get(*at) {
-        if let Some(cond) = &rule.cond {
-            let verdict = cond.eval(&cx.facts());
-            cx.settle();
-            match verdict {
-                Verdict::Yes => {}
-                Verdict::NotYet if !cx.last => return Act::Wait(Need::Bytes),
-                Verdict::No | Verdict::NotYet => {
-                    *at += 1;
-                    continue;
-                }
-            }
-        }
-        let act = rule.action.run(cx);
-        cx.settle();
-        match act {
+        match step(rule, cx) {
             Act::Next => *at += 1,
             Act::Wait(need) => return Act::Wait(need),
-            Act::Interim(reply) => {
+            Act::Interim(mut reply) => {
                 *at += 1;
+                while let Some(next) = rules.get(*at).filter(|next| next.kw == rule.kw) {
+                    if let Act::Interim(more) = step(next, cx) {
+                        reply.join(&more);
+                    }
+                    *at += 1;
+                }
                 return Act::Interim(reply);
             }
             ended => {
@@ -307,4 +325,20 @@ pub fn run<'p>(rules: &'p [Rule], at: &mut Cursor, cx: &mut ActionCx<'_>) -> Act
         }
     }
     Act::Next
+}
+
+/// One rule: its action, when its condition holds.
+fn step<'p>(rule: &'p Rule, cx: &mut ActionCx<'_>) -> Act<'p> {
+    if let Some(cond) = &rule.cond {
+        let verdict = cond.eval(&cx.facts());
+        cx.settle();
+        match verdict {
+            Verdict::Yes => {}
+            Verdict::NotYet if !cx.last => return Act::Wait(Need::Bytes),
+            Verdict::No | Verdict::NotYet => return Act::Next,
+        }
+    }
+    let act = rule.action.run(cx);
+    cx.settle();
+    act
 }

@@ -15,6 +15,7 @@ use crate::plan::rule::{Answer, Site};
 use crate::plan::Mode;
 use lighterman_wire::error::Parse;
 use lighterman_wire::http::method::Method;
+use lighterman_wire::http::Version;
 
 /// The part of an answer's body that does not fit into the channel yet.
 #[derive(Default)]
@@ -31,14 +32,8 @@ impl Stream {
         if !self.is_http() {
             return Phase::Over;
         }
-        let plan = cx.plan;
-        let own =
-            plan.proxy(self.backend).errors.get(status).or(plan.proxy(self.frontend).errors.get(status));
         self.res.last |= matches!(status, 400 | 408);
-        match own {
-            Some(page) => self.send_prepared(page, below, cx),
-            None => self.send_prepared(builtin_page(status), below, cx),
-        }
+        self.send_prepared(self.page(status, cx), below, cx)
     }
 
     /// No server can take it.
@@ -59,7 +54,48 @@ impl Stream {
             Answer::Ready(reply) => self.send_prepared(reply, below, cx),
             Answer::Built(reply) => self.send_prepared(&reply, below, cx),
             Answer::Page(status) => self.error_page(status, below, cx),
+            Answer::Challenge(realm) => self.challenge(realm, below, cx),
         }
+    }
+
+    /// Asks for a name and a password (`auth`).
+    fn challenge(&mut self, realm: Option<&str>, below: &mut Below<'_>, cx: &mut Cx<'_>) -> Phase {
+        let realm = realm.unwrap_or(&cx.plan.proxy(self.frontend).name);
+        let value = format!("Basic realm=\"{realm}\"");
+        let page = self.page(401, cx).with_field("www-authenticate", value.as_bytes());
+        self.send_prepared(&page, below, cx)
+    }
+
+    /// The page of a status: the backend's own, the frontend's own, or the built-in one.
+    fn page<'p>(&self, status: u16, cx: &Cx<'p>) -> &'p Reply {
+        let plan = cx.plan;
+        let own =
+            plan.proxy(self.backend).errors.get(status).or(plan.proxy(self.frontend).errors.get(status));
+        own.unwrap_or_else(|| builtin_page(status))
+    }
+
+    /// Tells the client something before there is an answer (`early-hint`), and goes on. Clients that know
+    /// no interim answers get none; one that takes none now misses it: it is a hint.
+    pub(super) fn send_interim(&mut self, reply: &Reply, below: &mut Below<'_>, cx: &mut Cx<'_>) -> Phase {
+        let Some(front) = below.conns.get_mut(self.front) else { return Phase::Over };
+        if self.req.head.as_ref().is_none_or(|head| head.version() == Version::V10) {
+            return self.phase;
+        }
+        let mut head = cx.heads.get();
+        let opts = ParseOpts { head_max: usize::MAX, ..ParseOpts::default() };
+        if !matches!(head.parse_response(&reply.head, &opts), Parse::Done(..)) {
+            cx.heads.put(head);
+            return self.phase;
+        }
+        self.res.head = Some(head);
+        self.res.head_sent = false;
+        let sent = front.send(&mut self.res, cx);
+        self.res.head_sent = false;
+        self.res.head.take().into_iter().for_each(|head| cx.heads.put(head));
+        if let Flow::Broken(fault) = sent {
+            self.client_left(fault, below, cx);
+        }
+        self.phase
     }
 
     /// Puts a prepared answer into the response channel.

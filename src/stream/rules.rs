@@ -59,8 +59,10 @@ impl Stream {
             self.attempt.last_look = false;
             return Step::Go(next);
         }
-        if let Act::Wait(need) = act {
-            return self.wait_for(need, proxy, below, cx);
+        match act {
+            Act::Wait(need) => return self.wait_for(need, proxy, below, cx),
+            Act::Interim(reply) => return Step::Go(self.send_interim(&reply, below, cx)),
+            _ => {}
         }
         self.cursor = 0;
         Step::Go(self.carry_out(act, below, cx))
@@ -94,7 +96,7 @@ impl Stream {
                 self.txn.term = *b"PR--";
                 self.error_page(500, below, cx)
             }
-            Act::Reject | Act::Drop => {
+            Act::Reject | Act::Drop(_) => {
                 self.txn.term = *b"PR--";
                 self.count_denied(cx);
                 Phase::Over

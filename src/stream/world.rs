@@ -64,6 +64,12 @@ impl World for WorldView<'_> {
         self.plan.proxy(id).mode == Mode::Http
     }
 
+    fn capture_len(&self, frontend: ProxyId, response: bool, slot: u32) -> Option<usize> {
+        let proxy = self.plan.proxy(frontend);
+        let slots = if response { &proxy.res_captures } else { &proxy.req_captures };
+        slots.get(slot as usize).map(|capture| capture.len)
+    }
+
     fn server_name(&self, id: ServerId) -> &str {
         &self.plan.server(id).name
     }

@@ -114,74 +114,8 @@ fn redirect(words: &mut Words<'_>, draft: &mut ProxyDraft, code: u16, reason: &s
 /// Reads an answer from a file.
 pub fn page_from_file(word: &Word, status: u16) -> Result<Reply, Diag> {
     let bytes = if word.is("/dev/null") { Vec::new() } else { value::file(word, FILE_MAX)? };
-    if bytes.is_empty() {
-        return Ok(Reply { status, head: Vec::new(), body: Vec::new(), verbatim: true });
-    }
-    page(&bytes, status).map_err(|what| word.err(format!("\"{}\" {what}", word.text)))
-}
-
-/// Cuts a raw answer into head and body; lone line feeds become CRLF.
-fn page(bytes: &[u8], status: u16) -> Result<Reply, String> {
-    let mut head = Vec::new();
-    let mut rest = bytes;
-    loop {
-        let Some(end) = memchr::memchr(b'\n', rest) else {
-            return Err("has no empty line between head and body".to_string());
-        };
-        let line = rest[..end].strip_suffix(b"\r").unwrap_or(&rest[..end]);
-        rest = &rest[end + 1..];
-        if head.is_empty() && !status_line(line) {
-            return Err(
-                "does not begin with a status line like \"HTTP/1.1 503 Service Unavailable\"".to_string()
-            );
-        }
-        if line.iter().any(|b| *b == b'\r' || *b == 0) {
-            return Err("has a control character in its head".to_string());
-        }
-        let field =
-            head.is_empty() || line.is_empty() || memchr::memchr(b':', line).is_some_and(|colon| colon > 0);
-        if !field {
-            return Err(format!("has a head line without a colon: \"{}\"", String::from_utf8_lossy(line)));
-        }
-        head.extend_from_slice(line);
-        head.extend_from_slice(b"\r\n");
-        if line.is_empty() {
-            break;
-        }
-    }
-    Ok(Reply { status, head, body: rest.to_vec(), verbatim: true })
-}
-
-fn status_line(line: &[u8]) -> bool {
-    let Some(rest) = line.strip_prefix(b"HTTP/1.") else { return false };
-    rest.first().is_some_and(u8::is_ascii_digit)
-        && rest.get(1) == Some(&b' ')
-        && rest.get(2..5).is_some_and(|code| code.iter().all(u8::is_ascii_digit))
-        && matches!(rest.get(5), None | Some(b' '))
+    Reply::from_text(&bytes, status).map_err(|what| word.err(format!("\"{}\" {what}", word.text)))
 }
 
 /// A page lives in memory and goes out in one piece.
 const FILE_MAX: u64 = 1 << 20;
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn pages_are_cut_into_head_and_body() {
-        let reply = page(b"HTTP/1.0 503 Sorry\nA: b\n\n<p>\n", 503).unwrap();
-        assert_eq!(reply.head, b"HTTP/1.0 503 Sorry\r\nA: b\r\n\r\n");
-        assert_eq!(reply.body, b"<p>\n");
-        let bad: [&[u8]; 6] = [
-            b"<html>\n\n",
-            b"HTTP/1.1 503\n",
-            b"HTTP/1.1 5x3 a\n\n",
-            b"HTTP/1.1 503 a\nno colon\n\n",
-            b"\n",
-            b"HTTP/1.1 503 a\nA: b\r\r\n\n",
-        ];
-        for text in bad {
-            assert!(page(text, 503).is_err(), "{}", String::from_utf8_lossy(text));
-        }
-    }
-}

@@ -3,8 +3,11 @@
 
 use crate::conf::draft::{Later, LineCx, ProxyDraft};
 use crate::conf::driver::{doc, row, Keyword, Places};
+use crate::conf::rules::point;
+use crate::expr::fetch::Point;
 use crate::lang::diag::Diag;
-use crate::lang::word::Words;
+use crate::lang::word::{Word, Words};
+use crate::plan::proxy::Capture;
 use crate::plan::rule::Site;
 
 /// Rule keywords.
@@ -134,10 +137,23 @@ fn collect(
     cx: &mut LineCx<'_>,
     site: Site,
 ) -> Result<(), Diag> {
-    words.need("an action")?;
-    words.rest();
+    let action = words.need("an action")?;
+    let rest = words.rest();
+    if action.is("capture") && draft.proxy.is_frontend && point(site) != Point::Response {
+        own_slot(rest, draft);
+    }
     draft.rules.push((site, Later { line: cx.line.clone(), section: cx.section }));
     Ok(())
+}
+
+/// `capture <expr> len <bytes>` has a slot of its own, numbered where the rule is written.
+fn own_slot(rest: &[Word], draft: &mut ProxyDraft) {
+    let len = rest.iter().position(|word| word.is("len")).and_then(|at| rest.get(at + 1));
+    // a length that is none is complained about when the rule is compiled
+    let Some(len) = len.and_then(|word| word.text.parse().ok()) else { return };
+    let slots = &mut draft.proxy.req_captures;
+    draft.rule_slots.push((draft.rules.len(), slots.len() as u32));
+    slots.push(Capture { name: None, len });
 }
 
 fn delay(words: &mut Words<'_>) -> Result<Option<u32>, Diag> {

@@ -22,7 +22,7 @@ impl Conn {
         let (refused, src, dst) = {
             let mut acx = action_cx(site, client, self.xprt.tls(), &mut txn, cx);
             let act = rule::run(rules, &mut cursor, &mut acx);
-            let refused = matches!(act, Act::Reject | Act::Drop);
+            let refused = matches!(act, Act::Reject | Act::Drop(_));
             (refused, txn.settings.src, txn.settings.dst)
         };
         if refused {
