@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use lighterman::conf::{self, Setup};
 use lighterman::lang::diag::{Diags, Paint};
 use lighterman::lang::span::SourceMap;
+use lighterman::plan::crt::CrtSource;
 use lighterman::plan::Plan;
 
 fn files(dir: &str, suffix: &str) -> Vec<PathBuf> {
@@ -93,6 +94,23 @@ fn dump(plan: &Plan) -> String {
             let _ = writeln!(out, "  bind {} {:?} {:?}", listener.label(), listener.addr, listener.unix_mode);
             if let Some(tls) = &listener.tls {
                 let _ = writeln!(out, "    tls crt={} {:?} {:?}", tls.crt.len(), tls.verify, tls.common);
+                let lists = tls.crt.iter().filter_map(|source| match source {
+                    CrtSource::List(list) => Some(list),
+                    _ => None,
+                });
+                for line in lists.flat_map(|list| list.lines()) {
+                    let filters: Vec<_> = line.filters().collect();
+                    let _ = writeln!(
+                        out,
+                        "      {} {:?} #{} {filters:?}",
+                        line.number,
+                        line.path(),
+                        line.options
+                    );
+                }
+                for variant in &tls.variants {
+                    let _ = writeln!(out, "      # {:?} {:?}", variant.verify, variant.common);
+                }
             }
         }
         for server in proxy.servers.iter().map(|id| plan.server(*id)) {

@@ -51,6 +51,8 @@ pub enum Kind {
     Listen,
     /// `backend`.
     Backend,
+    /// `crt-store`.
+    CrtStore,
     /// A section of HAProxy that is known and not built yet: its lines are passed over.
     Later,
 }
@@ -80,6 +82,7 @@ pub struct Ast {
 /// Section words with what they are, and whether a name must follow.
 pub const SECTIONS: &[(&str, Kind, Naming)] = &[
     ("backend", Kind::Backend, Naming::Needed),
+    ("crt-store", Kind::CrtStore, Naming::Optional),
     ("defaults", Kind::Defaults, Naming::Optional),
     ("frontend", Kind::Frontend, Naming::Needed),
     ("global", Kind::Global, Naming::None),
@@ -90,7 +93,6 @@ pub const SECTIONS: &[(&str, Kind, Naming)] = &[
 pub const LATER: &[&str] = &[
     "acme",
     "cache",
-    "crt-store",
     "dynamic-update",
     "fcgi-app",
     "healthcheck",

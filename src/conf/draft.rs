@@ -10,11 +10,13 @@ use std::sync::Arc;
 
 use super::addr::Resolve;
 use super::ast::{Kind, Line};
+use super::crt::{Store, Stores};
 use super::driver::{Places, Prefix};
 use super::env::Env;
 use crate::lang::diag::{Diag, Diags};
 use crate::lang::span::{SourceMap, Span};
 use crate::lang::word::Word;
+use crate::plan::crt::CrtFiles;
 use crate::plan::global::CliLevel;
 use crate::plan::rule::Site;
 use crate::plan::tls::{BindTls, ServerTls, TlsVersion};
@@ -65,7 +67,7 @@ impl LineCx<'_> {
     /// What the place is called in messages.
     pub fn place_text(&self) -> String {
         match self.place.names().as_slice() {
-            [name] if self.place.0 < 32 => format!("section \"{name}\""),
+            [name] if self.place.meets(Places::SECTIONS) => format!("section \"{name}\""),
             [name] => format!("\"{name}\""),
             _ => "this place".to_string(),
         }
@@ -82,8 +84,12 @@ impl LineCx<'_> {
 pub struct Base {
     /// `crt-base`.
     pub crt_base: Option<String>,
+    /// `key-base`.
+    pub key_base: Option<String>,
     /// `ca-base`.
     pub ca_base: Option<String>,
+    /// The `crt-store` sections.
+    pub stores: Stores,
     /// `ssl-default-bind-ciphers` and its family.
     pub bind: TlsDefaults,
     /// `ssl-default-server-ciphers` and its family.
@@ -258,6 +264,7 @@ impl Versions {
 }
 
 /// A `bind` or `stats socket` line in the making.
+#[derive(Clone)]
 pub struct BindDraft {
     /// Everything but address and number, which differ between the addresses of a line.
     pub listener: Listener,
@@ -271,6 +278,10 @@ pub struct BindDraft {
     pub versions: Versions,
     /// The first certificate, for the case that `ssl` is missing.
     pub tls_at: Option<Span>,
+    /// Lists that are still to be read, with their places among the certificates.
+    pub lists: Vec<(usize, Word)>,
+    /// In a `crt-list`: the files a line names besides its certificate.
+    pub files: Option<CrtFiles>,
     /// `level`, for a command socket.
     pub level: CliLevel,
     /// `id`, when it was written.
@@ -279,6 +290,32 @@ pub struct BindDraft {
     pub at: Span,
     /// The address word.
     pub addr_at: Span,
+}
+
+/// A `crt-store` in the making.
+#[derive(Default)]
+pub struct StoreDraft {
+    /// `crt-base` of the section.
+    pub crt_base: Option<String>,
+    /// `key-base` of the section.
+    pub key_base: Option<String>,
+    /// What it describes so far.
+    pub store: Store,
+}
+
+/// A `load` line of a `crt-store` in the making.
+#[derive(Default)]
+pub struct LoadDraft {
+    /// What goes into the store.
+    pub files: CrtFiles,
+    /// The word behind `crt`.
+    pub written: Option<Word>,
+    /// The word behind `alias`.
+    pub alias_at: Option<Span>,
+    /// `crt-base` in force.
+    pub crt_base: Option<String>,
+    /// `key-base` in force.
+    pub key_base: Option<String>,
 }
 
 /// A `server` line in the making.

@@ -40,6 +40,15 @@ impl Places {
     /// Words of `ssl-default-server-options`.
     pub const SERVER_OPTIONS: Places = Places(1024);
 
+    /// Options between the brackets of a `crt-list` line.
+    pub const CRT_LIST: Places = Places(2048);
+    /// `crt-store`.
+    pub const CRT_STORE: Places = Places(4096);
+    /// Words behind `load` in a `crt-store`.
+    pub const LOAD: Places = Places(8192);
+
+    /// Sections: what stands in them begins with a keyword.
+    pub const SECTIONS: Places = Places(1 | 2 | 4 | 8 | 16 | 4096);
     /// Every proxy section.
     pub const PROXY: Places = Places(2 | 4 | 8 | 16);
     /// What accepts connections, and `defaults`.
@@ -83,6 +92,9 @@ const NAMES: &[(Places, &str)] = &[
     (Places::DEFAULT_SERVER, "default-server"),
     (Places::BIND_OPTIONS, "ssl-default-bind-options"),
     (Places::SERVER_OPTIONS, "ssl-default-server-options"),
+    (Places::CRT_LIST, "crt-list"),
+    (Places::CRT_STORE, "crt-store"),
+    (Places::LOAD, "load"),
 ];
 
 /// What a row does with the words behind its keyword.
@@ -299,7 +311,7 @@ impl<D> Index<D> {
         {
             return diag;
         }
-        let what = match cx.place.meets(Places(31)) {
+        let what = match cx.place.meets(Places::SECTIONS) {
             true => format!("unknown keyword \"{}\" in {}", word.text, cx.place_text()),
             false => format!("unknown option \"{}\" of {}", word.text, cx.place_text()),
         };
@@ -307,7 +319,7 @@ impl<D> Index<D> {
         let own = self.keywords(cx.place).chain(known::words(cx.place));
         // A section line with a typing error looks like a keyword of the section before it.
         let sections: &[(&str, ast::Kind, ast::Naming)] =
-            if cx.place.meets(Places(31)) { ast::SECTIONS } else { &[] };
+            if cx.place.meets(Places::SECTIONS) { ast::SECTIONS } else { &[] };
         match suggest::did_you_mean(&word.text, own.chain(sections.iter().map(|(kw, ..)| *kw))) {
             Some(help) => diag.help(help),
             None => diag,

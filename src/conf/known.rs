@@ -13,6 +13,8 @@ use crate::lang::word::Word;
 const G: Places = Places::GLOBAL;
 const P: Places = Places::PROXY;
 const B: Places = Places(Places::BIND.0 | Places::CLI.0 | Places::BIND_OPTIONS.0);
+const L: Places = Places::CRT_LIST;
+const T: Places = Places(Places::CRT_STORE.0 | Places::LOAD.0);
 const S: Places = Places(Places::SERVERS.0 | Places::SERVER_OPTIONS.0);
 
 /// An error for a word that is known and not built; `word` is the one to point at.
@@ -72,11 +74,11 @@ pub fn ignored_arguments(word: &str) -> usize {
 
 /// Known, not built.
 pub const LATER: &[(Places, &[&str])] =
-    &[(G, GLOBAL), (P, PROXY), (P, PROXY_OPTIONS), (B, BIND), (S, SERVER)];
+    &[(G, GLOBAL), (P, PROXY), (P, PROXY_OPTIONS), (B, BIND), (L, CRT_LIST), (T, CRT_STORE), (S, SERVER)];
 
 /// Passed over, with the reason.
 pub const IGNORED: &[(Places, &[(&str, &str)])] =
-    &[(G, GLOBAL_IGNORED), (P, PROXY_IGNORED), (B, BIND_IGNORED), (S, SERVER_IGNORED)];
+    &[(G, GLOBAL_IGNORED), (P, PROXY_IGNORED), (B, BIND_IGNORED), (L, CRT_LIST_IGNORED), (S, SERVER_IGNORED)];
 
 #[rustfmt::skip]
 const GLOBAL: &[&str] = &[
@@ -87,12 +89,12 @@ const GLOBAL: &[&str] = &[
     "email-alert", "external-check", "h1-accept-payload-with-any-method", "h1-case-adjust", "h1-case-adjust-file",
     "h1-do-not-close-on-insecure-transfer-encoding", "http-err-codes", "http-fail-codes", "httpclient.resolvers.disabled",
     "httpclient.resolvers.id", "httpclient.resolvers.prefer", "httpclient.retries", "httpclient.ssl.ca-file",
-    "httpclient.ssl.verify", "httpclient.timeout.connect", "issuers-chain-path", "jwt.decrypt_alg_list", "key-base",
+    "httpclient.ssl.verify", "httpclient.timeout.connect", "jwt.decrypt_alg_list",
     "lua-load", "lua-load-per-thread", "lua-prepend-path", "maxcompcpuusage", "maxcomprate", "maxpipes", "maxzlibmem",
     "namespace_list", "ocsp-update.disable", "ocsp-update.httpproxy", "ocsp-update.maxdelay", "ocsp-update.mindelay",
     "ocsp-update.mode", "ot", "server-state-base", "server-state-file", "set-var", "set-var-fmt", "setcap",
     "ssl-default-bind-client-sigalgs", "ssl-default-server-client-sigalgs", "ssl-dh-param-file", "ssl-engine",
-    "ssl-f-use", "ssl-load-extra-del-ext", "ssl-load-extra-files", "ssl-passphrase-cmd", "ssl-propquery", "ssl-provider",
+    "ssl-f-use", "ssl-passphrase-cmd", "ssl-propquery", "ssl-provider",
     "ssl-provider-path", "ssl-security-level", "ssl-skip-self-issued-ca", "stats admin", "stats-file",
     "tune.disable-zero-copy-forwarding", "tune.http.cookielen", "tune.http.logurilen", "tune.lua.bool-sample-conversion",
     "tune.ssl.keylog", "tune.ssl.ocsp-update.maxdelay", "tune.ssl.ocsp-update.mindelay", "use-fcgi-app", "wait-ssl-conn",
@@ -305,10 +307,20 @@ const PROXY_IGNORED: &[(&str, &str)] = &[
 #[rustfmt::skip]
 const BIND: &[&str] = &[
     "accept-netscaler-cip", "ca-ignore-err", "ca-sign-file", "ca-sign-pass", "ca-sign-use", "ca-verify-file", "cc",
-    "client-sigalgs", "crt-ignore-err", "default-crt", "ech", "generate-certificates", "guid-prefix", "idle-ping",
+    "client-sigalgs", "crt-ignore-err", "ech", "generate-certificates", "guid-prefix", "idle-ping",
     "ktls", "label", "namespace", "nbconn", "no-ca-names", "ocsp-update", "quic-cc-algo", "quic-force-retry",
     "quic-socket", "rate-limit", "renegotiate", "tcp-md5sig", "tcp-ss", "tls-ticket-keys", "tls-tickets-keys",
 ];
+
+#[rustfmt::skip]
+const CRT_LIST: &[&str] = &[
+    "allow-0rtt", "ca-verify-file", "client-sigalgs", "ech", "label", "no-ca-names", "ocsp-update",
+];
+
+const CRT_LIST_IGNORED: &[(&str, &str)] =
+    &[("no-allow-0rtt", "early data is not accepted"), ("npn", "clients use ALPN for long")];
+
+const CRT_STORE: &[&str] = &["acme", "domains", "generate-dummy", "jwt", "keytype", "ocsp-update"];
 
 #[rustfmt::skip]
 const BIND_IGNORED: &[(&str, &str)] = &[

@@ -8,7 +8,8 @@ use std::sync::Arc;
 
 use super::addr::{self, Resolve};
 use super::ast::{self, Ast, Kind, Line, Section};
-use super::draft::{Base, GlobalDraft, LineCx, ProxyDraft};
+use super::crt::Stores;
+use super::draft::{Base, GlobalDraft, LineCx, ProxyDraft, StoreDraft};
 use super::driver::{Index, Places, Prefix};
 use super::env::Env;
 use super::{kw, link, verify};
@@ -60,6 +61,7 @@ pub fn load_with(sources: &SourceMap, setup: &Setup) -> Result<(Plan, Vec<Diag>)
     let mut loader = Loader { sources, setup, env: &env, diags: &mut diags };
     let mut global = loader.global(&ast);
     global.base.no_server_verify |= setup.no_server_verify;
+    global.base.stores = loader.stores(&ast, &global.base);
     let proxies = loader.proxies(&ast, &global.base);
     let mut whole = link::Whole { global, proxies, sources, env: &env, resolve: setup.resolve };
     verify::before(&whole, &mut diags);
@@ -141,6 +143,28 @@ impl Loader<'_> {
         draft
     }
 
+    /// The `crt-store` sections; several of one name are one store.
+    fn stores(&mut self, ast: &Ast, base: &Base) -> Stores {
+        let index = Index::new(kw::CRT_STORE);
+        let mut stores = Stores::new();
+        for (number, section) in ast.sections.iter().enumerate().filter(|(_, s)| s.kind == Kind::CrtStore) {
+            let name = section.name.as_ref().map_or(String::new(), |word| word.text.clone());
+            let store = stores.remove(&name).unwrap_or_default();
+            let mut draft = StoreDraft { store, ..StoreDraft::default() };
+            for line in &section.lines {
+                let mut cx = self.cx(line, number, Places::CRT_STORE, base);
+                if let Err(diag) = index.line(&mut line.cursor(), &mut draft, &mut cx) {
+                    self.diags.push(diag.or_at(line.at()));
+                }
+                if self.diags.is_full() {
+                    return stores;
+                }
+            }
+            stores.insert(name, draft.store);
+        }
+        stores
+    }
+
     fn proxies(&mut self, ast: &Ast, base: &Base) -> Vec<ProxyDraft> {
         let index = Index::new(kw::PROXY);
         let mut origins = Origins::default();
@@ -154,7 +178,7 @@ impl Loader<'_> {
                 Kind::Frontend => Places::FRONTEND,
                 Kind::Listen => Places::LISTEN,
                 Kind::Backend => Places::BACKEND,
-                Kind::Global | Kind::Later => continue,
+                Kind::Global | Kind::CrtStore | Kind::Later => continue,
             };
             let chain = origins.chain(section, self.diags);
             let mut draft = draft_of(section, number, proxies.len());

@@ -8,6 +8,8 @@
 pub mod about;
 pub mod addr;
 pub mod ast;
+pub mod crt;
+pub mod crtlist;
 pub mod draft;
 pub mod driver;
 pub mod env;

@@ -110,8 +110,16 @@ fn chapters() -> Vec<Chapter> {
             "bind",
             "cfg",
             "Options of bind",
-            "Words behind the address of a `bind` line; those marked so also behind `stats socket`.",
+            "Words behind the address of a `bind` line; those marked so also behind `stats socket`, or \
+             between the brackets of a line of a `crt-list`.",
             keyword_rows(kw::BIND),
+        ),
+        chapter(
+            "crt-store",
+            "cfg",
+            "The section crt-store",
+            "Words of the section `crt-store <name>`, which says which files belong to a certificate.",
+            keyword_rows(kw::CRT_STORE).into_iter().chain(keyword_rows(kw::LOAD)).collect(),
         ),
         chapter(
             "server",
@@ -240,6 +248,9 @@ mod tests {
         load_with(&sources, &setup).map(|_| ()).map_err(|diags| diags.render(&sources, Paint::Plain))
     }
 
+    /// Stands in for the list of an example.
+    const LIST: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/conf/good/sites.list");
+
     fn example(entry: &Entry) -> String {
         let line = if entry.doc.example.is_empty() { entry.doc.usage } else { entry.doc.example };
         let at = |place: Places| entry.places.meets(place);
@@ -248,7 +259,16 @@ mod tests {
             format!("global\n {line}\n")
         } else if at(Places::BIND) {
             let ssl = if line.starts_with("ssl") { "" } else { "ssl crt x.pem " };
+            let line = line.replace("/etc/haproxy/sites.list", LIST);
             format!("listen l\n mode http\n bind :1 {ssl}{line}{tail}")
+        } else if at(Places::CRT_STORE) {
+            format!("crt-store s\n {line}\n")
+        } else if at(Places::LOAD) {
+            let crt = if line.starts_with("crt") { "" } else { "crt x.pem " };
+            format!("crt-store s\n load {crt}{line}\n")
+        } else if at(Places::CRT_LIST) {
+            // Needs a list that says it; proved where lists are read.
+            String::new()
         } else if at(Places::SERVER) {
             format!("listen l\n mode http\n server s 127.0.0.1:1 {line}{tail}")
         } else if entry.places == Places(0) {

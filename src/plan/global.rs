@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use super::crt::Extras;
 use super::log::LogTarget;
 use super::BindAddr;
 
@@ -57,6 +58,8 @@ pub struct Global {
     pub log_hostname: Option<String>,
     /// `quiet`, `-q`: no start-up messages.
     pub quiet: bool,
+    /// `ssl-load-extra-files` and its kin.
+    pub extras: Extras,
     /// The `tune.*` words.
     pub tune: Tune,
 }
@@ -102,6 +105,7 @@ impl Default for Global {
             log_tag: "lighterman".to_string(),
             log_hostname: None,
             quiet: false,
+            extras: Extras::default(),
             tune: Tune::default(),
         }
     }

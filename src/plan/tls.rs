@@ -2,6 +2,8 @@
 
 use std::path::PathBuf;
 
+use super::crt::CrtSource;
+
 /// A TLS protocol version.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
 pub enum TlsVersion {
@@ -76,10 +78,12 @@ pub enum CaSource {
 pub struct BindTls {
     /// Versions, ciphers, groups, ALPN.
     pub common: TlsCommon,
-    /// `crt`, in order: files and directories, `crt-base` already applied.
-    pub crt: Vec<PathBuf>,
-    /// `crt-list`, in order.
-    pub crt_list: Vec<PathBuf>,
+    /// `crt` and `crt-list`, in order, `crt-base` already applied.
+    pub crt: Vec<CrtSource>,
+    /// `default-crt`: shown when no name fits, instead of the first of `crt`.
+    pub default_crt: Vec<CrtSource>,
+    /// The line as lines of its lists change it: each is this line with some options replaced, and no certificates.
+    pub variants: Vec<BindTls>,
     /// `strict-sni`: a name without a certificate is refused.
     pub strict_sni: bool,
     /// `prefer-client-ciphers`.
@@ -99,7 +103,8 @@ impl Default for BindTls {
         BindTls {
             common: TlsCommon::default(),
             crt: Vec::new(),
-            crt_list: Vec::new(),
+            default_crt: Vec::new(),
+            variants: Vec::new(),
             strict_sni: false,
             prefer_client_ciphers: false,
             verify: Verify::None,

@@ -272,6 +272,8 @@ pub fn options(
         ssl: false,
         versions: Versions::default(),
         tls_at: None,
+        lists: Vec::new(),
+        files: None,
         level: CliLevel::Operator,
         puid_at: None,
         at,

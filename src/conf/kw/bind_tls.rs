@@ -1,21 +1,30 @@
-//! `bind` lines: TLS.
+//! `bind` lines: TLS. Lines of a `crt-list` use the same words.
+
+use std::sync::Arc;
 
 use super::server_tls::{alpn, ca_source, note_versions, version, VERSIONS};
 use super::value;
+use crate::conf::crt;
 use crate::conf::draft::{BindDraft, LineCx};
 use crate::conf::driver::{doc, row, Keyword, Places};
 use crate::lang::diag::Diag;
+use crate::lang::span::Span;
 use crate::lang::word::Words;
+use crate::plan::crt::{CrtList, CrtSource};
 use crate::plan::tls::{TlsVersion, Verify};
 
 const B: Places = Places::BIND.and(Places::CLI);
 const O: Places = B.and(Places::BIND_OPTIONS);
+/// What a line of a `crt-list` may change.
+const L: Places = B.and(Places::CRT_LIST);
+/// What only such a line may say.
+const C: Places = Places::CRT_LIST;
 
 /// TLS options of `bind`.
 pub const ROWS: &[Keyword<BindDraft>] = &[
     row(
         "alpn",
-        B,
+        L,
         |words, draft, cx| {
             draft.tls.common.alpn = alpn(words.need("protocols (like http/1.1)")?, cx)?;
             Ok(())
@@ -29,7 +38,7 @@ pub const ROWS: &[Keyword<BindDraft>] = &[
     ),
     row(
         "ca-file",
-        B,
+        L,
         |words, draft, cx| {
             draft.tls.ca_file = Some(ca_source(words.need("a file")?, cx)?);
             Ok(())
@@ -43,7 +52,7 @@ pub const ROWS: &[Keyword<BindDraft>] = &[
     ),
     row(
         "ciphers",
-        B,
+        L,
         |words, draft, _| {
             draft.tls.common.ciphers = Some(value::text(words.need("a list")?)?);
             Ok(())
@@ -52,7 +61,7 @@ pub const ROWS: &[Keyword<BindDraft>] = &[
     ),
     row(
         "ciphersuites",
-        B,
+        L,
         |words, draft, _| {
             draft.tls.common.ciphersuites = Some(value::text(words.need("a list")?)?);
             Ok(())
@@ -61,7 +70,7 @@ pub const ROWS: &[Keyword<BindDraft>] = &[
     ),
     row(
         "crl-file",
-        B,
+        L,
         |words, draft, cx| {
             draft.tls.crl_file = Some(value::path_below(cx.base.ca_base.as_deref(), words.need("a file")?)?);
             Ok(())
@@ -72,7 +81,8 @@ pub const ROWS: &[Keyword<BindDraft>] = &[
         "crt",
         B,
         |words, draft, cx| {
-            draft.tls.crt.push(value::path_below(cx.base.crt_base.as_deref(), words.need("a file or directory")?)?);
+            let source = crt::source(words.need("a file or directory")?, cx)?;
+            draft.tls.crt.push(source);
             note(words, draft)
         },
         doc(
@@ -87,15 +97,28 @@ pub const ROWS: &[Keyword<BindDraft>] = &[
     row(
         "crt-list",
         B,
-        |words, draft, cx| {
-            draft.tls.crt_list.push(value::path_below(cx.base.crt_base.as_deref(), words.need("a file")?)?);
+        |words, draft, _| {
+            let word = words.need("a file")?;
+            draft.lists.push((draft.tls.crt.len(), word.clone()));
+            let list = CrtList::new(value::path_below(None, word)?, None);
+            draft.tls.crt.push(CrtSource::List(Arc::new(list)));
             note(words, draft)
         },
-        doc("crt-list <file>", "a list of certificates with the names they are for", "", "crt-list /etc/ssl/list.txt"),
+        doc(
+            "crt-list <file>",
+            "a list of certificates with the names they are for",
+            "One certificate a line: <certificate> [\\[<option> ...\\]] [[!]<name> ...]. Options between brackets replace \
+             those of the \"bind\" line for clients that get this certificate; the words that may stand there are \
+             marked so. Names replace those in the certificate; \"*.a.test\" stands for one more label, \"!b.a.test\" \
+             takes a name away again, \"*\" makes the certificate the one for names nobody has, \"!*\" is for no name at \
+             all. \"#\" begins a comment, quotes keep blanks together. Relative certificates are below \"crt-base\". The \
+             certificates count in the order of the line, together with those of \"crt\".",
+            "crt-list /etc/haproxy/sites.list",
+        ),
     ),
     row(
         "curves",
-        B,
+        L,
         |words, draft, _| {
             draft.tls.common.curves = Some(value::text(words.need("a list")?)?);
             Ok(())
@@ -104,12 +127,28 @@ pub const ROWS: &[Keyword<BindDraft>] = &[
     ),
     row(
         "ecdhe",
-        B,
+        L,
         |words, draft, _| {
             draft.tls.common.curves = Some(value::text(words.need("a group")?)?);
             Ok(())
         },
         doc("ecdhe <group>", "older word for \"curves\"", "", "ecdhe prime256v1"),
+    ),
+    row(
+        "default-crt",
+        B,
+        |words, draft, cx| {
+            let source = crt::source(words.need("a file")?, cx)?;
+            draft.tls.default_crt.push(source);
+            note(words, draft)
+        },
+        doc(
+            "default-crt <file>",
+            "the certificate for clients that ask for no name, or for one that nobody has",
+            "It is also used for the names it carries. May be repeated, for an RSA and an EC certificate. Without it the \
+             first \"crt\" counts.",
+            "default-crt /etc/ssl/private/default.pem",
+        ),
     ),
     row("force-sslv3", O, |words, _, _| no_sslv3(words), FORCE),
     row("force-tlsv10", O, |_, draft, _| force(draft, TlsVersion::V10), FORCE),
@@ -132,12 +171,32 @@ pub const ROWS: &[Keyword<BindDraft>] = &[
     ),
     row(
         "no-alpn",
-        B,
+        L,
         |_, draft, _| {
             draft.tls.common.alpn.clear();
             Ok(())
         },
         doc("no-alpn", "negotiate no application protocol", "", "no-alpn"),
+    ),
+    row(
+        "issuer",
+        C,
+        |words, draft, cx| {
+            let path = value::path_below(cx.base.crt_base.as_deref(), words.need("a file")?)?;
+            draft.files.get_or_insert_default().issuer = Some(path);
+            Ok(())
+        },
+        doc("issuer <file>", "who signed the certificate of this line: completes the chain", "", "issuer /etc/ssl/ca.pem"),
+    ),
+    row(
+        "key",
+        C,
+        |words, draft, cx| {
+            let path = value::path_below(cx.base.key_base.as_deref(), words.need("a file")?)?;
+            draft.files.get_or_insert_default().key = Some(path);
+            Ok(())
+        },
+        doc("key <file>", "the private key of the certificate of this line", "", "key /etc/ssl/private/site.key"),
     ),
     row("no-sslv3", O, |_, _, _| Ok(()), doc("no-sslv3", "read and passed over", "SSL 3 is never spoken.", "no-sslv3")),
     row(
@@ -151,7 +210,7 @@ pub const ROWS: &[Keyword<BindDraft>] = &[
     ),
     row(
         "no-tls-tickets",
-        O,
+        O.and(L),
         |_, draft, _| {
             draft.tls.common.tickets = false;
             Ok(())
@@ -162,6 +221,16 @@ pub const ROWS: &[Keyword<BindDraft>] = &[
     row("no-tlsv11", O, |_, draft, _| without(draft, TlsVersion::V11), WITHOUT),
     row("no-tlsv12", O, |_, draft, _| without(draft, TlsVersion::V12), WITHOUT),
     row("no-tlsv13", O, |_, draft, _| without(draft, TlsVersion::V13), WITHOUT),
+    row(
+        "ocsp",
+        C,
+        |words, draft, cx| {
+            let path = value::path_below(cx.base.crt_base.as_deref(), words.need("a file")?)?;
+            draft.files.get_or_insert_default().ocsp = Some(path);
+            Ok(())
+        },
+        doc("ocsp <file>", "an OCSP answer (DER) to staple to the certificate of this line", "", "ocsp /etc/ssl/site.ocsp"),
+    ),
     row(
         "prefer-client-ciphers",
         O,
@@ -177,8 +246,18 @@ pub const ROWS: &[Keyword<BindDraft>] = &[
         ),
     ),
     row(
+        "sctl",
+        C,
+        |words, draft, cx| {
+            let path = value::path_below(cx.base.crt_base.as_deref(), words.need("a file")?)?;
+            draft.files.get_or_insert_default().sctl = Some(path);
+            Ok(())
+        },
+        doc("sctl <file>", "timestamps of transparency logs for the certificate of this line", "", "sctl /etc/ssl/site.sctl"),
+    ),
+    row(
         "sigalgs",
-        B,
+        L,
         |words, draft, _| {
             draft.tls.common.sigalgs = Some(value::text(words.need("a list")?)?);
             Ok(())
@@ -196,7 +275,7 @@ pub const ROWS: &[Keyword<BindDraft>] = &[
     ),
     row(
         "ssl-max-ver",
-        O,
+        O.and(L),
         |words, draft, _| {
             draft.versions.max = Some(version(words)?);
             Ok(())
@@ -205,7 +284,7 @@ pub const ROWS: &[Keyword<BindDraft>] = &[
     ),
     row(
         "ssl-min-ver",
-        O,
+        O.and(L),
         |words, draft, _| {
             draft.versions.min = Some(version(words)?);
             Ok(())
@@ -228,7 +307,7 @@ pub const ROWS: &[Keyword<BindDraft>] = &[
     ),
     row(
         "tls-tickets",
-        O,
+        O.and(L),
         |_, draft, _| {
             draft.tls.common.tickets = true;
             Ok(())
@@ -237,7 +316,7 @@ pub const ROWS: &[Keyword<BindDraft>] = &[
     ),
     row(
         "verify",
-        B,
+        L,
         |words, draft, _| {
             let word = words.need("none, optional or required")?;
             draft.tls.verify = match word.text.as_str() {
@@ -312,13 +391,20 @@ pub fn finish(bind: &mut BindDraft, cx: &mut LineCx<'_>) -> Result<(), Diag> {
         }
         return Ok(());
     }
-    note_versions(&bind.versions, &mut bind.tls.common, bind.at)?;
-    if bind.tls.crt.is_empty() && bind.tls.crt_list.is_empty() && !bind.tls.self_signed {
+    if bind.tls.crt.is_empty() && bind.tls.default_crt.is_empty() && !bind.tls.self_signed {
         let diag = Diag::alert(bind.at, "\"ssl\" needs a certificate");
         return Err(diag.help("add \"crt <file>\" with certificate and key"));
     }
+    judge(bind, bind.at)?;
+    crt::read_lists(bind, cx);
+    Ok(())
+}
+
+/// Judges what both the line and a line of its lists may say.
+pub fn judge(bind: &mut BindDraft, at: Span) -> Result<(), Diag> {
+    note_versions(&bind.versions, &mut bind.tls.common, at)?;
     if bind.tls.verify != Verify::None && bind.tls.ca_file.is_none() {
-        let diag = Diag::alert(bind.at, "\"verify\" needs the authorities to check with");
+        let diag = Diag::alert(at, "\"verify\" needs the authorities to check with");
         return Err(diag.help("add \"ca-file <file>\", or \"ca-file @system-ca\""));
     }
     Ok(())

@@ -3,6 +3,7 @@
 pub mod acl;
 pub mod bind;
 pub mod bind_tls;
+pub mod crt_store;
 pub mod global;
 pub mod limits;
 pub mod log;
@@ -21,7 +22,7 @@ pub mod value;
 
 use std::sync::LazyLock;
 
-use super::draft::{BindDraft, GlobalDraft, ProxyDraft, ServerDraft};
+use super::draft::{BindDraft, GlobalDraft, LoadDraft, ProxyDraft, ServerDraft, StoreDraft};
 use super::driver::{Index, Keyword};
 
 /// Keywords of `global`.
@@ -47,6 +48,15 @@ pub const BIND: &[&[Keyword<BindDraft>]] = &[bind::ROWS, bind_tls::ROWS];
 
 /// Words of a `server` or `default-server` line.
 pub const SERVER: &[&[Keyword<ServerDraft>]] = &[server::ROWS, server_tls::ROWS];
+
+/// Keywords of `crt-store`.
+pub const CRT_STORE: &[&[Keyword<StoreDraft>]] = &[crt_store::ROWS];
+
+/// Words behind `load` in a `crt-store`.
+pub const LOAD: &[&[Keyword<LoadDraft>]] = &[crt_store::LOAD_ROWS];
+
+/// The words behind `load` by name.
+pub static LOAD_INDEX: LazyLock<Index<LoadDraft>> = LazyLock::new(|| Index::new(LOAD));
 
 /// The words of `bind` lines by name.
 pub static BIND_INDEX: LazyLock<Index<BindDraft>> = LazyLock::new(|| Index::new(BIND));

@@ -1,10 +1,11 @@
 //! `global`: what TLS lines start from.
 
 use super::value;
-use crate::conf::draft::GlobalDraft;
+use crate::conf::draft::{GlobalDraft, LineCx};
 use crate::conf::driver::{doc, row, Keyword, Places};
 use crate::lang::diag::Diag;
 use crate::lang::word::Words;
+use crate::plan::crt::Extras;
 
 const G: Places = Places::GLOBAL;
 
@@ -27,6 +28,30 @@ pub const ROWS: &[Keyword<GlobalDraft>] = &[
             Ok(())
         },
         doc("crt-base <directory>", "where relative \"crt\" paths begin", "", "crt-base /etc/ssl/private"),
+    ),
+    row(
+        "issuers-chain-path",
+        G,
+        |words, draft, _| {
+            draft.global.extras.issuers_chain_path = Some(value::text(words.need("a directory")?)?.into());
+            Ok(())
+        },
+        doc(
+            "issuers-chain-path <directory>",
+            "chains for certificates that come without one",
+            "Each PEM file of the directory is a chain. A certificate without intermediates gets the chain whose first \
+             certificate signed it.",
+            "issuers-chain-path /etc/ssl/chains",
+        ),
+    ),
+    row(
+        "key-base",
+        G,
+        |words, draft, _| {
+            draft.base.key_base = Some(value::text(words.need("a directory")?)?);
+            Ok(())
+        },
+        doc("key-base <directory>", "where relative \"key\" paths begin", "", "key-base /etc/ssl/private"),
     ),
     row(
         "ssl-default-bind-ciphers",
@@ -137,6 +162,34 @@ pub const ROWS: &[Keyword<GlobalDraft>] = &[
         ),
     ),
     row(
+        "ssl-load-extra-del-ext",
+        G,
+        |_, draft, _| {
+            draft.global.extras.del_ext = true;
+            Ok(())
+        },
+        doc(
+            "ssl-load-extra-del-ext",
+            "files beside a certificate replace its ending",
+            "\"site.key\" belongs to \"site.crt\", otherwise \"site.crt.key\" does. Counts for files that end in \
+             \".crt\".",
+            "ssl-load-extra-del-ext",
+        ),
+    ),
+    row(
+        "ssl-load-extra-files",
+        G,
+        extra_files,
+        doc(
+            "ssl-load-extra-files none|all|<what>...",
+            "which files are looked for beside a certificate",
+            "\"key\": its key. \"issuer\": who signed it. \"ocsp\": an answer to staple. \"sctl\": timestamps of \
+             transparency logs. \"bundle\": \"site.pem.rsa\" and \"site.pem.ecdsa\" where there is no \"site.pem\". \
+             The default is \"all\". What a \"crt-store\" or a \"crt-list\" names is always read.",
+            "ssl-load-extra-files key ocsp",
+        ),
+    ),
+    row(
         "ssl-server-verify",
         G,
         |words, draft, _| {
@@ -159,5 +212,33 @@ pub const ROWS: &[Keyword<GlobalDraft>] = &[
 
 fn list(words: &mut Words<'_>, into: &mut Option<String>) -> Result<(), Diag> {
     *into = Some(value::text(words.need("a list")?)?);
+    Ok(())
+}
+
+fn extra_files(words: &mut Words<'_>, draft: &mut GlobalDraft, _: &mut LineCx<'_>) -> Result<(), Diag> {
+    let old = std::mem::take(&mut draft.global.extras);
+    let mut extras =
+        Extras { del_ext: old.del_ext, issuers_chain_path: old.issuers_chain_path, ..Extras::none() };
+    let mut word = Some(words.need("what to look for")?);
+    while let Some(what) = word {
+        match what.text.as_str() {
+            "none" => {}
+            "all" => {
+                (extras.bundle, extras.key, extras.ocsp) = (true, true, true);
+                (extras.issuer, extras.sctl) = (true, true);
+            }
+            "bundle" => extras.bundle = true,
+            "issuer" => extras.issuer = true,
+            "key" => extras.key = true,
+            "ocsp" => extras.ocsp = true,
+            "sctl" => extras.sctl = true,
+            _ => {
+                let known = ["none", "all", "bundle", "sctl", "ocsp", "issuer", "key"];
+                return Err(what.not_one_of("value", &known));
+            }
+        }
+        word = words.next();
+    }
+    draft.global.extras = extras;
     Ok(())
 }

@@ -114,7 +114,8 @@ impl BindContext {
     /// good (a file that is named itself must be good).
     pub fn build(line: &BindTls, shared: &TlsShared) -> Result<(BindContext, Vec<CertError>), TlsError> {
         let (mut certs, mut left_out) = (Vec::new(), Vec::new());
-        for path in &line.crt {
+        for source in &line.crt {
+            let path = source.path();
             let (good, bad) = certs::load(path);
             if !path.is_dir() {
                 if let Some(error) = bad.into_iter().next() {
@@ -140,7 +141,9 @@ impl BindContext {
         shared: &TlsShared,
     ) -> Result<BindContext, TlsError> {
         if certs.is_empty() {
-            return Err(TlsError::NoCertificate(line.crt.clone()));
+            return Err(TlsError::NoCertificate(
+                line.crt.iter().map(|source| source.path().to_owned()).collect(),
+            ));
         }
         let mut builder = common(&line.common, !line.prefer_client_ciphers)?;
         let authorities = authorities(line.verify, line.ca_file.as_ref())?;

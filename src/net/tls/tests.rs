@@ -16,6 +16,7 @@ use super::*;
 use crate::base::buffer::Buffer;
 use crate::base::pool::Pool;
 use crate::expr::view::TlsView;
+use crate::plan::crt::CrtSource;
 use crate::plan::tls::{BindTls, CaSource, ServerTls, TlsCommon, TlsVersion, Verify};
 use crate::shm::sslcache::SslCache;
 use crate::shm::tickets::Tickets;
@@ -669,7 +670,7 @@ fn directories_are_read_in_order_without_sidecars() {
         dir.put(name, b"not a certificate");
     }
     let bad = dir.put("bad.pem", b"rubbish");
-    let line = BindTls { crt: vec![dir.0.clone()], ..BindTls::default() };
+    let line = BindTls { crt: vec![CrtSource::Path(dir.0.clone())], ..BindTls::default() };
     let (context, left_out) = BindContext::build(&line, &shared).unwrap();
     let names: Vec<&str> =
         context.certs().iter().flat_map(|cert| cert.names.iter().map(String::as_str)).collect();
@@ -677,10 +678,11 @@ fn directories_are_read_in_order_without_sidecars() {
     assert_eq!(left_out.len(), 1);
     assert_eq!(left_out[0].file, bad);
 
-    let named = BindTls { crt: vec![dir.0.clone(), bad], ..BindTls::default() };
+    let named =
+        BindTls { crt: vec![CrtSource::Path(dir.0.clone()), CrtSource::Path(bad)], ..BindTls::default() };
     assert!(BindContext::build(&named, &shared).is_err(), "a file that is named must be good");
     std::fs::create_dir(dir.0.join("empty")).unwrap();
-    let empty = BindTls { crt: vec![dir.0.join("empty")], ..BindTls::default() };
+    let empty = BindTls { crt: vec![CrtSource::Path(dir.0.join("empty"))], ..BindTls::default() };
     let error = BindContext::build(&empty, &shared).err().unwrap().to_string();
     assert!(error.contains("no usable certificate") && error.contains("empty"), "{error}");
     let (own, _) = BindContext::build(&BindTls { self_signed: true, ..BindTls::default() }, &shared).unwrap();
