@@ -3,6 +3,7 @@
 #   make            build the program (release): target/release/lighterman
 #   make demo       build it and run it in front of a small origin, with things to try
 #   make test       everything that must pass: format, lints, tests, documentation
+#   make test-oracle   the same configurations and requests on Debian's haproxy and here, compared
 #   make bench      measure it, side by side with the peers found in PATH
 #   make doc        write doc/reference again from the keyword tables, and the API pages
 #   make bless      accept the present output of the program as the expected one of the tests
@@ -21,7 +22,7 @@ BENCH_DEPS := $(DEMO_DEPS) python3:python3
 # The check against the distribution's TLS library, and a peer to talk to where the machine is ours alone.
 TEST_DEPS  := $(DEMO_DEPS) python3:python3 pkg-config:pkg-config libssl-dev:openssl.pc $(if $(CI),haproxy:haproxy)
 
-.PHONY: all build demo test bench doc bless install deps deps-build deps-demo deps-bench deps-test clean
+.PHONY: all build demo test test-oracle bench doc bless install deps deps-build deps-demo deps-bench deps-oracle deps-test clean
 
 all: build
 
@@ -34,6 +35,9 @@ demo: deps-demo
 
 test: deps-test
 	@tests/all.sh
+
+test-oracle: deps-oracle
+	LIGHTERMAN_ORACLE=1 $(CARGO) test --test it -- oracle
 
 bench: deps-bench
 	$(CARGO) build --release --workspace --bins
@@ -58,6 +62,7 @@ deps: deps-test
 deps-build: ; @tests/deps.sh $(BUILD_DEPS)
 deps-demo:  ; @tests/deps.sh $(BUILD_DEPS) $(DEMO_DEPS)
 deps-bench: ; @tests/deps.sh $(BUILD_DEPS) $(BENCH_DEPS)
+deps-oracle: ; @tests/deps.sh $(BUILD_DEPS) haproxy:haproxy
 deps-test:  ; @tests/deps.sh $(BUILD_DEPS) $(TEST_DEPS)
 
 clean:

@@ -10,6 +10,7 @@ mod h1_keepalive;
 mod h1_refusals;
 mod limits;
 mod logs;
+mod oracle;
 mod passthrough;
 mod proxy_header;
 mod quickstart;

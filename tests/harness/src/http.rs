@@ -153,13 +153,19 @@ impl Peer {
         response
     }
 
-    /// The next response with its body of a known length, or why it did not come.
-    pub fn try_response(&mut self) -> Result<Response, String> {
+    /// The head of the next response only, or why it did not come.
+    pub fn try_response_head(&mut self) -> Result<Response, String> {
         let head = Head::parse(self.try_fill(whole_head)?);
         let status = head.line.split(' ').nth(1).and_then(|s| s.parse().ok()).ok_or("no status line")?;
-        let n = head.length().unwrap_or(0);
-        let body = self.try_fill(|b| (b.len() >= n).then_some(n))?;
-        Ok(Response { status, head, body, ..Response::default() })
+        Ok(Response { status, head, ..Response::default() })
+    }
+
+    /// The next response with its body of a known length, or why it did not come.
+    pub fn try_response(&mut self) -> Result<Response, String> {
+        let mut response = self.try_response_head()?;
+        let n = response.head.length().unwrap_or(0);
+        response.body = self.try_fill(|b| (b.len() >= n).then_some(n))?;
+        Ok(response)
     }
 
     /// Sends a request and gives the response to it.

@@ -15,7 +15,7 @@ use nix::fcntl::{fcntl, FcntlArg, FdFlag};
 use nix::sys::signal::Signal;
 
 use crate::deadline::within;
-use crate::{procs, Dir, Peer, LIMIT};
+use crate::{procs, until, Dir, Peer, LIMIT};
 
 /// What most tests want around their own sections: a command socket and short words.
 const PRELUDE: &str = "\
@@ -77,6 +77,11 @@ impl Program {
         }
         .unix("cli")
         .unix("master")
+    }
+
+    /// A run of exactly this program, whatever build of ours is under test, with exactly this configuration.
+    pub fn other(binary: &str, text: &str) -> Program {
+        Program { binary: binary.into(), ..Program::bare(binary, text) }
     }
 
     /// A run of `binary` without a configuration file: only with the arguments given.
@@ -331,8 +336,18 @@ impl Proxy {
     pub fn connect(&self, name: &str) -> Peer {
         match &self.program.listening[name] {
             Listening::Tcp(addr) => Peer::connect(*addr),
-            Listening::Unix(path) => crate::until(path, || UnixStream::connect(path).ok()).into(),
+            Listening::Unix(path) => until(path, || UnixStream::connect(path).ok()).into(),
         }
+    }
+
+    /// The same; `None` when it has ended.
+    pub fn try_connect(&mut self, name: &str) -> Option<Peer> {
+        let addr = self.addr(name);
+        let connected = until("a connection or the end", || {
+            let stream = std::net::TcpStream::connect(addr).ok();
+            (stream.is_some() || self.ended()).then_some(stream)
+        });
+        connected.map(Peer::from).filter(|_| !self.ended())
     }
 
     /// One GET on a new connection.
