@@ -89,6 +89,21 @@ pub fn cpu_us() -> u64 {
     micros(ClockId::CLOCK_PROCESS_CPUTIME_ID)
 }
 
+/// Measures how long one piece of work takes, where the time of the turn is too coarse.
+pub struct Stopwatch(u64);
+
+impl Stopwatch {
+    /// Begins now.
+    pub fn start() -> Stopwatch {
+        Stopwatch(micros(ClockId::CLOCK_MONOTONIC))
+    }
+
+    /// Microseconds since it began.
+    pub fn elapsed_us(&self) -> u64 {
+        micros(ClockId::CLOCK_MONOTONIC).saturating_sub(self.0)
+    }
+}
+
 fn micros(clock: ClockId) -> u64 {
     // These clocks exist wherever this runs; 0 would only mean "long ago".
     clock_gettime(clock).map_or(0, |t| t.tv_sec() as u64 * 1_000_000 + t.tv_nsec() as u64 / 1000)

@@ -6,9 +6,13 @@
 //!
 //! Fairness: tasks of one `nice` class run first come, first served; classes share the turns by weight
 //! (stride scheduling), so that no class starves another and none is starved.
+//!
+//! Work that takes long and cannot be cut (a private key's) stands in a line of its own and gets a bounded
+//! part of each turn ([`super::heavy`]): whoever has less to do is not kept waiting by it.
 
 use std::collections::VecDeque;
 
+use super::heavy::Heavy;
 use super::timer::Wheel;
 use crate::base::arena::Arena;
 use crate::base::ids::{AppletId, CheckId, ConnId, ListenerId, StreamId, TaskId, Tasks};
@@ -55,6 +59,8 @@ bits! {
         QUEUE,
         /// It must go.
         KILL,
+        /// Its turn has come to do the heavy work it stood in line for.
+        GRANT,
     }
 }
 
@@ -73,20 +79,70 @@ fn stride_of(class: usize) -> u64 {
     STRIDES[class]
 }
 
+/// Tasks that wait, by class.
+#[derive(Default)]
+struct Line {
+    queues: [VecDeque<TaskId>; CLASSES],
+    pass: [u64; CLASSES],
+    full: u32,
+    virtual_time: u64,
+}
+
+impl Line {
+    fn push(&mut self, id: TaskId, class: u8) {
+        let class = usize::from(class);
+        if self.full & 1 << class == 0 {
+            self.full |= 1 << class;
+            // a class that slept has saved nothing up
+            self.pass[class] = self.pass[class].max(self.virtual_time);
+        }
+        self.queues[class].push_back(id);
+    }
+
+    /// The next one that `accepts` takes; others (they have ended) are dropped.
+    fn pop(&mut self, mut accepts: impl FnMut(TaskId) -> bool) -> Option<TaskId> {
+        while self.full != 0 {
+            let class = self.next_class();
+            let Some(id) = self.queues[class].pop_front() else {
+                self.full &= !(1 << class);
+                continue;
+            };
+            if self.queues[class].is_empty() {
+                self.full &= !(1 << class);
+            }
+            if accepts(id) {
+                self.virtual_time = self.pass[class];
+                self.pass[class] += stride_of(class);
+                return Some(id);
+            }
+        }
+        None
+    }
+
+    fn next_class(&self) -> usize {
+        let first = self.full.trailing_zeros() as usize;
+        if self.full & (self.full - 1) == 0 {
+            return first;
+        }
+        (first..CLASSES).filter(|c| self.full & 1 << c != 0).min_by_key(|c| self.pass[*c]).unwrap_or(first)
+    }
+}
+
 struct Task {
     owner: Owner,
     class: u8,
     queued: bool,
+    /// It stands in the line for heavy work.
+    heavy: bool,
     why: Wake,
 }
 
 /// The scheduler of one process.
 pub struct Sched {
     tasks: Arena<Task, Tasks>,
-    queues: [VecDeque<TaskId>; CLASSES],
-    pass: [u64; CLASSES],
-    full: u32,
-    virtual_time: u64,
+    line: Line,
+    heavy_line: Line,
+    heavy: Heavy,
     wheel: Wheel,
     fired: Vec<u32>,
     niced: usize,
@@ -97,10 +153,9 @@ impl Sched {
     pub fn new(limit: u32) -> Self {
         Sched {
             tasks: Arena::with_limit(limit),
-            queues: Default::default(),
-            pass: [0; CLASSES],
-            full: 0,
-            virtual_time: 0,
+            line: Line::default(),
+            heavy_line: Line::default(),
+            heavy: Heavy::default(),
             wheel: Wheel::new(),
             fired: Vec::new(),
             niced: 0,
@@ -111,7 +166,7 @@ impl Sched {
     pub fn spawn(&mut self, owner: Owner, nice: i16) -> Option<TaskId> {
         let class = class_of(nice) as u8;
         let vacant = self.tasks.vacant()?;
-        let id = vacant.fill(Task { owner, class, queued: false, why: Wake::empty() });
+        let id = vacant.fill(Task { owner, class, queued: false, heavy: false, why: Wake::empty() });
         if class_of(0) != usize::from(class) {
             self.niced += 1;
         }
@@ -122,6 +177,9 @@ impl Sched {
     pub fn end(&mut self, task: TaskId) {
         if let Some(gone) = self.tasks.remove(task) {
             self.wheel.forget(task.index());
+            if gone.heavy {
+                self.heavy.leaves();
+            }
             if class_of(0) != usize::from(gone.class) {
                 self.niced -= 1;
             }
@@ -149,13 +207,7 @@ impl Sched {
         task.why.set(why);
         if !task.queued {
             task.queued = true;
-            let class = usize::from(task.class);
-            if self.full & 1 << class == 0 {
-                self.full |= 1 << class;
-                // a class that slept has saved nothing up
-                self.pass[class] = self.pass[class].max(self.virtual_time);
-            }
-            self.queues[class].push_back(id);
+            self.line.push(id, task.class);
         }
     }
 
@@ -169,42 +221,69 @@ impl Sched {
     #[allow(clippy::should_implement_trait, reason = "a queue that others fill is no iterator")]
     /// The next task to run, with its reasons; `None`: nobody has anything to do.
     pub fn next(&mut self) -> Option<(Owner, TaskId, Wake)> {
-        while self.full != 0 {
-            let class = self.next_class();
-            let Some(id) = self.queues[class].pop_front() else {
-                self.full &= !(1 << class);
-                continue;
-            };
-            if self.queues[class].is_empty() {
-                self.full &= !(1 << class);
-            }
-            if let Some(task) = self.tasks.get_mut(id) {
-                self.virtual_time = self.pass[class];
-                self.pass[class] += stride_of(class);
-                task.queued = false;
-                let why = std::mem::replace(&mut task.why, Wake::empty());
-                return Some((task.owner, id, why));
-            }
-        }
-        None
+        let tasks = &mut self.tasks;
+        let id = self.line.pop(|id| tasks.contains(id))?;
+        let task = tasks.get_mut(id)?;
+        task.queued = false;
+        let why = std::mem::replace(&mut task.why, Wake::empty());
+        Some((task.owner, id, why))
     }
 
-    fn next_class(&self) -> usize {
-        let first = self.full.trailing_zeros() as usize;
-        if self.full & (self.full - 1) == 0 {
-            return first;
+    /// Heavy work may be done at once: nobody stands in line for it, and this turn has time left.
+    pub fn heavy_is_free(&self) -> bool {
+        self.heavy.is_free()
+    }
+
+    /// Puts a task in line for heavy work; it is handed out by [`Sched::next_heavy`] later. False: the line is as long as can
+    /// be worked off in time.
+    pub fn stand_in_line(&mut self, id: TaskId) -> bool {
+        let Some(task) = self.tasks.get_mut(id) else { return false };
+        if !task.heavy {
+            if !self.heavy.enters() {
+                return false;
+            }
+            task.heavy = true;
+            self.heavy_line.push(id, task.class);
         }
-        (first..CLASSES).filter(|c| self.full & 1 << c != 0).min_by_key(|c| self.pass[*c]).unwrap_or(first)
+        true
+    }
+
+    /// The next task in line whose heavy work fits into this turn.
+    pub fn next_heavy(&mut self) -> Option<(Owner, TaskId)> {
+        if !self.heavy.may_go_on() {
+            return None;
+        }
+        let tasks = &mut self.tasks;
+        let id = self.heavy_line.pop(|id| tasks.get(id).is_some_and(|task| task.heavy))?;
+        let task = tasks.get_mut(id)?;
+        task.heavy = false;
+        self.heavy.leaves();
+        Some((task.owner, id))
+    }
+
+    /// Heavy work was done and took so long.
+    pub fn heavy_took(&mut self, us: u64) {
+        self.heavy.took(us);
+    }
+
+    /// A turn begins, the one before it took so long.
+    pub fn begin_turn(&mut self, last_us: u64) {
+        self.heavy.begin_turn(last_us);
+    }
+
+    /// How many tasks stand in line for heavy work.
+    pub fn heavy_waiting(&self) -> usize {
+        self.heavy.waiting()
     }
 
     /// How many tasks wait to run.
     pub fn waiting(&self) -> usize {
-        self.queues.iter().map(VecDeque::len).sum()
+        self.line.queues.iter().map(VecDeque::len).sum::<usize>() + self.heavy.waiting()
     }
 
     /// True when nobody has anything to do.
     pub fn is_idle(&self) -> bool {
-        self.full == 0
+        self.line.full == 0 && self.heavy.waiting() == 0
     }
 
     /// How many tasks there are, and how many of them have a `nice` of their own.
@@ -270,6 +349,32 @@ mod tests {
         }
         assert!(ran[1] > 0, "the least urgent runs too");
         assert!(ran[0] > 10 * ran[1] && ran[2] > 10 * ran[0], "{ran:?}");
+    }
+
+    #[test]
+    fn heavy_work_gets_its_part_of_each_turn() {
+        let mut sched = Sched::new(100);
+        let tasks: Vec<TaskId> = (0..10).map(|n| house(&mut sched, n, 0)).collect();
+        sched.begin_turn(0);
+        assert!(sched.heavy_is_free());
+        sched.heavy_took(400);
+        assert!(!sched.heavy_is_free(), "this turn's part is used up");
+        assert!(tasks.iter().all(|task| sched.stand_in_line(*task) && sched.stand_in_line(*task)));
+        assert!(sched.next_heavy().is_none());
+        assert!(!sched.is_idle(), "the poller does not sleep");
+        sched.end(tasks[0]);
+        assert_eq!(sched.heavy_waiting(), 9);
+        for expected in &tasks[1..4] {
+            sched.begin_turn(500);
+            assert!(!sched.heavy_is_free(), "those in line come first");
+            assert_eq!(sched.next_heavy().map(|(_, id)| id), Some(*expected));
+            sched.heavy_took(400);
+            assert!(sched.next_heavy().is_none(), "one per turn");
+        }
+        sched.begin_turn(10_000);
+        let ran = std::iter::from_fn(|| sched.next_heavy().map(|_| sched.heavy_took(400))).count();
+        assert_eq!(ran, 6, "a long turn leaves room for more, here all");
+        assert!(sched.is_idle());
     }
 
     #[test]

@@ -1,9 +1,12 @@
 //! The TLS contexts of a plan: made once, before the fork and before rights are dropped, and shared by
 //! every process that comes from it.
 
+use std::path::Path;
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::sync::Arc;
 
 use crate::base::ids::{ListenerId, ServerId};
+use crate::net::tls::ticket_file::{self, KeyFile};
 use crate::net::tls::{BindContext, ServerContext, TlsShared};
 use crate::plan::Plan;
 use crate::shm::sslcache::{SslCache, SslCacheStats};
@@ -14,6 +17,8 @@ use crate::shm::{Extras, Shared};
 const SESSIONS: &str = "tls sessions";
 /// Name of the ticket keys in shared memory.
 const TICKETS: &str = "tls tickets";
+/// Name of the ticket keys that come from files.
+const TICKET_FILES: &str = "tls ticket files";
 
 /// TLS of all `bind` and `server` lines.
 #[derive(Default)]
@@ -23,7 +28,12 @@ pub struct Contexts {
     tickets: Option<Tickets>,
     /// `tune.ssl.ticket-rotate`, seconds.
     rotate_s: u32,
+    /// When the operator was last told that there are too many handshakes, milliseconds; of this process.
+    busy_told: AtomicU64,
 }
+
+/// That is not told again sooner, milliseconds.
+const BUSY_EVERY_MS: u64 = 10_000;
 
 /// Stretches of shared memory that TLS needs, in words of 8 bytes.
 pub fn extras(plan: &Plan) -> Extras {
@@ -34,8 +44,43 @@ pub fn extras(plan: &Plan) -> Extras {
             extras.insert(SESSIONS, SslCache::bytes_needed(blocks).div_ceil(8));
         }
         extras.insert(TICKETS, Tickets::bytes_needed().div_ceil(8));
+        let files = ticket_files(plan).len();
+        if files > 0 {
+            extras.insert(TICKET_FILES, Tickets::bytes_for_files(files).div_ceil(8));
+        }
     }
     extras
+}
+
+/// Files named by `tls-ticket-keys`, each once, in order.
+pub fn ticket_files(plan: &Plan) -> Vec<&Path> {
+    let mut files: Vec<&Path> = Vec::new();
+    for file in plan.listeners.iter().filter_map(|line| line.tls.as_ref()?.ticket_keys.as_deref()) {
+        if !files.contains(&file) {
+            files.push(file);
+        }
+    }
+    files
+}
+
+/// The keys of each of these files as they are in force now; empty when there is no memory for them.
+pub fn ticket_rings(plan: &Plan, shm: &Shared) -> Vec<Tickets> {
+    let places: Vec<u64> = ticket_files(plan).into_iter().map(ticket_file::place).collect();
+    let rings = shm.extra(TICKET_FILES).and_then(|region| Tickets::attach_files(region, &places));
+    rings.unwrap_or_default()
+}
+
+/// Reads all files of keys, before any of them is put in force.
+fn read_keys(plan: &Plan) -> Result<Vec<KeyFile>, String> {
+    let mut read = Vec::new();
+    for path in ticket_files(plan) {
+        let line = plan.listeners.iter().find(|line| {
+            line.tls.as_ref().is_some_and(|tls| tls.ticket_keys.as_deref() == Some(path))
+        });
+        let file = ticket_file::load(path);
+        read.push(file.map_err(|error| format!("{}: {error}", line.map_or("", |line| &line.at)))?);
+    }
+    Ok(read)
 }
 
 /// The cache of sessions in shared memory, if there is one.
@@ -62,10 +107,16 @@ impl Contexts {
             rotate_s: plan.global.tune.ssl_ticket_rotate,
             ..Contexts::default()
         };
+        let (files, rings, keys) = (ticket_files(plan), ticket_rings(plan, shm), read_keys(plan)?);
         for listener in &plan.listeners {
             let Some(line) = listener.tls.as_deref() else {
                 contexts.binds.push(None);
                 continue;
+            };
+            let given = line.ticket_keys.as_deref().and_then(|file| files.iter().position(|f| *f == file));
+            let shared = TlsShared {
+                tickets: given.map_or(shared.tickets.clone(), |place| rings.get(place).cloned()),
+                ..shared.clone()
             };
             let (context, left_out) =
                 BindContext::build(line, &shared).map_err(|error| format!("{}: {error}", listener.at))?;
@@ -82,6 +133,11 @@ impl Contexts {
             };
             contexts.servers.push(context);
         }
+        for (ring, file) in rings.iter().zip(keys) {
+            if !ring.fill(&file.keys, file.content) {
+                return Err("no room for the keys of \"tls-ticket-keys\" in shared memory".to_owned());
+            }
+        }
         Ok(contexts)
     }
 
@@ -90,6 +146,16 @@ impl Contexts {
         if let Some(tickets) = &self.tickets {
             tickets.refresh(wall_us / 1_000_000, self.rotate_s);
         }
+    }
+
+    /// Whether it is time to tell that there are too many handshakes.
+    pub fn may_tell_busy(&self, now_ms: u64) -> bool {
+        let last = self.busy_told.load(Relaxed);
+        let due = last == 0 || now_ms.saturating_sub(last) >= BUSY_EVERY_MS;
+        if due {
+            self.busy_told.store(now_ms.max(1), Relaxed);
+        }
+        due
     }
 
     /// TLS of a `bind` line.

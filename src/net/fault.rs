@@ -19,6 +19,8 @@ pub enum Cause {
     TimedOut,
     /// No way there (host, network).
     Unreachable,
+    /// We have more to do than we can.
+    Busy,
     /// We ran out of something local: descriptors, ports, memory.
     Local,
     /// The TLS layer failed; the word says how.

@@ -94,6 +94,8 @@ pub struct BindTls {
     pub ca_file: Option<CaSource>,
     /// `crl-file`.
     pub crl_file: Option<PathBuf>,
+    /// `tls-ticket-keys`: the file whose keys seal and open tickets, instead of random ones.
+    pub ticket_keys: Option<PathBuf>,
     /// `generate-self-signed`: what `--listen` without `--crt` asks for.
     pub self_signed: bool,
 }
@@ -110,6 +112,7 @@ impl Default for BindTls {
             verify: Verify::None,
             ca_file: None,
             crl_file: None,
+            ticket_keys: None,
             self_signed: false,
         }
     }

@@ -165,6 +165,7 @@ impl Board<'_> {
             streams: info(Info::Streams),
             streams_total: info(Info::CumStreams),
             maxconn_reached: info(Info::MaxconnReached),
+            ssl_busy: info(Info::SslBusy),
             pipes_used: info(Info::PipesUsed),
             pipes_free: info(Info::PipesFree),
             pool_allocated: info(Info::PoolAlloc),

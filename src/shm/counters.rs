@@ -156,6 +156,7 @@ counters! {
         BytesSpliced "TotalSplicedBytesOut" Counter "P" "bytes sent without being copied";
         MaxconnReached "MaxconnReached" Counter "P" "times the limit on connections was met";
         Panics "Panics" Counter "P" "connections closed because of an error of ours";
+        SslBusy "SslBusy" Counter "P" "clients refused because too many TLS handshakes wait";
         Warnings "TotalWarnings" Counter "P" "warnings logged";
     }
 }

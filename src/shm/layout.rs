@@ -61,6 +61,12 @@ shm_struct! {
         pub sess_rate: AtomicU32,
         /// Limit on TLS handshakes per second, 0: none.
         pub ssl_rate: AtomicU32,
+        /// [`super::gate`] of connections.
+        pub conn_gate: AtomicU64,
+        /// [`super::gate`] of sessions.
+        pub sess_gate: AtomicU64,
+        /// [`super::gate`] of TLS connections.
+        pub ssl_gate: AtomicU64,
     }
 
     /// Events per second, of one process. Own.
@@ -123,6 +129,8 @@ shm_struct! {
         pub conn_rate_max: AtomicU32,
         /// Most requests in a second.
         pub req_rate_max: AtomicU32,
+        /// [`super::gate`] of `rate-limit sessions`.
+        pub gate: AtomicU64,
         /// Ends all sessions that are older than this count of calls for it.
         pub shutdowns: AtomicU32,
         /// Seconds since 1970 of the last session; 0: none yet.

@@ -7,6 +7,7 @@
 mod carry;
 pub mod carve;
 pub mod counters;
+mod gate;
 pub mod layout;
 pub mod objects;
 pub mod processes;

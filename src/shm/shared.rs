@@ -17,6 +17,7 @@ use super::carve::{self, Parts, Sizes};
 use super::counters::{self, Rate, Stat};
 use super::layout::{CounterLine, GlobalCell, ObjectCell, ProcessCell, ServerCell};
 use super::objects::{Names, Object, Rows};
+use super::gate;
 use super::processes::{ProcessView, Role};
 use crate::base::ids::ServerId;
 use crate::base::limits::PROCESSES_MAX;
@@ -306,6 +307,35 @@ impl Shared {
     pub fn conn_ends(&self) {
         counters::sub(&self.process().infos[counters::Info::Conns as usize], 1);
         lower(&self.global().conns, 1);
+    }
+
+    /// How long clients must wait because they come too fast, microseconds; `None`: they may come. `tls`: they will speak
+    /// TLS; `limit`: sessions per second of their frontend.
+    pub fn clients_wait_us(&self, front: Object, limit: u32, tls: bool, now_us: u64) -> Option<u64> {
+        let global = self.global();
+        let wait = |gate, per_s: u32| gate::wait_us(gate, per_s, now_us);
+        let mut longest = wait(&global.conn_gate, global.conn_rate.load(Relaxed));
+        longest = longest.max(wait(&global.sess_gate, global.sess_rate.load(Relaxed)));
+        if tls {
+            longest = longest.max(wait(&global.ssl_gate, global.ssl_rate.load(Relaxed)));
+        }
+        if limit > 0 {
+            longest = longest.max(wait(&self.object(front).gate, limit));
+        }
+        longest
+    }
+
+    /// A client has come: it counts for the rates.
+    pub fn client_came(&self, front: Object, limit: u32, tls: bool, now_us: u64) {
+        let global = self.global();
+        gate::take(&global.conn_gate, global.conn_rate.load(Relaxed), now_us);
+        gate::take(&global.sess_gate, global.sess_rate.load(Relaxed), now_us);
+        if tls {
+            gate::take(&global.ssl_gate, global.ssl_rate.load(Relaxed), now_us);
+        }
+        if limit > 0 {
+            gate::take(&self.object(front).gate, limit, now_us);
+        }
     }
 
     /// A TLS connection, unless the whole program has as many as it may.

@@ -189,6 +189,19 @@ impl SslCache {
         found
     }
 
+    /// Whether a session with this id seems to be there. Not counted as a lookup.
+    pub fn holds(&self, id: &[u8]) -> bool {
+        if id.is_empty() {
+            return false;
+        }
+        let hash = hash(id);
+        let Some((shard, _held)) = self.enter(hash) else { return false };
+        self.slots(hash).iter().any(|slot| {
+            let at = self.position(slot.load(Ordering::Relaxed), hash, shard);
+            at.is_some_and(|at| self.read(hash, at, id).is_some())
+        })
+    }
+
     /// Forgets the session with this id.
     pub fn remove(&self, id: &[u8]) {
         let hash = hash(id);

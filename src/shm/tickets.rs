@@ -21,7 +21,9 @@ const KEY_WORDS: usize = 2 + 4 + 4 + 1;
 const RETRIES: usize = 16;
 const PATIENCE: Duration = Duration::from_millis(100);
 /// Changes with the layout: memory of another version is not attached.
-const MAGIC: u64 = 0x6c6d_7469_636b_0002;
+const MAGIC: u64 = 0x6c6d_7469_636b_0003;
+/// Rings of files come in groups of so many: a reload that adds a file rarely needs other memory.
+const FILE_GROUP: usize = 16;
 
 shm_struct! {
     struct Bank {
@@ -36,6 +38,10 @@ shm_struct! {
         generation: AtomicU64,
         /// When the keys were last rotated, seconds since 1970; 0: nobody has looked yet.
         rotated_s: AtomicU64,
+        /// Of a ring that a file fills: which file (a hash of its name); 0: the ring is free.
+        file: AtomicU64,
+        /// What the file held when it was last read (a hash).
+        content: AtomicU64,
         writing: RobustLock,
         banks: [Bank; 2],
     }
@@ -70,9 +76,79 @@ impl Tickets {
         Some(tickets)
     }
 
+    /// Bytes of shared memory for the rings of so many files.
+    pub fn bytes_for_files(files: usize) -> usize {
+        files.next_multiple_of(FILE_GROUP) * size_of::<KeyRing>()
+    }
+
+    /// Takes up the rings of these files (hashes of their names), in order. A file keeps its ring over reloads; a new one gets
+    /// a free ring, or that of a file nobody names any more.
+    pub fn attach_files(region: &Region<AtomicU64>, files: &[u64]) -> Option<Vec<Tickets>> {
+        let count = Self::bytes_for_files(files.len()) / size_of::<KeyRing>();
+        let rings: Vec<Tickets> = (0..count)
+            .map(|place| Some(Tickets { ring: region.cast(place * size_of::<KeyRing>(), 1)? }))
+            .collect::<Option<_>>()?;
+        let holds = |ring: &Tickets| ring.ring.first().map_or(0, |ring| ring.file.load(Ordering::Acquire));
+        let mut taken = Vec::with_capacity(files.len());
+        for file in files.iter().map(|file| (*file).max(1)) {
+            let own = rings.iter().find(|ring| holds(ring) == file);
+            let free = || rings.iter().find(|ring| holds(ring) == 0);
+            let left = || rings.iter().find(|ring| !files.contains(&holds(ring)));
+            let found = own.or_else(free).or_else(left)?;
+            found.take_for(file)?;
+            taken.push(found.clone());
+        }
+        Some(taken)
+    }
+
+    fn take_for(&self, file: u64) -> Option<()> {
+        let ring = self.ring.first()?;
+        match ring.magic.load(Ordering::Acquire) {
+            0 => {
+                ring.writing.prepare().ok()?;
+                ring.magic.store(MAGIC, Ordering::Release);
+            }
+            MAGIC => {}
+            _ => return None,
+        }
+        if ring.file.swap(file, Ordering::AcqRel) != file {
+            ring.content.store(0, Ordering::Release);
+        }
+        Some(())
+    }
+
+    /// Puts the keys of a file in force, the last but one sealing, unless the file still says what it said when it was last
+    /// read: keys given by a command since then stay.
+    pub fn fill(&self, keys: &[TicketKey], content: u64) -> bool {
+        let Some(ring) = self.ring.first() else { return false };
+        if ring.content.load(Ordering::Acquire) == content.max(1) {
+            return true;
+        }
+        let newest = keys.get(keys.len().saturating_sub(TICKET_KEYS_MAX)..).unwrap_or_default();
+        let filled = self.write(newest, newest.len().saturating_sub(2));
+        if filled {
+            ring.content.store(content.max(1), Ordering::Release);
+        }
+        filled
+    }
+
+    /// Adds a key in place of the oldest. It opens tickets at once; the one before it, which all boxes should know by now,
+    /// seals.
+    pub fn push(&self, key: TicketKey) -> bool {
+        let (mut keys, _) = self.keys();
+        if !keys.is_empty() {
+            keys.remove(0);
+        }
+        keys.push(key);
+        self.write(&keys, keys.len().saturating_sub(2))
+    }
+
     /// The key new tickets are sealed with.
     pub fn current(&self) -> Option<TicketKey> {
-        self.read(|bank| key(bank.keys.get(bank.current.load(Ordering::Relaxed) as usize)?))
+        self.read(|bank| {
+            let count = (bank.count.load(Ordering::Relaxed) as usize).min(TICKET_KEYS_MAX);
+            key(bank.keys.get(..count)?.get(bank.current.load(Ordering::Relaxed) as usize)?)
+        })
     }
 
     /// The key of this name, and whether its tickets are to be replaced.
@@ -246,6 +322,33 @@ mod tests {
         assert!(!tickets.set(&[], 0) && !tickets.set(&keys, 8) && !tickets.set(&nine, 0));
         assert_eq!(tickets.keys(), (keys, 6), "a refused change changes nothing");
         assert!(format!("{:?}", key(3)).len() < 60, "no key bytes in logs");
+    }
+
+    #[test]
+    fn files_keep_their_rings() {
+        let key = |n: u8| TicketKey { name: [n; 16], aes: [n; 32], hmac: [n; 32], short: false };
+        let keys: Vec<TicketKey> = (1..=3).map(key).collect();
+        let region = Region::alone(Tickets::bytes_for_files(2).div_ceil(8)).unwrap();
+        let rings = Tickets::attach_files(&region, &[7, 8]).unwrap();
+        assert!(rings[1].fill(&keys, 99));
+        assert_eq!(rings[1].current(), Some(key(2)), "the last but one seals");
+        assert_eq!(rings[0].current(), None);
+        assert!(rings[1].push(key(4)));
+        assert_eq!(rings[1].keys(), ((2..=4).map(key).collect(), 1));
+        // a reload with another order of files, one of them gone, one new
+        let again = Tickets::attach_files(&region, &[8, 9]).unwrap();
+        assert!(again[0].fill(&keys, 99));
+        assert_eq!(again[0].current(), Some(key(3)), "the file has not changed: what a command gave stays");
+        assert!(again[0].fill(&keys, 100));
+        assert_eq!(again[0].keys(), (keys.clone(), 1), "the file has changed");
+        assert_eq!(again[1].current(), None);
+        let many: Vec<TicketKey> = (1..=20).map(key).collect();
+        assert!(again[1].fill(&many, 5));
+        assert_eq!(again[1].current(), Some(key(19)), "more than there is room for: the newest count");
+        for round in 0u64..40 {
+            assert!(Tickets::attach_files(&region, &[8, 100 + round]).is_some(), "{round}");
+        }
+        assert_eq!(Tickets::attach_files(&region, &[8]).unwrap()[0].current(), Some(key(2)));
     }
 
     #[test]

@@ -9,7 +9,8 @@ use crate::net::cx::Cx;
 use crate::plan::{Listener, Mode};
 use crate::shm::{Info, InfoRate, Object, Rate, Shared, Stat};
 
-/// Makes room for a client: false when a limit forbids it, then nothing is taken.
+/// Makes room for a client: false when a limit forbids it, then nothing is taken. For a TLS line that includes a place
+/// among the TLS connections, which ends with [`Shared::ssl_conn_ends`].
 pub fn client_fits(shm: &Shared, listener: &Listener, maxconn: u32) -> bool {
     if !shm.conn_fits() {
         return false;
@@ -24,7 +25,19 @@ pub fn client_fits(shm: &Shared, listener: &Listener, maxconn: u32) -> bool {
         shm.session_ends(front);
         shm.conn_ends();
     }
+    if fits && listener.tls.is_some() && !shm.ssl_conn_fits() {
+        client_ends(shm, listener.id, listener.proxy);
+        return false;
+    }
     fits
+}
+
+/// The client that [`client_fits`] made room for does not come.
+pub fn client_stays_away(shm: &Shared, listener: &Listener) {
+    if listener.tls.is_some() {
+        shm.ssl_conn_ends();
+    }
+    client_ends(shm, listener.id, listener.proxy);
 }
 
 /// The client that [`client_fits`] made room for is here.

@@ -33,7 +33,11 @@ impl Worker<'_> {
     /// One turn.
     pub fn turn(&mut self, wait: Option<Duration>) -> io::Result<()> {
         self.house.poll.wait(wait)?;
-        self.house.now = self.clock.read();
+        let before = std::mem::replace(&mut self.house.now, self.clock.read()).mono_us;
+        // a turn that slept has had little to do
+        let busy = wait == Some(Duration::ZERO);
+        let last_us = if busy { self.house.now.mono_us.saturating_sub(before) } else { 0 };
+        self.house.sched.begin_turn(last_us);
         self.publish_figures(self.house.now);
         self.house.log.turn(self.house.now);
         self.house.shm.process().beat();
@@ -44,6 +48,9 @@ impl Worker<'_> {
         for _ in 0..self.plan.global.tune.runqueue_depth.max(1) {
             let Some((owner, task, why)) = self.house.sched.next() else { break };
             self.run_task(owner, task, why);
+        }
+        while let Some((owner, task)) = self.house.sched.next_heavy() {
+            self.run_task(owner, task, Wake::GRANT);
         }
         self.wake_buffer_waiters();
         self.arm_purge();

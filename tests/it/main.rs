@@ -18,6 +18,7 @@ mod reload;
 mod rules;
 mod shm_workers;
 mod tls;
+mod tls_guard;
 mod tls_resume;
 
 /// The program that was built with these tests.

@@ -306,6 +306,24 @@ pub const ROWS: &[Keyword<BindDraft>] = &[
         ),
     ),
     row(
+        "tls-ticket-keys",
+        B,
+        |words, draft, _| {
+            draft.tls.ticket_keys = Some(value::path_below(None, words.need("a file")?)?);
+            Ok(())
+        },
+        doc(
+            "tls-ticket-keys <file>",
+            "keys of session tickets, shared with other boxes",
+            "One key per line in base64, 48 or 80 bytes each (\"openssl rand -base64 80\"), at least three, the newest \
+             last. The last but one seals new tickets, the others only open theirs. Lines that name the same file share \
+             its keys, and so do all boxes with a copy of it: a session made on one resumes on every other. A reload \
+             reads the file again if it changed; \"set ssl tls-key\" adds a key without one. Without this word keys \
+             are random and replaced every \"tune.ssl.ticket-rotate\".",
+            "tls-ticket-keys /run/lighterman/tickets.keys",
+        ),
+    ),
+    row(
         "tls-tickets",
         O.and(L),
         |_, draft, _| {

@@ -9,7 +9,7 @@ use crate::expr::view::Addr;
 use crate::net::cx::Cx;
 use crate::net::fault::{Cause, Fault, ProxyFault};
 use crate::plan::LogLevel;
-use crate::shm::{Object, Stat};
+use crate::shm::{Info, Object, Stat};
 use lighterman_sys::localtime::LocalTime;
 
 /// A failure in words.
@@ -80,6 +80,22 @@ pub(super) fn report(fault: Fault, client: &mut Client, cx: &mut Cx<'_>) {
         failure.detail.unwrap_or_default(),
     );
     cx.log.emit(Speaker::Proxy(proxy.id), level, line.as_bytes());
+}
+
+/// A client was sent away because too many wait for a full handshake: counted, and told once in a while, because there
+/// are thousands of them when it happens.
+pub(super) fn report_busy(cx: &mut Cx<'_>) {
+    cx.shm.process().count(Info::SslBusy, 1);
+    if cx.tls.may_tell_busy(cx.now.tick.0) {
+        cx.log.emit_fmt(
+            Speaker::Program,
+            LogLevel::Warning,
+            format_args!(
+                "More TLS handshakes than can be made: {} wait, further ones are refused (SslBusy in \"show info\" counts them)",
+                cx.sched.heavy_waiting()
+            ),
+        );
+    }
 }
 
 /// A server's handshake failed: what fetches say of it, and a warning for the operator, not more often than

@@ -6,6 +6,7 @@ use super::{failure, tally, Conn, Peer, Stage};
 use crate::base::buffer::Buffer;
 use crate::base::ids::ConnId;
 use crate::base::pool::Pool;
+use crate::base::tick::Stopwatch;
 use crate::event::ready::Ready;
 use crate::event::sched::Wake;
 use crate::net::cx::{Birth, Cx, Verdict};
@@ -36,6 +37,8 @@ pub(super) enum Shake {
 /// The handshakes of a connection that are still to be made, the next one last.
 pub(super) struct Shakes {
     left: Vec<Shake>,
+    /// It stands in line for a full handshake.
+    in_line: bool,
 }
 
 impl Shakes {
@@ -45,7 +48,7 @@ impl Shakes {
             return None;
         }
         shakes.reverse();
-        Some(Box::new(Shakes { left: shakes }))
+        Some(Box::new(Shakes { left: shakes, in_line: false }))
     }
 
     /// Gives back what they hold.
@@ -93,8 +96,14 @@ impl Conn {
                 Step::Done => self.stage = Stage::Shaking,
             }
         }
+        if self.waits_in_line(why) {
+            return match self.ready.peer_ended() {
+                true => self.shake_failed(Fault::new(Cause::Ended), cx),
+                false => Verdict::Keep,
+            };
+        }
         while let Some(mut shake) = self.shakes.as_mut().and_then(|shakes| shakes.left.pop()) {
-            let step = self.shake(&mut shake, cx);
+            let step = self.shake(&mut shake, why, cx);
             if matches!(step, Step::Done) {
                 self.hand_on(shake);
                 continue;
@@ -113,19 +122,54 @@ impl Conn {
         self.open(id, cx, births)
     }
 
-    fn shake(&mut self, shake: &mut Shake, cx: &mut Cx<'_>) -> Step {
+    /// It stands in line for a full handshake, and its turn has not come yet.
+    fn waits_in_line(&mut self, why: Wake) -> bool {
+        let Some(shakes) = &mut self.shakes else { return false };
+        shakes.in_line &= !why.has(Wake::GRANT);
+        shakes.in_line
+    }
+
+    fn shake(&mut self, shake: &mut Shake, why: Wake, cx: &mut Cx<'_>) -> Step {
         let Conn { task, xprt, ready, peer, .. } = self;
         match (shake, peer) {
-            (Shake::Tls, _) => match xprt.handshake(ready, cx.pool) {
-                Hands::Done => Step::Done,
-                Hands::Again => Step::Wait,
-                Hands::Fault(fault) => Step::Failed(fault),
-            },
+            (Shake::Tls, _) => {
+                let mut hands = Hands::Heavy;
+                if !why.has(Wake::GRANT) {
+                    hands = xprt.handshake(ready, cx.pool);
+                }
+                if hands == Hands::Heavy {
+                    if !why.has(Wake::GRANT) && !cx.sched.heavy_is_free() {
+                        return self.stand_in_line(cx);
+                    }
+                    let watch = Stopwatch::start();
+                    xprt.grant();
+                    hands = xprt.handshake(ready, cx.pool);
+                    cx.sched.heavy_took(watch.elapsed_us());
+                }
+                match hands {
+                    Hands::Done => Step::Done,
+                    Hands::Again | Hands::Heavy => Step::Wait,
+                    Hands::Fault(fault) => Step::Failed(fault),
+                }
+            }
             (Shake::ProxyIn(shake), Peer::Client(client)) => {
                 shake.step(xprt.sock_mut(), ready, &mut client.facts, (*task, cx.pool))
             }
             (Shake::ProxyIn(_), Peer::Server(_)) | (Shake::ProxyOut(_), _) => Step::Done,
         }
+    }
+
+    /// A full handshake must wait until it fits into a turn; where too many wait already, this client is sent away
+    /// before it has cost anything.
+    fn stand_in_line(&mut self, cx: &mut Cx<'_>) -> Step {
+        if cx.sched.stand_in_line(self.task) {
+            if let Some(shakes) = &mut self.shakes {
+                shakes.in_line = true;
+            }
+            return Step::Wait;
+        }
+        self.xprt.sock().reset_on_close();
+        Step::Failed(Fault::new(Cause::Busy))
     }
 
     /// What a handshake leaves belongs to what comes after it: TLS, else the mux.
@@ -145,6 +189,10 @@ impl Conn {
     }
 
     fn shake_failed(&mut self, fault: Fault, cx: &mut Cx<'_>) -> Verdict {
+        if fault.cause == Cause::Busy {
+            failure::report_busy(cx);
+            return self.close(cx);
+        }
         let in_tls = self.shakes.as_ref().is_some_and(|shakes| shakes.is_tls());
         if in_tls && !matches!(self.stage, Stage::Connecting) {
             tally::failed(&self.peer, cx);

@@ -92,6 +92,16 @@ impl Sock {
         }
     }
 
+    /// When it is closed, nothing is kept of it: the peer sees a reset.
+    pub fn reset_on_close(&self) {
+        match self {
+            // where the system has no such thing it closes in order
+            Sock::Os(fd) => drop(lighterman_sys::sockopt::set_reset_on_close(fd.as_fd())),
+            #[cfg(test)]
+            Sock::Mem(_) => {}
+        }
+    }
+
     /// Tells the peer that nothing more comes.
     pub fn shut_write(&mut self) {
         match self {

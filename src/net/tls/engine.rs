@@ -15,7 +15,7 @@ use openssl::error::ErrorStack;
 
 use super::certs::Cert;
 use super::context::{BindContext, ServerContext};
-use super::host::{Back, Front, Verified};
+use super::host::{Back, Front, Heavy, Verified};
 use crate::base::buffer::Buffer;
 use crate::base::pool::Pool;
 
@@ -58,6 +58,8 @@ pub enum Step {
     WantWrite,
     /// It waits for a certificate; call again when there is one.
     Suspended,
+    /// A full handshake comes next, the work of a private key: call again after [`TlsEngine::grant`].
+    Heavy,
     /// It failed; `tx` holds the alert that says so.
     Fault(Failure),
 }
@@ -99,6 +101,8 @@ pub struct TlsEngine {
     verified: Verified,
     /// The library may hold back a ticket.
     holds: bool,
+    /// Whether a full handshake may be made.
+    heavy: Heavy,
     /// Bytes the library has encrypted without telling, because `tx` was full: the next write must begin with them.
     owed: u32,
     /// The first failure: nothing can be done afterwards.
@@ -130,7 +134,12 @@ impl TlsEngine {
     }
 
     fn new(conn: Conn, side: Side) -> TlsEngine {
-        TlsEngine { conn, side, verified: Verified::default(), holds: false, owed: 0, failed: None }
+        TlsEngine { conn, side, verified: Verified::default(), holds: false, heavy: Heavy::Unknown, owed: 0, failed: None }
+    }
+
+    /// A full handshake may be made in the next step.
+    pub fn grant(&mut self) {
+        self.heavy = Heavy::Granted;
     }
 
     /// Goes on with the handshake as far as the buffers allow.
@@ -145,6 +154,7 @@ impl TlsEngine {
             }
             Outcome::WantRead | Outcome::Closed => Step::WantRead,
             Outcome::WantWrite => Step::WantWrite,
+            Outcome::Suspended if self.heavy == Heavy::Asked => Step::Heavy,
             Outcome::Suspended => Step::Suspended,
             Outcome::Failed(failure) => {
                 if let Side::Back { server, name } = &self.side {
@@ -306,7 +316,10 @@ impl TlsEngine {
     ) -> Outcome {
         let verified = &mut self.verified;
         let outcome = match &mut self.side {
-            Side::Front { bind, shown } => ask(&mut self.conn, &mut Front { pipe, bind, shown, verified }),
+            Side::Front { bind, shown } => {
+                let heavy = &mut self.heavy;
+                ask(&mut self.conn, &mut Front { pipe, bind, shown, verified, heavy })
+            }
             Side::Back { server, name } => ask(&mut self.conn, &mut Back { pipe, server, name, verified }),
         };
         if let Outcome::Failed(failure) = outcome {

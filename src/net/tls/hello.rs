@@ -40,6 +40,12 @@ pub fn server_name(body: &[u8]) -> Option<&[u8]> {
     (*kind == 0 && !name.is_empty()).then_some(name)
 }
 
+/// The first identity of a pre_shared_key extension (RFC 8446 section 4.2.11): a ticket of ours, or none.
+pub fn first_identity(body: &[u8]) -> Option<&[u8]> {
+    let (list, _) = prefixed(body)?;
+    prefixed(list).map(|(identity, _)| identity)
+}
+
 /// Bytes after a length of two bytes, and what follows them.
 fn prefixed(bytes: &[u8]) -> Option<(&[u8], &[u8])> {
     let (len, rest) = bytes.split_first_chunk::<2>()?;

@@ -9,7 +9,7 @@ use openssl::ssl::SslSession;
 use super::certs::Cert;
 use super::context::{BindContext, ServerContext};
 use super::engine::Pipe;
-use super::hello::{server_name, Can};
+use super::hello::{first_identity, server_name, Can};
 
 /// `unrecognized_name` of RFC 6066 section 3.
 const ALERT_UNKNOWN_NAME: u8 = 112;
@@ -63,18 +63,55 @@ macro_rules! carry_bytes {
     };
 }
 
+/// Whether a connection may do the work of a full handshake.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Heavy {
+    /// Nobody knows yet whether it must.
+    Unknown,
+    /// It must, and has to ask first.
+    Asked,
+    /// It may.
+    Granted,
+}
+
 /// Towards a client.
 pub(super) struct Front<'e, 'p> {
     pub(super) pipe: &'e mut Pipe<'p>,
     pub(super) bind: &'e BindContext,
     pub(super) shown: &'e mut Option<Arc<Cert>>,
     pub(super) verified: &'e mut Verified,
+    pub(super) heavy: &'e mut Heavy,
+}
+
+impl Front<'_, '_> {
+    /// The client offers a session we probably know: no private key will be needed. A client that lies gets its full
+    /// handshake nevertheless, and those that come after it wait the longer.
+    fn resumes(&self, hello: &Hello<'_>) -> bool {
+        let shared = &self.bind.shared;
+        let sealed_here = |ticket: &[u8]| {
+            let name = ticket.first_chunk::<16>();
+            name.is_some_and(|name| shared.tickets.as_ref().is_some_and(|tickets| tickets.find(name).is_some()))
+        };
+        let psk = hello.extension(extension::PRE_SHARED_KEY).and_then(first_identity);
+        psk.is_some_and(sealed_here)
+            || hello.extension(extension::SESSION_TICKET).is_some_and(sealed_here)
+            || shared.cache.as_ref().is_some_and(|cache| cache.holds(hello.session_id()))
+    }
 }
 
 impl Host for Front<'_, '_> {
     carry_bytes!();
 
     fn hello(&mut self, hello: &Hello<'_>, setup: &mut Setup<'_>) -> Select {
+        let full = match *self.heavy {
+            Heavy::Granted => false,
+            Heavy::Asked => true,
+            Heavy::Unknown => !self.resumes(hello),
+        };
+        if full {
+            *self.heavy = Heavy::Asked;
+            return Select::Suspend;
+        }
         let can = Can::of(hello);
         let name = hello.extension(extension::SERVER_NAME).and_then(server_name);
         let cert = match name.and_then(|name| self.bind.names.find(name, can)) {

@@ -16,6 +16,7 @@ pub mod pem;
 pub mod selfsigned;
 pub mod sessions;
 pub mod sni;
+pub mod ticket_file;
 
 #[cfg(test)]
 mod tests;

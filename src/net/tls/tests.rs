@@ -123,7 +123,9 @@ fn shake(client: &mut End, server: &mut End) -> (Step, Step) {
 }
 
 fn ends(bind: &Arc<BindContext>, server: &Arc<ServerContext>, name: Option<&str>) -> (End, End) {
-    (End::new(TlsEngine::connect(server, name).unwrap()), End::new(TlsEngine::accept(bind).unwrap()))
+    let mut front = TlsEngine::accept(bind).unwrap();
+    front.grant();
+    (End::new(TlsEngine::connect(server, name).unwrap()), End::new(front))
 }
 
 fn bind(line: &BindTls, certs: Vec<Arc<Cert>>, shared: &TlsShared) -> Arc<BindContext> {
@@ -177,6 +179,28 @@ fn a_connection_from_hello_to_goodbye() {
         assert!(server.with(|engine, pipe| engine.shutdown(pipe)));
         server.deliver(&mut client);
         assert_eq!(client.with(|engine, pipe| engine.read(pipe, &mut [0; 9])), Plain::Closed);
+    }
+}
+
+#[test]
+fn only_full_handshakes_are_heavy() {
+    let (shared, _regions) = shared();
+    let front = bind(&BindTls::default(), vec![cert(&p256().unwrap(), &["a.test"])], &shared);
+    for version in [TlsVersion::V12, TlsVersion::V13] {
+        let back = Arc::new(ServerContext::build(&server_line(version), &shared).unwrap());
+        for round in 0..3 {
+            let mut client = End::new(TlsEngine::connect(&back, None).unwrap());
+            let mut server = End::new(TlsEngine::accept(&front).unwrap());
+            client.with(|engine, pipe| engine.handshake(pipe));
+            client.deliver(&mut server);
+            let first = server.with(|engine, pipe| engine.handshake(pipe));
+            assert_eq!(first == Step::Heavy, round == 0, "{version:?}, round {round}");
+            let again = server.with(|engine, pipe| engine.handshake(pipe));
+            assert_eq!(again == Step::Heavy, round == 0, "it waits until it is granted");
+            server.with(|engine, _| engine.grant());
+            assert_eq!(shake(&mut client, &mut server), DONE);
+            talk(&mut client, &mut server);
+        }
     }
 }
 

@@ -36,6 +36,8 @@ pub enum Hands {
     Done,
     /// The peer must answer, or take what we say, first.
     Again,
+    /// What comes next is heavy work (a private key's): go on after [`Transport::grant`].
+    Heavy,
     /// It failed.
     Fault(Fault),
 }
@@ -78,6 +80,13 @@ impl Transport {
         match self {
             Transport::Raw(_) => Hands::Done,
             Transport::Ssl(ssl) => ssl.handshake(ready, pool),
+        }
+    }
+
+    /// The heavy work of the handshake may be done in its next step.
+    pub fn grant(&mut self) {
+        if let Transport::Ssl(ssl) = self {
+            ssl.grant();
         }
     }
 

@@ -104,6 +104,11 @@ impl SslSock {
         self.tx = Some(output);
     }
 
+    /// The heavy work of the handshake may be done in its next step.
+    pub fn grant(&mut self) {
+        self.engine.grant();
+    }
+
     /// Goes on with the handshake.
     pub fn handshake(&mut self, ready: &mut Ready, pool: &mut Pool) -> Hands {
         loop {
@@ -134,6 +139,7 @@ impl SslSock {
                     }
                 }
                 Step::Suspended => return Hands::Again,
+                Step::Heavy => return Hands::Heavy,
                 Step::Fault(failure) => {
                     self.flush(ready, pool);
                     return Hands::Fault(tls_fault(failure));

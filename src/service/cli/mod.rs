@@ -16,6 +16,7 @@ pub mod servers;
 pub mod session;
 pub mod sessions;
 pub mod stat;
+pub mod tls_keys;
 pub mod vitals;
 
 #[cfg(test)]
@@ -33,7 +34,7 @@ pub use vitals::{Process, Role, Vitals};
 
 /// All commands, by family.
 pub const FAMILIES: &[&[Command]] =
-    &[general::ROWS, process::ROWS, stat::ROWS, servers::ROWS, limits::ROWS, sessions::ROWS];
+    &[general::ROWS, process::ROWS, stat::ROWS, servers::ROWS, limits::ROWS, sessions::ROWS, tls_keys::ROWS];
 
 /// Bytes of output at which a job steps back and lets the client read.
 pub const OUT_HIGH: usize = 16 * 1024;
