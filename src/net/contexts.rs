@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::sync::Arc;
 
 use crate::base::ids::{ListenerId, ServerId};
+use crate::base::tick::Clock;
 use crate::net::tls::ticket_file::{self, KeyFile};
 use crate::net::tls::{BindContext, ServerContext, TlsShared};
 use crate::plan::Plan;
@@ -26,6 +27,7 @@ pub struct Contexts {
     binds: Vec<Option<Arc<BindContext>>>,
     servers: Vec<Option<Arc<ServerContext>>>,
     tickets: Option<Tickets>,
+    clock: Arc<AtomicU64>,
     /// `tune.ssl.ticket-rotate`, seconds.
     rotate_s: u32,
     /// When the operator was last told that there are too many handshakes, milliseconds; of this process.
@@ -74,9 +76,10 @@ pub fn ticket_rings(plan: &Plan, shm: &Shared) -> Vec<Tickets> {
 fn read_keys(plan: &Plan) -> Result<Vec<KeyFile>, String> {
     let mut read = Vec::new();
     for path in ticket_files(plan) {
-        let line = plan.listeners.iter().find(|line| {
-            line.tls.as_ref().is_some_and(|tls| tls.ticket_keys.as_deref() == Some(path))
-        });
+        let line = plan
+            .listeners
+            .iter()
+            .find(|line| line.tls.as_ref().is_some_and(|tls| tls.ticket_keys.as_deref() == Some(path)));
         let file = ticket_file::load(path);
         read.push(file.map_err(|error| format!("{}: {error}", line.map_or("", |line| &line.at)))?);
     }
@@ -101,9 +104,12 @@ impl Contexts {
             cache: cache(plan, shm),
             tickets: shm.extra(TICKETS).and_then(Tickets::attach),
             lifetime: plan.global.tune.ssl_lifetime,
+            clock: Arc::new(AtomicU64::new(Clock::real().read().wall_us / 1_000_000)),
+            extras: plan.global.extras.clone(),
         };
         let mut contexts = Contexts {
             tickets: shared.tickets.clone(),
+            clock: shared.clock.clone(),
             rotate_s: plan.global.tune.ssl_ticket_rotate,
             ..Contexts::default()
         };
@@ -141,8 +147,9 @@ impl Contexts {
         Ok(contexts)
     }
 
-    /// Renews the keys of tickets when it is time.
-    pub fn refresh_tickets(&self, wall_us: u64) {
+    /// Time goes on: renews the keys of tickets when they are due.
+    pub fn tick(&self, wall_us: u64) {
+        self.clock.store(wall_us / 1_000_000, Relaxed);
         if let Some(tickets) = &self.tickets {
             tickets.refresh(wall_us / 1_000_000, self.rotate_s);
         }

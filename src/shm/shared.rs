@@ -15,9 +15,9 @@ use lighterman_sys::map::Region;
 
 use super::carve::{self, Parts, Sizes};
 use super::counters::{self, Rate, Stat};
+use super::gate;
 use super::layout::{CounterLine, GlobalCell, ObjectCell, ProcessCell, ServerCell};
 use super::objects::{Names, Object, Rows};
-use super::gate;
 use super::processes::{ProcessView, Role};
 use crate::base::ids::ServerId;
 use crate::base::limits::PROCESSES_MAX;

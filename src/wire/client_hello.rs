@@ -33,6 +33,8 @@ pub mod extension {
     pub const SIGNATURE_ALGORITHMS: u16 = 13;
     /// RFC 7301
     pub const ALPN: u16 = 16;
+    /// RFC 6962 section 3.3.1
+    pub const CERTIFICATE_TIMESTAMP: u16 = 18;
     /// RFC 5077
     pub const SESSION_TICKET: u16 = 35;
     /// RFC 8446 4.2.11

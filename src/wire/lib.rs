@@ -11,9 +11,11 @@
 )]
 
 pub mod client_hello;
+pub mod der;
 pub mod error;
 pub mod h1;
 pub mod http;
+pub mod ocsp;
 pub mod proxy_header;
 pub mod scan;
 pub mod token;

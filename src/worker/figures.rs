@@ -58,7 +58,7 @@ impl Worker<'_> {
             return;
         }
         figures.published_ms = now.tick.0;
-        house.tls.refresh_tickets(now.wall_us);
+        house.tls.tick(now.wall_us);
         let (tasks, niced) = house.sched.count();
         process.set(Info::Tasks, tasks as u64);
         process.set(Info::NicedTasks, niced as u64);

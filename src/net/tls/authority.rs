@@ -6,7 +6,8 @@ use openssl::x509::store::{X509Store, X509StoreBuilder};
 use openssl::x509::verify::X509VerifyFlags;
 use openssl::x509::X509;
 
-use super::certs::{self, CertError, CertFault};
+use super::certs::{CertError, CertFault};
+use super::files;
 use super::pem::Kind;
 use crate::plan::tls::CaSource;
 
@@ -26,7 +27,7 @@ pub fn load(source: &CaSource) -> Result<Vec<X509>, CertError> {
         CaSource::Path(path) => path.clone(),
         CaSource::System => system()?,
     };
-    let files = if path.is_dir() { certs::list(&path)? } else { vec![path.clone()] };
+    let files = if path.is_dir() { files::list(&path)? } else { vec![path.clone()] };
     let mut found = Vec::new();
     for file in &files {
         read(file, &mut found)?;
@@ -46,7 +47,7 @@ pub fn store(authorities: &[X509], crl: Option<&Path>) -> Result<X509Store, Cert
         let _ = store.add_cert(authority.clone());
     }
     if let Some(file) = crl {
-        let lists = certs::read_blocks(file)?;
+        let lists = files::read_blocks(file)?;
         for list in lists.iter().filter(|block| block.kind == Kind::Crl) {
             lighterman_sys::tls::add_revocations(&mut store, &list.der).map_err(refused(file.to_owned()))?;
         }
@@ -57,7 +58,7 @@ pub fn store(authorities: &[X509], crl: Option<&Path>) -> Result<X509Store, Cert
 }
 
 fn read(file: &Path, into: &mut Vec<X509>) -> Result<(), CertError> {
-    let blocks = certs::read_blocks(file)?;
+    let blocks = files::read_blocks(file)?;
     for (index, block) in blocks.iter().filter(|block| block.kind == Kind::Certificate).enumerate() {
         let parsed = X509::from_der(&block.der);
         into.push(

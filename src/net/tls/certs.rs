@@ -3,22 +3,19 @@
 //! A file holds key, certificate and chain in any order; the key may stand in a file of the same name with `.key` added.
 //! Reading is done by processes that have file rights, at start and (one file at a time) when a certificate is asked for.
 
-use std::fs;
-use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use lighterman_sys::tls::Credentials;
 use openssl::nid::Nid;
 use openssl::pkey::{Id, PKey, Private};
-use openssl::x509::X509;
+use openssl::x509::{X509VerifyResult, X509};
 
+use super::files::{self, CrtBytes, Files, Part, FILE_MAX};
 use super::pem::{self, Kind, PemFault};
-
-/// No certificate file is larger: chains are some KB, ten thousand names some hundred.
-const FILE_MAX: u64 = 4 << 20;
-/// Names beside a certificate that belong to it and are not certificates themselves.
-const SIDECARS: &[&str] = &["key", "ocsp", "issuer", "sctl"];
+use super::staple::{is_timestamp_list, OcspFault, Staple};
+use crate::conf::reader::why;
+use crate::plan::crt::{CrtFiles, Extras};
 
 /// What decides which clients can use a certificate.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -41,6 +38,12 @@ pub struct Cert {
     pub leaf: Vec<u8>,
     /// What the library shows.
     pub credentials: Credentials,
+    /// What is stapled while it counts.
+    pub staple: Option<Staple>,
+    /// Timestamps of transparency logs, as the extension carries them.
+    pub timestamps: Option<Vec<u8>>,
+    /// What is wrong with it that does not make it useless.
+    pub notes: Vec<CertError>,
 }
 
 /// What is wrong with one file.
@@ -59,151 +62,255 @@ pub enum CertFault {
     Unreadable(std::io::Error),
     /// Larger than any certificate file.
     TooLarge,
+    /// A device, a pipe or a socket.
+    NoFile,
     /// Not PEM.
     Pem(PemFault),
     /// No certificate inside.
     NoCertificate,
     /// A certificate that does not parse; its position from 1.
     BadCertificate(usize),
-    /// No key inside nor beside.
-    NoKey,
+    /// No key inside, nor where it was looked for.
+    NoKey(Option<PathBuf>),
     /// A key that does not parse.
     BadKey,
     /// A key under a passphrase.
     EncryptedKey,
     /// A key of a kind TLS does not use here.
-    KeyKind,
+    KeyKind(&'static str),
     /// The key belongs to none of the certificates.
     Mismatch,
     /// The library refuses the pair.
     Refused,
+    /// No client can ask for it.
+    NoNames,
+    /// The OCSP answer is not stapled.
+    Ocsp(OcspFault),
+    /// The timestamps are none.
+    Timestamps,
+    /// It did not sign the certificate.
+    Issuer,
 }
 
 impl std::error::Error for CertError {}
+
+impl Cert {
+    /// Why its OCSP answer is not stapled now, if so.
+    pub fn stale(&self, now_s: u64) -> Option<CertError> {
+        let staple = self.staple.as_ref()?;
+        let fault = staple.judge(now_s).err()?;
+        Some(CertError { file: staple.file.clone(), fault: CertFault::Ocsp(fault) })
+    }
+}
 
 impl std::fmt::Display for CertError {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         let file = self.file.display();
         match &self.fault {
-            CertFault::Unreadable(error) => write!(f, "{file}: cannot be read: {error}"),
+            CertFault::Unreadable(error) => write!(f, "{file}: cannot be read: {}", why(error)),
             CertFault::TooLarge => {
                 write!(f, "{file}: larger than {} MB, this is no certificate file", FILE_MAX >> 20)
             }
+            CertFault::NoFile => write!(f, "{file}: this is a device, a pipe or a socket, no file"),
             CertFault::Pem(fault) => write!(f, "{file}: {fault}"),
             CertFault::NoCertificate => write!(f, "{file}: no certificate inside"),
             CertFault::BadCertificate(n) => write!(f, "{file}: certificate number {n} cannot be parsed"),
-            CertFault::NoKey => write!(f, "{file}: no private key, neither inside nor in {file}.key"),
+            CertFault::NoKey(Some(beside)) => {
+                write!(f, "{file}: no private key, neither inside nor in {}", beside.display())
+            }
+            CertFault::NoKey(None) => write!(f, "{file}: no private key inside"),
             CertFault::BadKey => write!(f, "{file}: the private key cannot be parsed"),
             CertFault::EncryptedKey => {
                 write!(f, "{file}: the private key is encrypted; store it without a passphrase")
             }
-            CertFault::KeyKind => write!(f, "{file}: the private key is neither RSA nor EC"),
+            CertFault::KeyKind(kind) => {
+                write!(f, "{file}: the private key is {kind}; certificates here have RSA or EC keys")
+            }
             CertFault::Mismatch => write!(f, "{file}: the private key does not belong to the certificate"),
             CertFault::Refused => write!(f, "{file}: the TLS library refuses this certificate and key"),
+            CertFault::NoNames => {
+                write!(f, "{file}: no name inside, it is shown only where nothing else fits")
+            }
+            CertFault::Ocsp(fault) => write!(f, "{file}: {fault}"),
+            CertFault::Timestamps => {
+                write!(f, "{file}: this is no list of certificate timestamps (RFC 6962 section 3.3)")
+            }
+            CertFault::Issuer => write!(f, "{file}: no certificate in it signed this one's certificate"),
         }
     }
 }
 
-/// The certificates under one `crt`: a file, or all files of a directory. Files that are no good are told apart from the
-/// others; it is the caller's decision whether they matter.
-pub fn load(path: &Path) -> (Vec<Arc<Cert>>, Vec<CertError>) {
-    let files = if path.is_dir() {
-        match list(path) {
-            Ok(files) => files,
-            Err(error) => return (Vec::new(), vec![error]),
+/// What was found under one `crt`.
+#[derive(Default)]
+pub struct Loaded {
+    /// Certificates that can be shown, in order.
+    pub good: Vec<Arc<Cert>>,
+    /// Files that are no good, with the reason.
+    pub bad: Vec<CertError>,
+    /// What is worth saying about the good ones.
+    pub notes: Vec<CertError>,
+}
+
+impl Loaded {
+    fn add(&mut self, result: Result<Cert, CertError>) {
+        match result {
+            Ok(mut cert) => {
+                self.notes.append(&mut cert.notes);
+                self.good.push(Arc::new(cert));
+            }
+            Err(error) => self.bad.push(error),
         }
-    } else {
-        vec![path.to_owned()]
+    }
+}
+
+/// The certificates under one `crt`: a file, a bundle, or all files of a directory. It is the caller's decision whether bad
+/// files matter.
+pub fn load(path: &Path, how: &Files) -> Loaded {
+    let mut loaded = Loaded::default();
+    let files = match path.is_dir() {
+        true => files::list(path),
+        false => Ok(how.bundle(path)),
     };
-    let (mut good, mut bad) = (Vec::new(), Vec::new());
-    for file in files {
-        match load_file(&file) {
-            Ok(cert) => good.push(Arc::new(cert)),
-            Err(error) => bad.push(error),
-        }
+    match files {
+        Ok(files) => files.into_iter().for_each(|file| loaded.add(load_files(&CrtFiles::new(file), how))),
+        Err(error) => loaded.bad.push(error),
     }
-    (good, bad)
+    loaded
 }
 
-/// The certificate files of a directory in alphabetical order. Hidden files, directories and sidecars are left out.
-pub fn list(dir: &Path) -> Result<Vec<PathBuf>, CertError> {
-    let failed = |error| CertError { file: dir.to_owned(), fault: CertFault::Unreadable(error) };
-    let mut files = Vec::new();
-    for entry in fs::read_dir(dir).map_err(failed)? {
-        let path = entry.map_err(failed)?.path();
-        let hidden = path.file_name().is_none_or(|name| name.as_encoded_bytes().starts_with(b"."));
-        let sidecar =
-            path.extension().and_then(|end| end.to_str()).is_some_and(|end| SIDECARS.contains(&end));
-        if !hidden && !sidecar && !path.is_dir() {
-            files.push(path);
-        }
-    }
-    files.sort();
-    Ok(files)
-}
-
-/// One certificate with key and chain.
+/// One certificate with key and chain, and what stands beside it by the default rules.
 pub fn load_file(file: &Path) -> Result<Cert, CertError> {
-    let text = read(file)?;
-    let beside = beside(file, "key");
-    let key_text = match read(&beside) {
-        Ok(text) => Some(text),
-        Err(CertError { fault: CertFault::Unreadable(error), .. })
-            if error.kind() == std::io::ErrorKind::NotFound =>
-        {
-            None
-        }
-        Err(error) => return Err(error),
-    };
-    parse(file, &text, key_text.as_deref())
+    load_files(&CrtFiles::new(file.to_owned()), &Files::default())
+}
+
+/// One certificate with all that belongs to it.
+pub fn load_files(files: &CrtFiles, how: &Files) -> Result<Cert, CertError> {
+    build(how.read(files)?, how)
 }
 
 /// One certificate from text in memory: that of the file, and that of the key file beside it.
 pub fn parse(file: &Path, text: &[u8], key_text: Option<&[u8]>) -> Result<Cert, CertError> {
-    build(file, text, key_text).map_err(|fault| CertError { file: file.to_owned(), fault })
+    let part = |bytes: &[u8]| Part { file: file.to_owned(), bytes: bytes.to_owned(), named: true };
+    let beside = Some(Extras::default().beside(file, "key")).filter(|_| key_text.is_none());
+    let bytes = CrtBytes { pem: part(text), key: key_text.map(part), no_key: beside, ..CrtBytes::default() };
+    build(bytes, &Files::default())
 }
 
-fn build(file: &Path, text: &[u8], key_text: Option<&[u8]>) -> Result<Cert, CertFault> {
-    let mut blocks = pem::blocks(text).map_err(CertFault::Pem)?;
-    if !blocks.iter().any(|block| block.kind == Kind::Certificate) {
-        return Err(CertFault::NoCertificate);
+/// Makes a certificate of what was read.
+pub fn build(bytes: CrtBytes, how: &Files) -> Result<Cert, CertError> {
+    let file = bytes.pem.file.clone();
+    let failed = |fault| CertError { file: file.clone(), fault };
+    let inside = blocks(&bytes.pem)?;
+    if !inside.iter().any(|block| block.kind == Kind::Certificate) {
+        return Err(failed(CertFault::NoCertificate));
     }
-    if let Some(key_text) = key_text {
-        blocks.extend(pem::blocks(key_text).map_err(CertFault::Pem)?);
-    }
-    let key = find_key(&blocks)?;
-    let kind = match key.id() {
-        Id::RSA | Id::RSA_PSS => KeyKind::Rsa,
-        Id::EC | Id::ED25519 => KeyKind::Ec,
-        _ => return Err(CertFault::KeyKind),
+    let key = match &bytes.key {
+        Some(part) => {
+            let lost = |fault| CertError { file: part.file.clone(), fault };
+            find_key(&blocks(part)?).and_then(|key| key.ok_or(CertFault::NoKey(None))).map_err(lost)?
+        }
+        None => {
+            let found = find_key(&inside).map_err(failed)?;
+            found.ok_or_else(|| failed(CertFault::NoKey(bytes.no_key.clone())))?
+        }
     };
+    let kind = kind(&key).map_err(failed)?;
+    let mut certs = certificates(inside).map_err(failed)?;
+    let own = |(x509, _): &(X509, Vec<u8>)| x509.public_key().is_ok_and(|public| public.public_eq(&key));
+    let place = certs.iter().position(own).ok_or_else(|| failed(CertFault::Mismatch))?;
+    let alone = certs.len() == 1;
+    let (x509, leaf) = certs.remove(place);
+    let mut notes = bytes.faults;
+    if let Some(more) = side(&bytes.issuer, &mut notes, |part| issuers(&x509, part))? {
+        let known = |der: &Vec<u8>| certs.iter().any(|(_, known)| known == der);
+        let more: Vec<(X509, Vec<u8>)> = more.into_iter().filter(|(_, der)| !known(der)).collect();
+        certs.extend(more);
+    }
+    let mut chain = in_order(&x509, leaf.clone(), certs);
+    if alone && chain.len() == 1 {
+        chain.extend_from_slice(how.chain_of(&x509));
+    }
+    let staple = side(&bytes.ocsp, &mut notes, |part| {
+        Staple::of(&x509, &part.file, &part.bytes).map_err(CertFault::Ocsp)
+    })?;
+    let timestamps = side(&bytes.sctl, &mut notes, |part| match is_timestamp_list(&part.bytes) {
+        true => Ok(part.bytes.clone()),
+        false => Err(CertFault::Timestamps),
+    })?;
+    let names = names(&x509);
+    if names.is_empty() {
+        notes.push(failed(CertFault::NoNames));
+    }
+    let credentials = Credentials::new(&chain, key).ok_or_else(|| failed(CertFault::Refused))?;
+    Ok(Cert { file, names, kind, leaf, credentials, staple, timestamps, notes })
+}
+
+/// Reads one of the files that stand beside a certificate. What is wrong with it is fatal only when the configuration names
+/// it: otherwise the certificate goes without.
+fn side<T>(
+    part: &Option<Part>,
+    notes: &mut Vec<CertError>,
+    read: impl FnOnce(&Part) -> Result<T, CertFault>,
+) -> Result<Option<T>, CertError> {
+    let Some(part) = part else { return Ok(None) };
+    match read(part) {
+        Ok(value) => Ok(Some(value)),
+        Err(fault) if part.named => Err(CertError { file: part.file.clone(), fault }),
+        Err(fault) => {
+            notes.push(CertError { file: part.file.clone(), fault });
+            Ok(None)
+        }
+    }
+}
+
+fn blocks(part: &Part) -> Result<Vec<pem::Block>, CertError> {
+    let damaged = |fault| CertError { file: part.file.clone(), fault: CertFault::Pem(fault) };
+    pem::blocks(&part.bytes).map_err(damaged)
+}
+
+/// The certificates of an `.issuer` file; the first that fits must have signed the leaf.
+fn issuers(leaf: &X509, part: &Part) -> Result<Vec<(X509, Vec<u8>)>, CertFault> {
+    let blocks = pem::blocks(&part.bytes).map_err(CertFault::Pem)?;
+    let certs = certificates(blocks)?;
+    match certs.iter().any(|(x509, _)| x509.issued(leaf) == X509VerifyResult::OK) {
+        // A root is what clients have already.
+        true => Ok(certs.into_iter().filter(|(x509, _)| !same_name(x509, x509)).collect()),
+        false if certs.is_empty() => Err(CertFault::NoCertificate),
+        false => Err(CertFault::Issuer),
+    }
+}
+
+fn certificates(blocks: Vec<pem::Block>) -> Result<Vec<(X509, Vec<u8>)>, CertFault> {
     let mut certs = Vec::new();
     for block in blocks.into_iter().filter(|block| block.kind == Kind::Certificate) {
         let x509 = X509::from_der(&block.der).map_err(|_| CertFault::BadCertificate(certs.len() + 1))?;
         certs.push((x509, block.der));
     }
-    let own = |(x509, _): &(X509, Vec<u8>)| x509.public_key().is_ok_and(|public| public.public_eq(&key));
-    let leaf = certs.iter().position(own).ok_or(CertFault::Mismatch)?;
-    let names = names(&certs.get(leaf).ok_or(CertFault::Mismatch)?.0);
-    let chain = in_order(certs, leaf);
-    let credentials = Credentials::new(&chain, key).ok_or(CertFault::Refused)?;
-    let leaf = chain.into_iter().next().ok_or(CertFault::NoCertificate)?;
-    Ok(Cert { file: file.to_owned(), names, kind, leaf, credentials })
+    Ok(certs)
 }
 
-fn find_key(blocks: &[pem::Block]) -> Result<PKey<Private>, CertFault> {
+fn find_key(blocks: &[pem::Block]) -> Result<Option<PKey<Private>>, CertFault> {
     let key = blocks.iter().find(|block| block.kind == Kind::Key);
     match key {
-        Some(block) => PKey::private_key_from_der(&block.der).map_err(|_| CertFault::BadKey),
+        Some(block) => PKey::private_key_from_der(&block.der).map(Some).map_err(|_| CertFault::BadKey),
         None if blocks.iter().any(|block| block.kind == Kind::EncryptedKey) => Err(CertFault::EncryptedKey),
-        None => Err(CertFault::NoKey),
+        None => Ok(None),
+    }
+}
+
+fn kind(key: &PKey<Private>) -> Result<KeyKind, CertFault> {
+    match key.id() {
+        Id::RSA | Id::RSA_PSS => Ok(KeyKind::Rsa),
+        Id::EC | Id::ED25519 => Ok(KeyKind::Ec),
+        Id::DSA => Err(CertFault::KeyKind("a DSA key")),
+        _ => Err(CertFault::KeyKind("of another kind")),
     }
 }
 
 /// The leaf, its issuer, that one's issuer and so on (RFC 5246 section 7.4.2 wants this order); then what does not link up,
 /// in the order of the file.
-fn in_order(mut certs: Vec<(X509, Vec<u8>)>, leaf: usize) -> Vec<Vec<u8>> {
-    let (mut last, der) = certs.remove(leaf);
+fn in_order(leaf: &X509, der: Vec<u8>, mut certs: Vec<(X509, Vec<u8>)>) -> Vec<Vec<u8>> {
+    let mut last = leaf.clone();
     let mut chain = vec![der];
     while let Some(next) = certs.iter().position(|(x509, _)| same_name(x509, &last)) {
         let (x509, der) = certs.remove(next);
@@ -240,31 +347,5 @@ fn tidy(name: &str) -> Option<String> {
     fits.then(|| name.to_ascii_lowercase())
 }
 
-/// The file of the same name with an ending added.
-pub fn beside(file: &Path, ending: &str) -> PathBuf {
-    let mut name = file.as_os_str().to_owned();
-    name.push(".");
-    name.push(ending);
-    PathBuf::from(name)
-}
-
-fn read(file: &Path) -> Result<Vec<u8>, CertError> {
-    let failed = |fault| CertError { file: file.to_owned(), fault };
-    let unreadable = |error| failed(CertFault::Unreadable(error));
-    let handle = fs::File::open(file).map_err(unreadable)?;
-    if handle.metadata().map_err(unreadable)?.is_dir() {
-        return Err(unreadable(std::io::Error::from(std::io::ErrorKind::IsADirectory)));
-    }
-    let mut text = Vec::new();
-    handle.take(FILE_MAX + 1).read_to_end(&mut text).map_err(unreadable)?;
-    if text.len() as u64 > FILE_MAX {
-        return Err(failed(CertFault::TooLarge));
-    }
-    Ok(text)
-}
-
-/// Reads any PEM file, bounded like a certificate file.
-pub(super) fn read_blocks(file: &Path) -> Result<Vec<pem::Block>, CertError> {
-    pem::blocks(&read(file)?)
-        .map_err(|fault| CertError { file: file.to_owned(), fault: CertFault::Pem(fault) })
-}
+#[cfg(test)]
+mod tests;

@@ -15,9 +15,11 @@ use openssl::x509::X509;
 
 use super::authority;
 use super::certs::{self, Cert, CertError};
+use super::files::Files;
 use super::selfsigned;
 use super::sessions::ServerSessions;
 use super::sni::NameTable;
+use crate::plan::crt::Extras;
 use crate::plan::tls::{BindTls, CaSource, ServerTls, TlsCommon, TlsVersion, Verify};
 use crate::shm::sslcache::SslCache;
 use crate::shm::tickets::Tickets;
@@ -41,6 +43,10 @@ pub struct TlsShared {
     pub tickets: Option<Tickets>,
     /// Seconds a session may be resumed (`tune.ssl.lifetime`).
     pub lifetime: u32,
+    /// Seconds since the epoch, of this process, a little late: for answers that count for a time.
+    pub clock: Arc<AtomicU64>,
+    /// `ssl-load-extra-files` and its kin.
+    pub extras: Extras,
 }
 
 /// Why a line's TLS cannot be built.
@@ -114,17 +120,22 @@ impl BindContext {
     /// good (a file that is named itself must be good).
     pub fn build(line: &BindTls, shared: &TlsShared) -> Result<(BindContext, Vec<CertError>), TlsError> {
         let (mut certs, mut left_out) = (Vec::new(), Vec::new());
+        let (how, bad_chains) = Files::new(&shared.extras)?;
+        left_out.extend(bad_chains);
         for source in &line.crt {
             let path = source.path();
-            let (good, bad) = certs::load(path);
+            let loaded = certs::load(path, &how);
             if !path.is_dir() {
-                if let Some(error) = bad.into_iter().next() {
+                if let Some(error) = loaded.bad.into_iter().next() {
                     return Err(error.into());
                 }
             } else {
-                left_out.extend(bad);
+                left_out.extend(loaded.bad);
             }
-            certs.extend(good);
+            left_out.extend(loaded.notes);
+            let now_s = shared.clock.load(Relaxed);
+            left_out.extend(loaded.good.iter().filter_map(|cert| cert.stale(now_s)));
+            certs.extend(loaded.good);
         }
         if certs.is_empty() && line.self_signed {
             let text = selfsigned::self_signed(&["localhost", "lighterman.localhost", "127.0.0.1", "::1"])?;

@@ -134,7 +134,15 @@ impl TlsEngine {
     }
 
     fn new(conn: Conn, side: Side) -> TlsEngine {
-        TlsEngine { conn, side, verified: Verified::default(), holds: false, heavy: Heavy::Unknown, owed: 0, failed: None }
+        TlsEngine {
+            conn,
+            side,
+            verified: Verified::default(),
+            holds: false,
+            heavy: Heavy::Unknown,
+            owed: 0,
+            failed: None,
+        }
     }
 
     /// A full handshake may be made in the next step.

@@ -1,5 +1,6 @@
 //! The library's questions, answered for one call of the engine.
 
+use std::sync::atomic::Ordering::Relaxed;
 use std::sync::Arc;
 
 use lighterman_sys::tls::{Hello, Host, Select, Setup, TicketKey, TicketUse};
@@ -90,7 +91,9 @@ impl Front<'_, '_> {
         let shared = &self.bind.shared;
         let sealed_here = |ticket: &[u8]| {
             let name = ticket.first_chunk::<16>();
-            name.is_some_and(|name| shared.tickets.as_ref().is_some_and(|tickets| tickets.find(name).is_some()))
+            name.is_some_and(|name| {
+                shared.tickets.as_ref().is_some_and(|tickets| tickets.find(name).is_some())
+            })
         };
         let psk = hello.extension(extension::PRE_SHARED_KEY).and_then(first_identity);
         psk.is_some_and(sealed_here)
@@ -124,6 +127,15 @@ impl Host for Front<'_, '_> {
         };
         if !self.bind.single && !setup.credentials(&cert.credentials) {
             return Select::Refuse(ALERT_INTERNAL);
+        }
+        let asks = |number| hello.extension(number).is_some();
+        if let Some(staple) = cert.staple.as_ref().filter(|_| asks(extension::STATUS_REQUEST)) {
+            if staple.judge(self.bind.shared.clock.load(Relaxed)).is_ok() {
+                setup.ocsp(&staple.bytes);
+            }
+        }
+        if let Some(list) = cert.timestamps.as_ref().filter(|_| asks(extension::CERTIFICATE_TIMESTAMP)) {
+            setup.timestamps(list);
         }
         *self.shown = Some(Arc::clone(cert));
         Select::Go

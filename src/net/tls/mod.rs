@@ -9,6 +9,7 @@ pub mod authority;
 pub mod certs;
 pub mod context;
 pub mod engine;
+pub mod files;
 pub mod hello;
 mod host;
 pub mod info;
@@ -16,6 +17,7 @@ pub mod pem;
 pub mod selfsigned;
 pub mod sessions;
 pub mod sni;
+pub mod staple;
 pub mod ticket_file;
 
 #[cfg(test)]

@@ -95,7 +95,8 @@ mod tests {
             assert_eq!(key.hmac[0], if key.short { 32 } else { 48 });
             assert_eq!(format(&key), text);
         }
-        for bad in ["", "x", "AAAA", "====", &base64::encode_block(&[0; 64]), &base64::encode_block(&[0; 47])] {
+        for bad in ["", "x", "AAAA", "====", &base64::encode_block(&[0; 64]), &base64::encode_block(&[0; 47])]
+        {
             assert!(parse(bad).is_err(), "{bad:?}");
         }
     }

@@ -168,6 +168,11 @@ impl RawSetup<'_> {
         // SAFETY: ssl is alive; the library copies the bytes.
         (unsafe { ffi::SSL_set_ocsp_response(self.ssl, response.as_ptr(), response.len()) }) == 1
     }
+
+    pub(super) fn timestamps(&mut self, list: &[u8]) -> bool {
+        // SAFETY: ssl is alive; the library copies the bytes.
+        (unsafe { ffi::SSL_set_signed_cert_timestamp_list(self.ssl, list.as_ptr(), list.len()) }) == 1
+    }
 }
 
 pub(super) fn default_credentials(ctx: *mut ffi::SSL_CTX, credentials: &Credentials) -> bool {
@@ -208,6 +213,12 @@ impl Credentials {
             certificates.push(Certificate(NonNull::new(raw)?));
         }
         (!certificates.is_empty()).then_some(Credentials { chain: certificates, key })
+    }
+
+    /// How many certificates are shown: the leaf and its chain.
+    #[allow(clippy::len_without_is_empty, reason = "never empty")]
+    pub fn len(&self) -> usize {
+        self.chain.len()
     }
 
     fn raw(&self) -> (Vec<*mut ffi::CRYPTO_BUFFER>, *mut ffi::EVP_PKEY) {

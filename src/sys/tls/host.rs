@@ -174,4 +174,10 @@ impl Setup<'_> {
     pub fn ocsp(&mut self, response: &[u8]) -> bool {
         self.raw.ocsp(response)
     }
+
+    /// Shows certificate timestamps (the list of RFC 6962 section 3.3) when the client asks for them. False where the library
+    /// cannot.
+    pub fn timestamps(&mut self, list: &[u8]) -> bool {
+        self.raw.timestamps(list)
+    }
 }

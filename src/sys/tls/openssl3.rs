@@ -227,6 +227,11 @@ impl RawSetup<'_> {
         let ssl = unsafe { SslRef::from_ptr_mut(self.ssl) };
         ssl.set_ocsp_status(response).is_ok()
     }
+
+    /// The library has no way to say it per connection.
+    pub(super) fn timestamps(&mut self, _: &[u8]) -> bool {
+        false
+    }
 }
 
 pub(super) fn default_credentials(ctx: *mut ffi::SSL_CTX, credentials: &Credentials) -> bool {
@@ -251,6 +256,12 @@ impl Credentials {
             rest.push(X509::from_der(der.as_ref()).ok()?).ok()?;
         }
         Some(Credentials { leaf: X509::from_der(leaf.as_ref()).ok()?, rest, key })
+    }
+
+    /// How many certificates are shown: the leaf and its chain.
+    #[allow(clippy::len_without_is_empty, reason = "never empty")]
+    pub fn len(&self) -> usize {
+        1 + self.rest.len()
     }
 
     fn raw(&self) -> (*mut ffi::X509, *mut ffi::EVP_PKEY, *mut c_void) {

@@ -1,0 +1,193 @@
+//! OCSP answers (RFC 6960): what stapling must know of them. Read when a certificate is loaded; the signature is the
+//! client's to check.
+
+use crate::der::{self, tag, Der};
+
+/// What an answer says of a certificate.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Status {
+    /// It is valid.
+    Good,
+    /// It was revoked.
+    Revoked,
+    /// The responder does not know it.
+    Unknown,
+}
+
+/// One answer about one certificate.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Single<'a> {
+    /// Object identifier of the hash function, its contents.
+    pub hash: &'a [u8],
+    /// Hash of the issuer's name.
+    pub issuer_name_hash: &'a [u8],
+    /// The certificate's serial number, the contents of the INTEGER.
+    pub serial: &'a [u8],
+    /// What is said.
+    pub status: Status,
+    /// Seconds since the epoch from which it counts.
+    pub this_update: u64,
+    /// Seconds since the epoch after which it does not count any more; `None`: nothing is promised.
+    pub next_update: Option<u64>,
+}
+
+/// Why bytes are no usable answer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Fault {
+    /// They do not parse.
+    Malformed,
+    /// The responder refused to answer: its status (RFC 6960 4.2.1).
+    Refused(u8),
+}
+
+/// OID 1.3.6.1.5.5.7.48.1.1, id-pkix-ocsp-basic.
+const BASIC: &[u8] = &[0x2b, 0x06, 0x01, 0x05, 0x05, 0x07, 0x30, 0x01, 0x01];
+/// OID 1.3.14.3.2.26.
+pub const SHA1: &[u8] = &[0x2b, 0x0e, 0x03, 0x02, 0x1a];
+/// OID 2.16.840.1.101.3.4.2.1.
+pub const SHA256: &[u8] = &[0x60, 0x86, 0x48, 0x01, 0x65, 0x03, 0x04, 0x02, 0x01];
+
+/// The answers in an OCSPResponse in DER; at most [`ANSWERS_MAX`] are looked at.
+pub fn parse(bytes: &[u8]) -> Result<Vec<Single<'_>>, Fault> {
+    let mut outer = Der::new(bytes).enter(tag::SEQUENCE).ok_or(Fault::Malformed)?;
+    match outer.take(tag::ENUMERATED).ok_or(Fault::Malformed)? {
+        [0] => {}
+        [status] => return Err(Fault::Refused(*status)),
+        _ => return Err(Fault::Malformed),
+    }
+    basic(outer).ok_or(Fault::Malformed)
+}
+
+/// More answers in one message are of no use for one certificate.
+const ANSWERS_MAX: usize = 64;
+
+fn basic(mut outer: Der<'_>) -> Option<Vec<Single<'_>>> {
+    let mut typed = outer.enter(tag::context(0))?.enter(tag::SEQUENCE)?;
+    if typed.take(tag::OBJECT)? != BASIC {
+        return None;
+    }
+    let mut basic = Der::new(typed.take(tag::OCTETS)?).enter(tag::SEQUENCE)?;
+    let mut data = basic.enter(tag::SEQUENCE)?;
+    if data.peek() == Some(tag::context(0)) {
+        data.next()?;
+    }
+    // Who answers, by name [1] or by key [2].
+    let (responder, ..) = data.next()?;
+    if ![tag::context(1), tag::context(2)].contains(&responder) {
+        return None;
+    }
+    data.take(tag::TIME)?;
+    let mut answers = data.enter(tag::SEQUENCE)?;
+    let mut found = Vec::new();
+    while !answers.is_empty() && found.len() < ANSWERS_MAX {
+        found.push(single(answers.enter(tag::SEQUENCE)?)?);
+    }
+    (!found.is_empty()).then_some(found)
+}
+
+fn single(mut der: Der<'_>) -> Option<Single<'_>> {
+    let mut id = der.enter(tag::SEQUENCE)?;
+    let hash = id.enter(tag::SEQUENCE)?.take(tag::OBJECT)?;
+    let issuer_name_hash = id.take(tag::OCTETS)?;
+    id.take(tag::OCTETS)?;
+    let serial = id.take(tag::INTEGER)?;
+    let status = match der.next()? {
+        (0x80, ..) => Status::Good,
+        (0xa1, ..) => Status::Revoked,
+        (0x82, ..) => Status::Unknown,
+        _ => return None,
+    };
+    let this_update = der::time(der.take(tag::TIME)?)?;
+    let next_update = match der.enter(tag::context(0)) {
+        Some(mut inside) => Some(der::time(inside.take(tag::TIME)?)?),
+        None => None,
+    };
+    Some(Single { hash, issuer_name_hash, serial, status, this_update, next_update })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn value(tag: u8, inside: &[u8]) -> Vec<u8> {
+        let len = inside.len();
+        let mut out = vec![tag];
+        match len {
+            0..=127 => out.push(len as u8),
+            _ => out.extend([0x82, (len >> 8) as u8, len as u8]),
+        }
+        out.extend(inside);
+        out
+    }
+
+    /// An answer as a responder makes it; `next` may be empty.
+    fn answer(status: u8, this: &[u8], next: &[u8], version: bool) -> Vec<u8> {
+        let algorithm = value(tag::SEQUENCE, &[value(tag::OBJECT, SHA1), vec![5, 0]].concat());
+        let id = [
+            algorithm,
+            value(tag::OCTETS, &[1; 20]),
+            value(tag::OCTETS, &[2; 20]),
+            value(tag::INTEGER, &[0, 200, 1]),
+        ];
+        let revoked = value(tag::TIME, b"20260101000000Z");
+        let inside: &[u8] = if status == 0xa1 { &revoked } else { &[] };
+        let mut single =
+            [value(tag::SEQUENCE, &id.concat()), value(status, inside), value(tag::TIME, this)].concat();
+        if !next.is_empty() {
+            single.extend(value(tag::context(0), &value(tag::TIME, next)));
+        }
+        let mut data = Vec::new();
+        if version {
+            data.extend(value(tag::context(0), &value(tag::INTEGER, &[0])));
+        }
+        data.extend(value(tag::context(2), &value(tag::OCTETS, &[3; 20])));
+        data.extend(value(tag::TIME, b"20260101000000Z"));
+        data.extend(value(tag::SEQUENCE, &value(tag::SEQUENCE, &single)));
+        let basic = value(tag::SEQUENCE, &[value(tag::SEQUENCE, &data), value(tag::SEQUENCE, &[])].concat());
+        let typed = [value(tag::OBJECT, BASIC), value(tag::OCTETS, &basic)].concat();
+        let body = value(tag::context(0), &value(tag::SEQUENCE, &typed));
+        value(tag::SEQUENCE, &[value(tag::ENUMERATED, &[0]), body].concat())
+    }
+
+    #[test]
+    fn answers_are_read() {
+        let (this, next) = (b"19700101000100Z", b"19700101010000Z");
+        let rows = [
+            (0x80, &next[..], false, Status::Good, Some(3600)),
+            (0xa1, next, true, Status::Revoked, Some(3600)),
+            (0x82, b"", false, Status::Unknown, None),
+        ];
+        for (status, next, version, expected, until) in rows {
+            let bytes = answer(status, this, next, version);
+            let single = Single {
+                hash: SHA1,
+                issuer_name_hash: &[1; 20],
+                serial: &[0, 200, 1],
+                status: expected,
+                this_update: 60,
+                next_update: until,
+            };
+            assert_eq!(parse(&bytes), Ok(vec![single]));
+        }
+    }
+
+    #[test]
+    fn what_is_no_answer_is_refused() {
+        assert_eq!(parse(&value(tag::SEQUENCE, &value(tag::ENUMERATED, &[3]))), Err(Fault::Refused(3)));
+        assert_eq!(parse(&value(tag::SEQUENCE, &value(tag::ENUMERATED, &[0]))), Err(Fault::Malformed));
+        assert_eq!(parse(b""), Err(Fault::Malformed));
+        assert_eq!(parse(b"-----BEGIN OCSP RESPONSE-----"), Err(Fault::Malformed));
+        assert_eq!(parse(&answer(0x83, b"19700101000100Z", b"", false)), Err(Fault::Malformed));
+        assert_eq!(parse(&answer(0x80, b"yesterday", b"", false)), Err(Fault::Malformed));
+        // Cut short and with any byte changed: never a panic, and never read past the end.
+        let whole = answer(0x80, b"19700101000100Z", b"19700101010000Z", true);
+        for at in 0..whole.len() {
+            assert_eq!(parse(&whole[..at]), Err(Fault::Malformed), "{at}");
+            for change in [0x01, 0x80, 0xff] {
+                let mut bytes = whole.clone();
+                bytes[at] ^= change;
+                let _ = parse(&bytes);
+            }
+        }
+    }
+}
