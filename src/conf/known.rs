@@ -309,7 +309,7 @@ const BIND: &[&str] = &[
     "accept-netscaler-cip", "ca-ignore-err", "ca-sign-file", "ca-sign-pass", "ca-sign-use", "ca-verify-file", "cc",
     "client-sigalgs", "crt-ignore-err", "ech", "generate-certificates", "guid-prefix", "idle-ping",
     "ktls", "label", "namespace", "nbconn", "no-ca-names", "ocsp-update", "quic-cc-algo", "quic-force-retry",
-    "quic-socket", "rate-limit", "renegotiate", "tcp-md5sig", "tcp-ss", "tls-ticket-keys", "tls-tickets-keys",
+    "quic-socket", "rate-limit", "renegotiate", "tcp-md5sig", "tcp-ss", "tls-tickets-keys",
 ];
 
 #[rustfmt::skip]
