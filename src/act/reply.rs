@@ -30,7 +30,7 @@ pub const ROWS: &[ActionKw] = &[
         "refuses with an answer",
         "http-request deny deny_status 429 if { path_beg /api }",
     )
-    .text("Requests with 403, answers with 502 unless said otherwise. The answer is described as for \"return\"."),
+    .text("Requests with 403, answers with 502 unless said otherwise: with the error page, or with an answer described as for \"return\"."),
     ActionKw::new(
         "return",
         Sites::HTTP_REQ.or(Sites::HTTP_RES),
@@ -42,7 +42,7 @@ pub const ROWS: &[ActionKw] = &[
     .text(
         "200 unless said otherwise, empty unless a body is given. lf-string and lf-file hold log-format strings. \
          \"default-errorfiles\" takes the error page of the status, \"errorfile <file>\" a whole answer from a file, \
-         head and body.",
+         head and body, \"errorfiles <section>\" that of an http-errors section.",
     ),
     ActionKw::new(
         "tarpit",
@@ -82,6 +82,8 @@ struct Recipe {
     from: From,
     kind: Option<String>,
     fields: Vec<(Box<[u8]>, LogFmt)>,
+    /// More was said than `deny_status`.
+    described: bool,
 }
 
 const WORDS: &[&str] = &[
@@ -102,13 +104,14 @@ const WORDS: &[&str] = &[
 
 /// Reads the words of an answer up to the condition.
 fn recipe(status: u16, words: &mut Words<'_>, cx: &mut ParseCx<'_>) -> Result<Recipe, Diag> {
-    let mut recipe = Recipe { status, from: From::Nothing, kind: None, fields: Vec::new() };
-    let mut errorfile = None;
+    let mut recipe = Recipe { status, from: From::Nothing, kind: None, fields: Vec::new(), described: false };
+    let (mut errorfile, mut group) = (None, None);
     let mut source: Option<&Word> = None;
     while let Some(word) = words.peek().filter(|word| !word.is("if") && !word.is("unless")) {
         words.next();
         match word.text.as_str() {
             "status" | "deny_status" | "code" => {
+                recipe.described |= word.is("status");
                 recipe.status = words.need("a status")?.int_in(200..=599)? as u16;
                 continue;
             }
@@ -126,7 +129,7 @@ fn recipe(status: u16, words: &mut Words<'_>, cx: &mut ParseCx<'_>) -> Result<Re
                 recipe.from = From::Made(body(&word.text, words.need("a body")?, cx)?);
             }
             "errorfile" => errorfile = Some(words.need("a file")?),
-            "errorfiles" => return Err(word.err("\"errorfiles\" is known, not supported yet")),
+            "errorfiles" => group = Some(words.need("the name of an http-errors section")?),
             _ => return Err(word.not_one_of("word", WORDS)),
         }
         if let Some(first) = source.replace(word) {
@@ -138,12 +141,26 @@ fn recipe(status: u16, words: &mut Words<'_>, cx: &mut ParseCx<'_>) -> Result<Re
         let whole = Reply::from_text(&bytes, recipe.status);
         recipe.from = From::Ready(whole.map_err(|what| file.err(format!("\"{}\" {what}", file.text)))?);
     }
+    if let Some(group) = group {
+        recipe.from = From::Ready(of_group(group, recipe.status, cx)?);
+    }
     if let (From::Made(body), None, Some(word)) = (&recipe.from, &recipe.kind, source) {
         if !body.is_empty() {
             return Err(word.err("a body needs a \"content-type\""));
         }
     }
     Ok(recipe)
+}
+
+/// The page of an `http-errors` section.
+fn of_group(group: &Word, status: u16, cx: &ParseCx<'_>) -> Result<Reply, Diag> {
+    match cx.names.page(&group.text, status).map_err(|why| group.err(why))? {
+        Some((head, body)) => Ok(Reply { status, head, body, verbatim: true }),
+        None => {
+            let diag = group.err(format!("\"{}\" has no page for status {status}", group.text));
+            Err(diag.help("give it one there: errorfile <status> <file>"))
+        }
+    }
 }
 
 fn body(kind: &str, value: &Word, cx: &mut ParseCx<'_>) -> Result<Body, Diag> {
@@ -194,9 +211,10 @@ impl Recipe {
         self
     }
 
-    /// A refusal of which only the status was said is the page of the status.
+    /// A refusal that is not described is the page of its status.
     fn or_page(mut self, words: &Words<'_>) -> Result<Self, Diag> {
-        if matches!(self.from, From::Nothing) && self.kind.is_none() && self.fields.is_empty() {
+        let bare = !self.described && self.kind.is_none() && self.fields.is_empty();
+        if matches!(self.from, From::Nothing) && bare {
             self.from = From::Page;
         }
         self.judged(words).map(Recipe::prepare)
@@ -264,7 +282,8 @@ impl Recipe {
 
 struct Return(Recipe);
 
-fn answer(words: &mut Words<'_>, cx: &mut ParseCx<'_>) -> Result<Box<dyn Action>, Diag> {
+/// Reads an answer up to its condition (`return`, `http-error`).
+pub fn answer(words: &mut Words<'_>, cx: &mut ParseCx<'_>) -> Result<Box<dyn Action>, Diag> {
     let recipe = recipe(200, words, cx)?.judged(words)?;
     Ok(Box::new(Return(recipe.prepare())))
 }

@@ -53,6 +53,10 @@ pub enum Kind {
     Backend,
     /// `crt-store`.
     CrtStore,
+    /// `http-errors`.
+    HttpErrors,
+    /// `userlist`.
+    Userlist,
     /// A section of HAProxy that is known and not built yet: its lines are passed over.
     Later,
 }
@@ -86,7 +90,9 @@ pub const SECTIONS: &[(&str, Kind, Naming)] = &[
     ("defaults", Kind::Defaults, Naming::Optional),
     ("frontend", Kind::Frontend, Naming::Needed),
     ("global", Kind::Global, Naming::None),
+    ("http-errors", Kind::HttpErrors, Naming::Needed),
     ("listen", Kind::Listen, Naming::Needed),
+    ("userlist", Kind::Userlist, Naming::Needed),
 ];
 
 /// Section words of HAProxy that are not built yet.
@@ -96,7 +102,6 @@ pub const LATER: &[&str] = &[
     "dynamic-update",
     "fcgi-app",
     "healthcheck",
-    "http-errors",
     "log-forward",
     "log-profile",
     "mailers",
@@ -106,7 +111,6 @@ pub const LATER: &[&str] = &[
     "resolvers",
     "ring",
     "traces",
-    "userlist",
 ];
 
 /// Whether a section has a name.

@@ -6,6 +6,7 @@
 //! way to be made, and no draft needs to be cloned. Lines that need the names of other sections (rules,
 //! ACLs, backends) are only collected here and compiled by `link`.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use super::addr::Resolve;
@@ -20,7 +21,8 @@ use crate::plan::crt::CrtFiles;
 use crate::plan::global::CliLevel;
 use crate::plan::rule::Site;
 use crate::plan::tls::{BindTls, ServerTls, TlsVersion};
-use crate::plan::{Global, Listener, Proxy, Server};
+use crate::plan::users::User;
+use crate::plan::{ErrorPages, Global, Listener, Proxy, Server, Users};
 
 /// What a row may know besides its words and its draft.
 pub struct LineCx<'a> {
@@ -104,6 +106,8 @@ pub struct Base {
     pub unix_uid: Option<u32>,
     /// `unix-bind`: group of sockets.
     pub unix_gid: Option<u32>,
+    /// The `http-errors` sections by name.
+    pub pages: HashMap<String, ErrorPages>,
 }
 
 /// TLS settings a `bind` or `server` line starts from.
@@ -140,6 +144,21 @@ pub struct GlobalDraft {
     pub maxconn_at: Option<Span>,
     /// Where the section begins.
     pub at: Span,
+    /// The `userlist` sections.
+    pub users: Users,
+}
+
+/// A `userlist` in the making.
+#[derive(Default)]
+pub struct UserlistDraft {
+    /// Users so far.
+    pub users: Vec<User>,
+    /// `group` lines: the name, and the users they name.
+    pub groups: Vec<(Word, Vec<Word>)>,
+    /// Groups that users name behind `groups`.
+    pub asked: Vec<Word>,
+    /// Microseconds of a comparison, by the way and cost of hashes.
+    pub costs: HashMap<String, u64>,
 }
 
 /// A line whose compilation needs the names of all sections.
@@ -175,6 +194,10 @@ pub struct ProxyDraft {
     pub rules: Vec<(Site, Later)>,
     /// Rules that capture into a slot of their own: index in `rules`, slot.
     pub rule_slots: Vec<(usize, u32)>,
+    /// `http-error` lines by status.
+    pub http_errors: Vec<(u16, Later)>,
+    /// `monitor fail` lines.
+    pub monitor_fails: Vec<Later>,
     /// `use_backend` lines.
     pub switches: Vec<Later>,
     /// `use-server` lines.
@@ -218,6 +241,8 @@ impl ProxyDraft {
             acls: Vec::new(),
             rules: Vec::new(),
             rule_slots: Vec::new(),
+            http_errors: Vec::new(),
+            monitor_fails: Vec::new(),
             switches: Vec::new(),
             use_servers: Vec::new(),
             default_backend: None,

@@ -48,7 +48,11 @@ impl Places {
     pub const LOAD: Places = Places(8192);
 
     /// Sections: what stands in them begins with a keyword.
-    pub const SECTIONS: Places = Places(1 | 2 | 4 | 8 | 16 | 4096);
+    pub const SECTIONS: Places = Places(31 | 4096 | 16384 | 32768);
+    /// `userlist`.
+    pub const USERLIST: Places = Places(16384);
+    /// `http-errors`.
+    pub const HTTP_ERRORS: Places = Places(32768);
     /// Every proxy section.
     pub const PROXY: Places = Places(2 | 4 | 8 | 16);
     /// What accepts connections, and `defaults`.
@@ -95,6 +99,8 @@ const NAMES: &[(Places, &str)] = &[
     (Places::CRT_LIST, "crt-list"),
     (Places::CRT_STORE, "crt-store"),
     (Places::LOAD, "load"),
+    (Places::USERLIST, "userlist"),
+    (Places::HTTP_ERRORS, "http-errors"),
 ];
 
 /// What a row does with the words behind its keyword.

@@ -106,6 +106,7 @@ impl NameTable {
 /// Makes the plan. What is wrong goes to `diags`.
 pub fn plan(whole: &mut Whole<'_>, diags: &mut Diags) -> Plan {
     let mut plan = Plan { global: std::mem::take(&mut whole.global.global), ..Plan::default() };
+    let users = std::mem::take(&mut whole.global.users);
     if let (0, Some(limit)) = (plan.global.ulimit_n, whole.global.fd_hard_limit) {
         if plan.global.maxconn == 0 {
             plan.global.ulimit_n = limit;
@@ -129,6 +130,8 @@ pub fn plan(whole: &mut Whole<'_>, diags: &mut Diags) -> Plan {
         vars: VarNames::default(),
         maps: Maps::default(),
         env: whole.env,
+        users: &users,
+        pages: &whole.global.base.pages,
         slot: None,
         slots: None,
     };
@@ -141,6 +144,7 @@ pub fn plan(whole: &mut Whole<'_>, diags: &mut Diags) -> Plan {
         sni(&mut plan, id, &server, &mut linked, diags);
     }
     (plan.vars, plan.maps) = (linked.vars, linked.maps);
+    plan.users = users;
     plan.proxies = std::mem::take(&mut whole.proxies).into_iter().map(|draft| draft.proxy).collect();
     plan
 }

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use super::addr::{self, Resolve};
 use super::ast::{self, Ast, Kind, Line, Section};
 use super::crt::Stores;
-use super::draft::{Base, GlobalDraft, LineCx, ProxyDraft, StoreDraft};
+use super::draft::{Base, GlobalDraft, LineCx, ProxyDraft, StoreDraft, UserlistDraft};
 use super::driver::{Index, Places, Prefix};
 use super::env::Env;
 use super::{kw, link, verify};
@@ -18,7 +18,7 @@ use crate::lang::diag::{Diag, Diags, Level};
 use crate::lang::span::{SourceMap, Span};
 use crate::lang::suggest;
 use crate::plan::global::CliLevel;
-use crate::plan::{CliSocket, Plan, Proxy};
+use crate::plan::{CliSocket, ErrorPages, Plan, Proxy, Users};
 
 /// What a configuration is read with besides its files.
 #[derive(Clone)]
@@ -62,6 +62,8 @@ pub fn load_with(sources: &SourceMap, setup: &Setup) -> Result<(Plan, Vec<Diag>)
     let mut global = loader.global(&ast);
     global.base.no_server_verify |= setup.no_server_verify;
     global.base.stores = loader.stores(&ast, &global.base);
+    global.base.pages = loader.pages(&ast, &global.base);
+    global.users = loader.users(&ast, &global.base);
     let proxies = loader.proxies(&ast, &global.base);
     let mut whole = link::Whole { global, proxies, sources, env: &env, resolve: setup.resolve };
     verify::before(&whole, &mut diags);
@@ -165,6 +167,46 @@ impl Loader<'_> {
         stores
     }
 
+    /// The sections of one kind with their names; a second one of a name is an error.
+    fn named<'a>(&mut self, ast: &'a Ast, kind: Kind) -> Vec<(usize, &'a Section, &'a str)> {
+        let mut found: Vec<(usize, &Section, &str)> = Vec::new();
+        for (number, section) in ast.sections.iter().enumerate().filter(|(_, s)| s.kind == kind) {
+            let Some(name) = &section.name else { continue };
+            if let Some((_, first, _)) = found.iter().find(|(_, _, known)| *known == name.text) {
+                let diag = name.err(format!("a second section \"{}\"", name.text));
+                self.diags.push(diag.also(first.head.at(), "the first one is here"));
+            }
+            found.push((number, section, &name.text));
+        }
+        found
+    }
+
+    /// The `http-errors` sections.
+    fn pages(&mut self, ast: &Ast, base: &Base) -> HashMap<String, ErrorPages> {
+        let index = Index::new(kw::HTTP_ERRORS);
+        let mut all = HashMap::new();
+        for (number, section, name) in self.named(ast, Kind::HttpErrors) {
+            let mut pages = ErrorPages::default();
+            let lines = Lines { section, number, place: Places::HTTP_ERRORS, base };
+            self.run(&index, &lines, &mut pages);
+            all.insert(name.to_string(), pages);
+        }
+        all
+    }
+
+    /// The `userlist` sections.
+    fn users(&mut self, ast: &Ast, base: &Base) -> Users {
+        let index = Index::new(kw::USERLIST);
+        let mut lists = Vec::new();
+        for (number, section, name) in self.named(ast, Kind::Userlist) {
+            let mut draft = UserlistDraft::default();
+            let lines = Lines { section, number, place: Places::USERLIST, base };
+            self.run(&index, &lines, &mut draft);
+            lists.push(kw::users::finish(name, draft, self.diags));
+        }
+        Users::new(lists)
+    }
+
     fn proxies(&mut self, ast: &Ast, base: &Base) -> Vec<ProxyDraft> {
         let index = Index::new(kw::PROXY);
         let mut origins = Origins::default();
@@ -178,7 +220,7 @@ impl Loader<'_> {
                 Kind::Frontend => Places::FRONTEND,
                 Kind::Listen => Places::LISTEN,
                 Kind::Backend => Places::BACKEND,
-                Kind::Global | Kind::CrtStore | Kind::Later => continue,
+                Kind::Global | Kind::CrtStore | Kind::HttpErrors | Kind::Userlist | Kind::Later => continue,
             };
             let chain = origins.chain(section, self.diags);
             let mut draft = draft_of(section, number, proxies.len());
@@ -198,7 +240,7 @@ impl Loader<'_> {
     }
 
     /// The lines of a section, for the first time.
-    fn run(&mut self, index: &Index<ProxyDraft>, lines: &Lines<'_>, draft: &mut ProxyDraft) {
+    fn run<D>(&mut self, index: &Index<D>, lines: &Lines<'_>, draft: &mut D) {
         for line in &lines.section.lines {
             let mut cx = self.cx(line, lines.number, lines.place, lines.base);
             let result = index.line(&mut line.cursor(), draft, &mut cx);

@@ -107,6 +107,20 @@ fn chapters() -> Vec<Chapter> {
             keyword_rows(kw::PROXY),
         ),
         chapter(
+            "userlist",
+            "cfg",
+            "The section userlist",
+            "Words of `userlist <name>`: who may come in, for the fetches `http_auth` and `http_auth_group`.",
+            keyword_rows(kw::USERLIST),
+        ),
+        chapter(
+            "http-errors",
+            "cfg",
+            "The section http-errors",
+            "Words of `http-errors <name>`: error pages that proxies and rules take by the section's name.",
+            keyword_rows(kw::HTTP_ERRORS),
+        ),
+        chapter(
             "bind",
             "cfg",
             "Options of bind",
@@ -250,6 +264,9 @@ mod tests {
 
     /// Stands in for the list of an example.
     const LIST: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/conf/good/sites.list");
+    /// Sections that examples name.
+    const NAMED: &str = "http-errors shop\n errorfile 404 /dev/null\n errorfile 503 /dev/null\n\
+                         userlist users\n user joe insecure-password x\n";
 
     fn example(entry: &Entry) -> String {
         let line = if entry.doc.example.is_empty() { entry.doc.usage } else { entry.doc.example };
@@ -271,11 +288,15 @@ mod tests {
             String::new()
         } else if at(Places::SERVER) {
             format!("listen l\n mode http\n server s 127.0.0.1:1 {line}{tail}")
+        } else if at(Places::USERLIST) {
+            format!("userlist u\n {line}\n")
+        } else if at(Places::HTTP_ERRORS) {
+            format!("http-errors e\n {line}\n")
         } else if entry.places == Places(0) {
-            format!("listen f\n bind :1\n mode http\n {line}{tail}backend be\n mode http\n")
+            format!("{NAMED}listen f\n bind :1\n mode http\n {line}{tail}backend be\n mode http\n")
         } else {
             let kind = if at(Places::FRONTEND) { "frontend f\n bind :1" } else { "backend b" };
-            format!("{kind}\n mode http\n {line}{tail}backend be\n mode http\n")
+            format!("{NAMED}{kind}\n mode http\n {line}{tail}backend be\n mode http\n")
         }
     }
 

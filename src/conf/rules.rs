@@ -21,7 +21,7 @@ use crate::lang::suggest;
 use crate::lang::word::{Word, Words};
 use crate::plan::proxy::{LogStyle, Switch, SwitchTo};
 use crate::plan::rule::{Rule, Site};
-use crate::plan::Mode;
+use crate::plan::{ErrorPages, Mode, Users};
 
 /// What all sections are called, and what compiling gathers for the plan.
 pub struct Linked<'a> {
@@ -33,6 +33,10 @@ pub struct Linked<'a> {
     pub maps: Maps,
     /// Variables of the environment.
     pub env: &'a Env,
+    /// User lists.
+    pub users: &'a Users,
+    /// The `http-errors` sections.
+    pub pages: &'a HashMap<String, ErrorPages>,
     /// The slot of the rule at hand, where it captures into one of its own.
     pub slot: Option<u32>,
     /// Slots of the frontend at hand, of requests and of answers; `None`: it is a backend.
@@ -56,8 +60,8 @@ impl Names for Linked<'_> {
         None
     }
 
-    fn userlist(&self, _: &str) -> Option<u32> {
-        None
+    fn userlist(&self, name: &str) -> Option<u32> {
+        self.users.find(name)
     }
 
     fn var(&mut self, text: &str) -> Result<Var, String> {
@@ -70,6 +74,13 @@ impl Names for Linked<'_> {
 
     fn maps(&mut self) -> &mut Maps {
         &mut self.maps
+    }
+
+    fn page(&self, group: &str, status: u16) -> Result<Option<(Vec<u8>, Vec<u8>)>, String> {
+        match self.pages.get(group) {
+            Some(pages) => Ok(pages.get(status).map(|page| (page.head.clone(), page.body.clone()))),
+            None => Err(format!("there is no http-errors section \"{group}\"")),
+        }
     }
 
     fn next_capture(&mut self) -> Option<u32> {
@@ -116,6 +127,23 @@ pub fn compile(draft: &mut ProxyDraft, names: &mut Linked<'_>, diags: &mut Diags
         if let Some(rule) = job.run(later, point(*site), |words, cx| rule(words, *site, &later.line, cx)) {
             draft.proxy.rules.at_mut(*site).push(rule);
         }
+    }
+    for (status, later) in &draft.http_errors {
+        let made = job.run(later, Point::Request, |words, cx| {
+            words.next();
+            let made = act::reply::answer(words, cx)?;
+            words.done().map(|()| made)
+        });
+        made.into_iter().for_each(|made| draft.proxy.http_errors.push((*status, made)));
+    }
+    for later in &draft.monitor_fails {
+        let made = job.run(later, Point::Request, |words, cx| {
+            words.next();
+            words.next();
+            let cond = Cond::parse(words, cx)?;
+            words.done().map(|()| cond)
+        });
+        made.flatten().into_iter().for_each(|cond| draft.proxy.monitor_fails.push(cond));
     }
     let table = job.names.table;
     for later in draft.switches.iter().filter(|_| draft.proxy.is_frontend) {

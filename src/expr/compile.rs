@@ -40,6 +40,10 @@ pub trait Names {
     fn file(&mut self, path: &str) -> Result<Vec<u8>, String>;
     /// Maps and ACL files read so far.
     fn maps(&mut self) -> &mut Maps;
+    /// The page that an `http-errors` section has for a status, head and body.
+    fn page(&self, group: &str, _status: u16) -> Result<Option<(Vec<u8>, Vec<u8>)>, String> {
+        Err(format!("there is no http-errors section \"{group}\""))
+    }
     /// The slot that was set aside for the rule at hand, which captures into one of its own.
     fn next_capture(&mut self) -> Option<u32> {
         None

@@ -15,6 +15,7 @@ pub mod scheme;
 pub mod server;
 pub mod timeouts;
 pub mod tls;
+pub mod users;
 
 pub use global::{CliSocket, Global, Tune};
 pub use listener::{BindAddr, Listener};
@@ -23,6 +24,7 @@ pub use proxy::{Mode, Proxy};
 pub use reply::{ErrorPages, Reply};
 pub use server::{Server, ServerAddr};
 pub use timeouts::Timeouts;
+pub use users::Users;
 
 use crate::base::ids::{ListenerId, ProxyId, ServerId};
 use crate::expr::map::Maps;
@@ -44,6 +46,8 @@ pub struct Plan {
     pub maps: Maps,
     /// Every server of every backend, by [`ServerId`].
     pub servers: Vec<Server>,
+    /// Every `userlist`.
+    pub users: Users,
 }
 
 impl Plan {

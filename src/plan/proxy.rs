@@ -4,7 +4,7 @@ use std::net::IpAddr;
 
 use super::log::LogTarget;
 use super::reply::ErrorPages;
-use super::rule::{Rule, Site};
+use super::rule::{Action, Rule, Site};
 use super::scheme::{HashType, Scheme};
 use super::timeouts::Timeouts;
 use crate::base::ids::{ListenerId, ProxyId, ServerId};
@@ -179,8 +179,12 @@ pub struct Proxy {
     pub forward_for: Option<ForwardFor>,
     /// `monitor-uri`.
     pub monitor_uri: Option<Vec<u8>>,
+    /// `monitor fail`: conditions under which `monitor-uri` is answered with 503.
+    pub monitor_fails: Vec<Cond>,
     /// `errorfile` and its family.
     pub errors: ErrorPages,
+    /// `http-error`: answers made for each request, by status.
+    pub http_errors: Vec<(u16, Box<dyn Action>)>,
     /// `option accept-unsafe-violations-in-http-request`.
     pub loose_request: bool,
     /// `option accept-unsafe-violations-in-http-response`.
@@ -273,7 +277,9 @@ impl Proxy {
             http_reuse: HttpReuse::Safe,
             forward_for: None,
             monitor_uri: None,
+            monitor_fails: Vec::new(),
             errors: ErrorPages::default(),
+            http_errors: Vec::new(),
             loose_request: false,
             loose_response: false,
             buffer_request: false,

@@ -41,11 +41,7 @@ impl Reply {
     pub fn with_field(&self, name: &str, value: &[u8]) -> Reply {
         let mut lines = self.head.split_inclusive(|byte| *byte == b'\n');
         let mut made = Reply { head: lines.next().unwrap_or_default().to_vec(), ..self.clone() };
-        let is_it = |line: &&[u8]| {
-            line.get(..name.len()).is_some_and(|start| start.eq_ignore_ascii_case(name.as_bytes()))
-                && line.get(name.len()) == Some(&b':')
-        };
-        for line in lines.filter(|line| !is_it(line) && *line != b"\r\n") {
+        for line in lines.filter(|line| !is_field(line, name) && *line != b"\r\n") {
             made.head.extend_from_slice(line);
         }
         made.field(name.as_bytes(), value);
@@ -61,10 +57,10 @@ impl Reply {
     }
 
     /// An answer from the text of a file: status line, fields, an empty line, body. Lone line feeds become
-    /// CRLF. An empty text is no answer at all: the connection is just closed.
+    /// CRLF, a length becomes that of the body; without one the connection's end tells it. An empty text is no answer at all: the connection is just closed.
     pub fn from_text(text: &[u8], status: u16) -> Result<Reply, String> {
         let mut reply = Reply { status, head: Vec::new(), body: Vec::new(), verbatim: true };
-        let mut rest = text;
+        let (mut rest, mut sized) = (text, false);
         while !rest.is_empty() || !reply.head.is_empty() {
             let Some(end) = memchr::memchr(b'\n', rest) else {
                 return Err("has no empty line between head and body".to_string());
@@ -72,15 +68,32 @@ impl Reply {
             let line = rest[..end].strip_suffix(b"\r").unwrap_or(&rest[..end]);
             rest = &rest[end + 1..];
             head_line(line, reply.head.is_empty())?;
-            reply.head.extend_from_slice(line);
-            reply.head.extend_from_slice(b"\r\n");
             if line.is_empty() {
                 reply.body = rest.to_vec();
+                if sized {
+                    reply.field(b"content-length", rest.len().to_string().as_bytes());
+                }
+                reply.end();
                 break;
+            }
+            match is_field(line, "content-length") {
+                // what it says may be wrong
+                true => sized = true,
+                false if is_field(line, "transfer-encoding") => {}
+                false => {
+                    reply.head.extend_from_slice(line);
+                    reply.head.extend_from_slice(b"\r\n");
+                }
             }
         }
         Ok(reply)
     }
+}
+
+/// A line is the field of this name.
+fn is_field(line: &[u8], name: &str) -> bool {
+    line.get(..name.len()).is_some_and(|start| start.eq_ignore_ascii_case(name.as_bytes()))
+        && line.get(name.len()) == Some(&b':')
 }
 
 /// Judges a line of the head of an answer.
@@ -113,6 +126,12 @@ pub struct ErrorPages {
 }
 
 impl ErrorPages {
+    /// Gives a status a page, in place of the one it may have.
+    pub fn set(&mut self, status: u16, page: Reply) {
+        self.own.retain(|(code, _)| *code != status);
+        self.own.push((status, page));
+    }
+
     /// The page for a status, if one was given.
     pub fn get(&self, status: u16) -> Option<&Reply> {
         self.own.iter().find(|(code, _)| *code == status).map(|(_, page)| page)
@@ -194,6 +213,9 @@ mod tests {
         let reply = Reply::from_text(b"HTTP/1.0 503 Sorry\nA: b\n\n<p>\n", 503).unwrap();
         assert_eq!(reply.head, b"HTTP/1.0 503 Sorry\r\nA: b\r\n\r\n");
         assert_eq!(reply.body, b"<p>\n");
+        let sized =
+            Reply::from_text(b"HTTP/1.1 503 a\nContent-length: 9\nTransfer-Encoding: chunked\n\nabc", 503);
+        assert_eq!(sized.unwrap().head, b"HTTP/1.1 503 a\r\ncontent-length: 3\r\n\r\n");
         assert_eq!(Reply::from_text(b"", 503).unwrap().head, b"");
         let bad: [&[u8]; 6] = [
             b"<html>\n\n",

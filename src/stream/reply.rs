@@ -3,7 +3,9 @@
 //! They pass through the client's mux like any response, so that keep-alive, HEAD and
 //! `http-after-response` work as they do for servers.
 
+use super::world::WorldView;
 use super::{Below, Phase, Step, Stream};
+use crate::expr::acl::Verdict as Holds;
 use crate::msg::framing::Body;
 use crate::msg::ParseOpts;
 use crate::net::conn::millis;
@@ -11,10 +13,11 @@ use crate::net::cx::Cx;
 use crate::net::fault::{Cause, Fault};
 use crate::net::mux::Flow;
 use crate::plan::reply::{builtin_page, Reply};
-use crate::plan::rule::{Answer, Site};
+use crate::plan::rule::{Act, Answer, Site};
 use crate::plan::Mode;
 use lighterman_wire::error::Parse;
 use lighterman_wire::http::method::Method;
+use lighterman_wire::http::name::Tag;
 use lighterman_wire::http::Version;
 
 /// The part of an answer's body that does not fit into the channel yet.
@@ -33,7 +36,13 @@ impl Stream {
             return Phase::Over;
         }
         self.res.last |= matches!(status, 400 | 408);
-        self.send_prepared(self.page(status, cx), below, cx)
+        match self.own_answer(status, below, cx) {
+            Some(Answer::Ready(page)) => self.send_prepared(page, below, cx),
+            Some(Answer::Built(page)) => self.send_prepared(&page, below, cx),
+            // an `http-error` that asks for the page of a status means the built-in one
+            Some(Answer::Page(other)) => self.send_prepared(builtin_page(other), below, cx),
+            _ => self.send_prepared(builtin_page(status), below, cx),
+        }
     }
 
     /// No server can take it.
@@ -45,7 +54,12 @@ impl Stream {
     pub(super) fn monitor(&mut self, below: &mut Below<'_>, cx: &mut Cx<'_>) -> Phase {
         self.txn.term = *b"LR--";
         self.attempt.silent = true;
-        self.error_page(200, below, cx)
+        let fails = &cx.plan.proxy(self.frontend).monitor_fails;
+        let world = WorldView::new(self.front, self.back, below, cx);
+        let Some(acx) = self.action_cx(Site::HttpRequest, below, cx, &world) else { return Phase::Over };
+        let facts = acx.facts();
+        let fails = fails.iter().any(|cond| cond.eval(&facts) == Holds::Yes);
+        self.error_page(if fails { 503 } else { 200 }, below, cx)
     }
 
     /// The answer a rule chose.
@@ -62,16 +76,31 @@ impl Stream {
     fn challenge(&mut self, realm: Option<&str>, below: &mut Below<'_>, cx: &mut Cx<'_>) -> Phase {
         let realm = realm.unwrap_or(&cx.plan.proxy(self.frontend).name);
         let value = format!("Basic realm=\"{realm}\"");
-        let page = self.page(401, cx).with_field("www-authenticate", value.as_bytes());
+        let page = match self.own_answer(401, below, cx) {
+            Some(Answer::Ready(page)) => page.with_field("www-authenticate", value.as_bytes()),
+            Some(Answer::Built(page)) => page.with_field("www-authenticate", value.as_bytes()),
+            _ => builtin_page(401).with_field("www-authenticate", value.as_bytes()),
+        };
         self.send_prepared(&page, below, cx)
     }
 
-    /// The page of a status: the backend's own, the frontend's own, or the built-in one.
-    fn page<'p>(&self, status: u16, cx: &Cx<'p>) -> &'p Reply {
+    /// What the backend, else the frontend, has in place of the built-in page of a status.
+    fn own_answer<'p>(&mut self, status: u16, below: &mut Below<'_>, cx: &Cx<'p>) -> Option<Answer<'p>> {
         let plan = cx.plan;
-        let own =
-            plan.proxy(self.backend).errors.get(status).or(plan.proxy(self.frontend).errors.get(status));
-        own.unwrap_or_else(|| builtin_page(status))
+        for proxy in [self.backend, self.frontend] {
+            let proxy = plan.proxy(proxy);
+            if let Some((_, action)) = proxy.http_errors.iter().find(|(code, _)| *code == status) {
+                let world = WorldView::new(self.front, self.back, below, cx);
+                let mut acx = self.action_cx(Site::HttpRequest, below, cx, &world)?;
+                if let Act::Reply(answer) = action.run(&mut acx) {
+                    return Some(answer);
+                }
+            }
+            if let Some(page) = proxy.errors.get(status) {
+                return Some(Answer::Ready(page));
+            }
+        }
+        None
     }
 
     /// Tells the client something before there is an answer (`early-hint`), and goes on. Clients that know
@@ -112,11 +141,16 @@ impl Stream {
         let bodyless = self.req.head.as_ref().is_some_and(|h| h.method_kind() == Method::Head)
             || matches!(reply.status, 204 | 304 | 100..=199)
             || reply.body.is_empty();
+        let sized = head.has(Tag::ContentLength);
         self.res.head = Some(head);
         self.res.head_sent = false;
         self.res.ended = true;
         self.res.end_sent = false;
-        self.res.body = if bodyless { Body::None } else { Body::Length(reply.body.len() as u64) };
+        self.res.body = match bodyless {
+            true => Body::None,
+            false if sized => Body::Length(reply.body.len() as u64),
+            false => Body::UntilClose,
+        };
         self.reply.at = 0;
         self.reply.body.clear();
         if !bodyless {

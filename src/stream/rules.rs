@@ -76,6 +76,11 @@ impl Stream {
                 self.count_front(Stat::Intercepted, cx);
                 self.answer(answer, below, cx)
             }
+            Act::Deny(_, Some(answer @ Answer::Challenge(_))) => {
+                self.txn.term = *b"LR--";
+                self.count_front(Stat::Intercepted, cx);
+                self.answer(answer, below, cx)
+            }
             Act::Deny(status, answer) => {
                 self.txn.term = *b"PR--";
                 self.count_denied(cx);

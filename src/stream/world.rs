@@ -185,6 +185,10 @@ impl World for WorldView<'_> {
         }
     }
 
+    fn user(&self, list: u32, user: &[u8], password: &[u8]) -> Option<&[Box<str>]> {
+        self.plan.users.check(list, user, password, self.now.mono_us)
+    }
+
     fn tcp_info(&self, side: Side) -> Option<TcpInfo> {
         let fd = match side {
             Side::Front => self.front?,

@@ -13,6 +13,7 @@
 mod call;
 
 pub mod cred;
+pub mod crypt;
 pub mod event;
 pub mod fds;
 pub mod fork;

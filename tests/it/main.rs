@@ -2,6 +2,7 @@
 
 use lighterman_harness::Program;
 
+mod actions;
 mod balance;
 mod cli;
 mod config;

@@ -18,12 +18,14 @@ pub mod stats;
 pub mod timeout;
 pub mod tls_global;
 pub mod tune;
+pub mod users;
 pub mod value;
 
 use std::sync::LazyLock;
 
-use super::draft::{BindDraft, GlobalDraft, LoadDraft, ProxyDraft, ServerDraft, StoreDraft};
+use super::draft::{BindDraft, GlobalDraft, LoadDraft, ProxyDraft, ServerDraft, StoreDraft, UserlistDraft};
 use super::driver::{Index, Keyword};
+use crate::plan::ErrorPages;
 
 /// Keywords of `global`.
 pub const GLOBAL: &[&[Keyword<GlobalDraft>]] =
@@ -57,6 +59,11 @@ pub const LOAD: &[&[Keyword<LoadDraft>]] = &[crt_store::LOAD_ROWS];
 
 /// The words behind `load` by name.
 pub static LOAD_INDEX: LazyLock<Index<LoadDraft>> = LazyLock::new(|| Index::new(LOAD));
+/// Keywords of `http-errors`.
+pub const HTTP_ERRORS: &[&[Keyword<ErrorPages>]] = &[reply::SECTION_ROWS];
+
+/// Keywords of `userlist`.
+pub const USERLIST: &[&[Keyword<UserlistDraft>]] = &[users::ROWS];
 
 /// The words of `bind` lines by name.
 pub static BIND_INDEX: LazyLock<Index<BindDraft>> = LazyLock::new(|| Index::new(BIND));

@@ -1,11 +1,12 @@
 //! Answers made here: `errorfile`, `errorloc`, `monitor-uri`.
 
 use super::value;
-use crate::conf::draft::ProxyDraft;
+use crate::conf::draft::{Later, LineCx, ProxyDraft};
 use crate::conf::driver::{doc, row, Keyword, Places};
 use crate::lang::diag::Diag;
+use crate::lang::suggest;
 use crate::lang::word::{Word, Words};
-use crate::plan::Reply;
+use crate::plan::{ErrorPages, Reply};
 
 /// Reply keywords.
 pub const ROWS: &[Keyword<ProxyDraft>] = &[
@@ -59,6 +60,56 @@ pub const ROWS: &[Keyword<ProxyDraft>] = &[
         ),
     ),
     row(
+        "errorfiles",
+        Places::PROXY,
+        errorfiles,
+        doc(
+            "errorfiles <section> [<status>...]",
+            "the pages of an \"http-errors\" section in place of the built-in ones",
+            "All of them, or those of the statuses named.",
+            "errorfiles shop 404 503",
+        ),
+    ),
+    row(
+        "http-error",
+        Places::PROXY,
+        |words, draft, cx| {
+            let mut status_of = words.clone();
+            let status = loop {
+                if status_of.need("\"status\"")?.is("status") {
+                    break status(&mut status_of)?;
+                }
+            };
+            words.rest();
+            draft.proxy.errors.own.retain(|(code, _)| *code != status);
+            draft.http_errors.retain(|(code, _)| *code != status);
+            draft.http_errors.push((status, Later { line: cx.line.clone(), section: cx.section }));
+            Ok(())
+        },
+        doc(
+            "http-error status <status> [<answer>...]",
+            "an answer of one's own in place of a built-in error page",
+            "The answer is described as behind \"http-request return\".",
+            "http-error status 503 content-type text/plain lf-string \"try again, %[src]\"",
+        ),
+    ),
+    row(
+        "monitor fail",
+        Places::FRONT_ONLY,
+        |words, draft, cx| {
+            words.need("a condition")?;
+            words.rest();
+            draft.monitor_fails.push(Later { line: cx.line.clone(), section: cx.section });
+            Ok(())
+        },
+        doc(
+            "monitor fail if|unless <condition>",
+            "when \"monitor-uri\" answers 503",
+            "",
+            "monitor fail if { nbsrv(be) lt 1 }",
+        ),
+    ),
+    row(
         "monitor-uri",
         Places::FRONT,
         |words, draft, _| {
@@ -73,6 +124,46 @@ pub const ROWS: &[Keyword<ProxyDraft>] = &[
         ),
     ),
 ];
+
+/// Keywords of `http-errors`.
+pub const SECTION_ROWS: &[Keyword<ErrorPages>] = &[row(
+    "errorfile",
+    Places::HTTP_ERRORS,
+    |words, pages, _| {
+        let status = status(words)?;
+        let page = page_from_file(words.need("a file")?, status)?;
+        pages.set(status, page);
+        Ok(())
+    },
+    doc(
+        "errorfile <status> <file>",
+        "a whole answer, head and body",
+        "Proxies take it by \"errorfiles\", rules by \"return ... errorfiles\".",
+        "errorfile 503 /dev/null",
+    ),
+)];
+
+fn errorfiles(words: &mut Words<'_>, draft: &mut ProxyDraft, cx: &mut LineCx<'_>) -> Result<(), Diag> {
+    let name = words.need("the name of an http-errors section")?;
+    let Some(pages) = cx.base.pages.get(&name.text) else {
+        let diag = name.err(format!("there is no http-errors section \"{}\"", name.text));
+        return Err(match suggest::did_you_mean(&name.text, cx.base.pages.keys().map(String::as_str)) {
+            Some(help) => diag.help(help),
+            None => diag,
+        });
+    };
+    if words.peek().is_none() {
+        pages.own.iter().for_each(|(status, page)| keep(draft, *status, page.clone()));
+    }
+    while let Some(word) = words.peek() {
+        let status = status(words)?;
+        match pages.get(status) {
+            Some(page) => keep(draft, status, page.clone()),
+            None => return Err(word.err(format!("\"{}\" has no page for status {status}", name.text))),
+        }
+    }
+    Ok(())
+}
 
 /// Statuses that have an error page.
 const STATUSES: &[u16] = &[
@@ -92,9 +183,8 @@ fn status(words: &mut Words<'_>) -> Result<u16, Diag> {
 }
 
 fn keep(draft: &mut ProxyDraft, status: u16, page: Reply) {
-    let own = &mut draft.proxy.errors.own;
-    own.retain(|(code, _)| *code != status);
-    own.push((status, page));
+    draft.http_errors.retain(|(code, _)| *code != status);
+    draft.proxy.errors.set(status, page);
 }
 
 fn redirect(words: &mut Words<'_>, draft: &mut ProxyDraft, code: u16, reason: &str) -> Result<(), Diag> {

@@ -13,6 +13,7 @@ use super::view::Facts;
 pub mod alias;
 pub mod constant;
 pub mod http;
+pub mod http_auth;
 pub mod http_cookie;
 pub mod internal;
 pub mod l4;
@@ -32,6 +33,7 @@ pub const FAMILIES: &[&[Fetch]] = &[
     tls_cert::ROWS,
     payload::ROWS,
     http::ROWS,
+    http_auth::ROWS,
     http_cookie::ROWS,
 ];
 
