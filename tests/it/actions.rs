@@ -99,7 +99,7 @@ fn values_that_would_corrupt_a_message_are_refused() {
     let lines = "    http-request set-header X-New %[req.hdr(x-bad),url_dec] if { path /strict }\n    \
                  http-request strict-mode off\n    \
                  http-request set-header X-New %[req.hdr(x-bad),url_dec]\n    \
-                 http-response set-header X-New %[res.hdr(x-bad),url_dec] if { capture.req.uri /res }";
+                 http-request set-var(txn.path) path\n    http-response set-header X-New %[res.hdr(x-bad),url_dec] if { var(txn.path) -m str /res }";
     let proxy = relay(lines, server.addr()).start();
     assert_eq!(ask(&proxy, "GET /strict HTTP/1.1\nX-Bad: a%0aB: c").status, 500);
     assert_eq!(server.requests().len(), 0);
