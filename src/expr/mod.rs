@@ -15,5 +15,7 @@ pub mod logfmt;
 pub mod map;
 pub mod pattern;
 pub mod sample;
+#[cfg(test)]
+pub mod testing;
 pub mod vars;
 pub mod view;

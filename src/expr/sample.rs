@@ -170,6 +170,20 @@ impl Value {
         }
     }
 
+    /// The value as a sample of its own.
+    pub fn into_sample(self) -> Sample<'static> {
+        let own = |bytes: Box<[u8]>| Data::Own(Scratch(bytes.into_vec()));
+        match self {
+            Value::Bool(b) => Sample::Bool(b),
+            Value::Int(n) => Sample::Int(n),
+            Value::Ip4(ip) => Sample::Ip4(ip),
+            Value::Ip6(ip) => Sample::Ip6(ip),
+            Value::Str(d) => Sample::Str(own(d)),
+            Value::Bin(d) => Sample::Bin(own(d)),
+            Value::Meth(d) => Sample::Meth(own(d)),
+        }
+    }
+
     /// Bytes it holds beyond its own size.
     pub fn heap(&self) -> usize {
         match self {

@@ -8,8 +8,11 @@ use std::net::{IpAddr, SocketAddr};
 
 use openssl::x509::X509;
 
+use super::args::Args;
+use super::cast;
 use super::map::Maps;
-use super::vars::{Effects, Vars};
+use super::sample::{Sample, Ty, Value};
+use super::vars::{Effects, Var, Vars};
 use crate::base::ids::{ListenerId, ProxyId, ServerId};
 use crate::msg::Head;
 
@@ -62,6 +65,25 @@ impl<'a> Facts<'a> {
     /// The address the client asked for: `set-dst`, else the PROXY header's, else the wire's.
     pub fn dst(&self) -> Addr {
         self.txn.settings.dst.map_or(self.conn.dst, Addr::Inet)
+    }
+
+    /// The value of a variable, changes asked for earlier in the same evaluation included.
+    pub fn var(&self, var: Var) -> Option<Sample<'a>> {
+        match self.effects.pending(var) {
+            Some(changed) => changed.map(Value::into_sample),
+            None => self.vars.get(var).map(Value::sample),
+        }
+    }
+
+    /// An argument that is a number or a variable that holds one.
+    pub fn int_arg(&self, args: &'a Args, at: usize) -> Option<i64> {
+        match args.var(at) {
+            None => Some(args.int(at, 0)),
+            Some(var) => match cast::cast(self.var(var)?, Ty::Int)? {
+                Sample::Int(n) => Some(n),
+                _ => None,
+            },
+        }
     }
 
     /// The backend once it is known, else the frontend: "the current proxy".

@@ -4,8 +4,7 @@ use openssl::hash::MessageDigest;
 use openssl::pkey::PKey;
 use openssl::sign::Signer;
 
-use super::bytes::bin;
-use super::Conv;
+use super::{bin_of as bin, Conv};
 use crate::base::hash;
 use crate::expr::args::{Args, Kind};
 use crate::expr::sample::{Sample, Ty};
@@ -113,9 +112,8 @@ fn digest<'a>(s: Sample<'a>, args: &'a Args, _: &Facts<'a>) -> Option<Sample<'a>
 
 fn hmac<'a>(s: Sample<'a>, args: &'a Args, facts: &Facts<'a>) -> Option<Sample<'a>> {
     use base64::Engine;
-    let held = args.var(1).map(|var| facts.vars.get(var).map(|v| v.sample()));
-    let text = match &held {
-        Some(value) => value.as_ref()?.as_bytes()?.to_vec(),
+    let text = match args.var(1) {
+        Some(var) => facts.var(var)?.as_bytes()?.to_vec(),
         None => args.str(1).as_bytes().to_vec(),
     };
     let key = base64::engine::general_purpose::STANDARD.decode(text).ok()?;

@@ -4,17 +4,37 @@ use crate::base::doc::Doc;
 
 use super::args::{Args, Kind};
 use super::fetch::Check;
-use super::sample::{Sample, Ty};
+use super::sample::{Data, Sample, Scratch, Ty};
 use super::view::Facts;
 
 pub mod bytes;
+pub mod date;
 pub mod hash;
 pub mod http;
+pub mod json;
+pub mod map;
 pub mod number;
+pub mod protobuf;
+pub mod rfc7239;
+pub mod state;
 pub mod string;
+#[cfg(test)]
+mod tests;
 
 /// Every family.
-pub const FAMILIES: &[&[Conv]] = &[bytes::ROWS, hash::ROWS, http::ROWS, number::ROWS, string::ROWS];
+pub const FAMILIES: &[&[Conv]] = &[
+    bytes::ROWS,
+    date::ROWS,
+    hash::ROWS,
+    http::ROWS,
+    json::ROWS,
+    map::ROWS,
+    number::ROWS,
+    protobuf::ROWS,
+    rfc7239::ROWS,
+    state::ROWS,
+    string::ROWS,
+];
 
 /// Converts a value; `None`: there is none any more.
 pub type Eval = for<'a> fn(Sample<'a>, &'a Args, &Facts<'a>) -> Option<Sample<'a>>;
@@ -60,6 +80,18 @@ impl Conv {
         self.check = Some(check);
         self
     }
+
+    /// With more to say than the brief.
+    pub const fn text(mut self, text: &'static str) -> Conv {
+        self.doc.text = text;
+        self
+    }
+
+    /// With an example.
+    pub const fn example(mut self, example: &'static str) -> Conv {
+        self.doc.example = example;
+        self
+    }
 }
 
 /// The converter of this name.
@@ -70,4 +102,22 @@ pub fn find(name: &str) -> Option<&'static Conv> {
 /// Every row.
 pub fn all() -> impl Iterator<Item = &'static Conv> {
     FAMILIES.iter().flat_map(|family| family.iter())
+}
+
+/// The bytes of text, binary and methods.
+fn bytes_of(s: Sample<'_>) -> Option<Data<'_>> {
+    match s {
+        Sample::Str(d) | Sample::Bin(d) | Sample::Meth(d) => Some(d),
+        _ => None,
+    }
+}
+
+/// Text made here.
+fn text_of<'a>(bytes: &[u8]) -> Sample<'a> {
+    Sample::Str(Data::Own(Scratch::of(bytes)))
+}
+
+/// Bytes made here.
+fn bin_of<'a>(bytes: &[u8]) -> Sample<'a> {
+    Sample::Bin(Data::Own(Scratch::of(bytes)))
 }

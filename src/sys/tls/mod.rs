@@ -35,5 +35,5 @@ pub use conn::{Conn, Outcome};
 pub use context::{Context, Side, Wishes};
 pub use host::{Hello, Host, Select, Setup, TicketKey, TicketUse};
 pub use lib_face::{library, Credentials};
-pub use reason::{library_text, Failure, Reason};
+pub use reason::{library_text, verify_words, Failure, Reason};
 pub use settings::{add_revocations, set_ciphersuites, set_signature_algorithms};

@@ -104,7 +104,7 @@ pub struct Failure {
 }
 
 /// What a certificate check found wrong, in the library's words (`X509_V_ERR_...`).
-fn verify_words(error: i32) -> &'static str {
+pub fn verify_words(error: i32) -> &'static str {
     // SAFETY: any number is allowed; the text is static.
     unsafe { X509VerifyResult::from_raw(error) }.error_string()
 }
