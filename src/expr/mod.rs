@@ -16,6 +16,6 @@ pub mod map;
 pub mod pattern;
 pub mod sample;
 #[cfg(test)]
-pub mod testing;
+pub mod tests;
 pub mod vars;
 pub mod view;

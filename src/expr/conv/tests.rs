@@ -1,6 +1,6 @@
 //! What converter tests share: tables of (expression, text of the result; `-` for none).
 
-use crate::expr::testing::Bench;
+use crate::expr::tests::Bench;
 
 /// Compiles and evaluates each expression without any traffic.
 pub fn table(rows: &[(&str, &str)]) {
