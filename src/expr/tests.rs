@@ -87,9 +87,9 @@ pub struct Bench {
     pub last: bool,
 }
 
-impl Bench {
+impl Default for Bench {
     /// No traffic at all, the date of RFC 9110's examples.
-    pub fn new() -> Bench {
+    fn default() -> Bench {
         Bench {
             names: TestNames::default(),
             acls: Acls::default(),
@@ -103,10 +103,12 @@ impl Bench {
             last: false,
         }
     }
+}
 
+impl Bench {
     /// With a request: a start line and fields, one per line.
     pub fn request(text: &str) -> Bench {
-        Bench { req: Some(head(text)), ..Bench::new() }
+        Bench { req: Some(head(text)), ..Bench::default() }
     }
 
     fn parse(&mut self) -> ParseCx<'_> {

@@ -10,7 +10,7 @@ pub const ROWS: &[Conv] = &[
     Conv::new("host_only", Ty::Str, Ty::Str, host_only, "a host without its port, in lower case"),
     Conv::new("language", Ty::Str, Ty::Str, language, "the language a client likes best among those we have")
         .args("language(<lang>[;<lang>]...[,<default>])", 1, &[Kind::Str, Kind::Str])
-        .example("use_backend spanish if { req.fhdr(accept-language),language(es;fr;en) es }"),
+        .example("http-request set-var(txn.lang) req.fhdr(accept-language),language(es;fr;en)"),
     Conv::new("param", Ty::Str, Ty::Str, param, "a parameter of a query").args(
         "param(<name>[,<delimiter>])",
         1,

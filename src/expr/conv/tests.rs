@@ -4,7 +4,7 @@ use crate::expr::tests::Bench;
 
 /// Compiles and evaluates each expression without any traffic.
 pub fn table(rows: &[(&str, &str)]) {
-    let mut bench = Bench::new();
+    let mut bench = Bench::default();
     for (text, expected) in rows {
         assert_eq!(bench.text(text), *expected, "{text}");
     }
