@@ -1,6 +1,9 @@
 //! By something in the request: its target, a parameter, a field, the cookie of a remote desktop, or
 //! whatever an expression finds.
 
+use lighterman_wire::error::Parse;
+use lighterman_wire::rdp;
+
 use super::keyed::{Key, Keyed};
 use super::{BalanceCx, BalanceKw};
 use crate::base::doc::Doc;
@@ -193,19 +196,12 @@ impl Key for RdpCookie {
     }
 }
 
-/// The value of a cookie in the first packet of a remote desktop client: behind 11 bytes of framing
-/// stands `Cookie: name=value` and the end of the line. Names are compared without regard to case.
+/// The value of a cookie in the first packet of a remote desktop client; names in any case.
 fn rdp_value<'b>(bytes: &'b [u8], name: &[u8]) -> Option<&'b [u8]> {
-    let text = bytes.get(11..).filter(|_| bytes[0] == 3)?;
-    let (word, rest) = text.split_at_checked(7)?;
-    if !word.eq_ignore_ascii_case(b"Cookie:") {
-        return None;
+    match rdp::cookie(bytes) {
+        Parse::Done(cookie, _) if cookie.name.eq_ignore_ascii_case(name) => Some(cookie.value),
+        _ => None,
     }
-    let rest = &rest[rest.iter().take_while(|byte| **byte == b' ').count()..];
-    let (found, rest) = rest.split_at_checked(name.len())?;
-    let value = rest.strip_prefix(b"=").filter(|_| found.eq_ignore_ascii_case(name))?;
-    let end = memchr::memchr(b'\r', value).filter(|end| value.get(end + 1) == Some(&b'\n'))?;
-    Some(&value[..end])
 }
 
 struct Expression;

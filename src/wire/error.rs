@@ -202,6 +202,8 @@ clauses! {
     TlsHelloTooLarge => "TLS ClientHello too large";
     /// RFC 8446 4.2: an extension given twice, or a broken one.
     TlsExtension => "invalid TLS extension";
+    /// MS-RDPBCGR 2.2.1.1: a connection request with a cookie.
+    NotRdp => "not a remote desktop connection request with a cookie";
 }
 
 #[cfg(test)]

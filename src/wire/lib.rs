@@ -17,5 +17,6 @@ pub mod h1;
 pub mod http;
 pub mod ocsp;
 pub mod proxy_header;
+pub mod rdp;
 pub mod scan;
 pub mod token;

@@ -4,94 +4,110 @@ use super::{Fetch, Needs};
 use crate::expr::args::{Args, Kind};
 use crate::expr::cast;
 use crate::expr::sample::{Data, Got, Sample, Scratch, Ty};
-use crate::expr::view::Facts;
-use crate::msg::cookie;
+use crate::msg::cookie::{cookies, set_cookies};
+
+const NAME: &[Kind] = &[Kind::Str];
+
+macro_rules! rows {
+    ($($p:literal $head:ident $needs:ident $walk:ident $whose:literal;)*) => {
+        &[$(
+            Fetch::new(concat!($p, ".cook"), Ty::Str, Needs::$needs, |f, a| text(one(f.$head.map($walk), a)), concat!("value of a cookie of the ", $whose))
+                .args(concat!($p, ".cook([<name>])"), 0, NAME)
+                .text("Of several with the same name, the last; in a condition, every one is looked at.")
+                .each(|f, a, v| each(f.$head.map($walk), a, v)),
+            Fetch::new(concat!($p, ".cook_cnt"), Ty::Int, Needs::$needs, |f, a| count(f.$head.map($walk), a), concat!("how many cookies of that name, or at all, the ", $whose, " has"))
+                .args(concat!($p, ".cook_cnt([<name>])"), 0, NAME),
+            Fetch::new(concat!($p, ".cook_names"), Ty::Str, Needs::$needs, |f, a| names(f.$head.map($walk), a), concat!("names of all cookies of the ", $whose))
+                .args(concat!($p, ".cook_names([<delimiter>])"), 0, NAME),
+            Fetch::new(concat!($p, ".cook_val"), Ty::Int, Needs::$needs, |f, a| number(one(f.$head.map($walk), a)), concat!("a cookie of the ", $whose, " as a number"))
+                .args(concat!($p, ".cook_val([<name>])"), 0, NAME),
+        )*]
+    };
+}
 
 /// The rows of this family.
-pub const ROWS: &[Fetch] = &[
-    Fetch::new("req.cook", Ty::Str, Needs::REQ, |f, a| first(sent(f, a)), "value of a cookie")
-        .args("req.cook([<name>])", 0, &[Kind::Str])
-        .each(|f, a, v| each(sent(f, a), v)),
-    Fetch::new("req.cook_cnt", Ty::Int, Needs::REQ, |f, a| count(sent(f, a)), "how often a cookie is sent")
-        .args("req.cook_cnt([<name>])", 0, &[Kind::Str]),
-    Fetch::new(
-        "req.cook_names",
-        Ty::Str,
-        Needs::REQ,
-        |f, a| names(f.req.map(|h| cookie::cookies(h).map(|(n, _)| n).collect()), a),
-        "names of all cookies",
-    )
-    .args("req.cook_names([<delimiter>])", 0, &[Kind::Str]),
-    Fetch::new("req.cook_val", Ty::Int, Needs::REQ, |f, a| number(sent(f, a)), "a cookie as a number").args(
-        "req.cook_val([<name>])",
-        0,
-        &[Kind::Str],
-    ),
-    Fetch::new("res.cook", Ty::Str, Needs::RES, |f, a| first(set(f, a)), "value of a cookie the server sets")
-        .args("res.cook([<name>])", 0, &[Kind::Str])
-        .each(|f, a, v| each(set(f, a), v)),
-    Fetch::new(
-        "res.cook_cnt",
-        Ty::Int,
-        Needs::RES,
-        |f, a| count(set(f, a)),
-        "how often the server sets a cookie",
-    )
-    .args("res.cook_cnt([<name>])", 0, &[Kind::Str]),
-    Fetch::new(
-        "res.cook_names",
-        Ty::Str,
-        Needs::RES,
-        |f, a| names(f.res.map(|h| cookie::set_cookies(h).map(|(n, _)| n).collect()), a),
-        "names of all cookies the server sets",
-    )
-    .args("res.cook_names([<delimiter>])", 0, &[Kind::Str]),
-    Fetch::new(
-        "res.cook_val",
-        Ty::Int,
-        Needs::RES,
-        |f, a| number(set(f, a)),
-        "a cookie the server sets, as a number",
-    )
-    .args("res.cook_val([<name>])", 0, &[Kind::Str]),
-];
+pub const ROWS: &[Fetch] = rows! {
+    "req" req REQ cookies "request";
+    "res" res RES set_cookies "response";
+};
 
-fn sent<'a>(facts: &Facts<'a>, args: &'a Args) -> Vec<&'a [u8]> {
-    let wanted = args.str(0).as_bytes();
-    let Some(head) = facts.req else { return Vec::new() };
-    cookie::cookies(head)
-        .filter(|(name, _)| wanted.is_empty() || *name == wanted)
-        .map(|(_, value)| value)
-        .collect()
+type Pair<'a> = (&'a [u8], &'a [u8]);
+
+fn wanted(args: &Args, name: &[u8]) -> bool {
+    args.str(0).is_empty() || args.str(0).as_bytes() == name
 }
 
-fn set<'a>(facts: &Facts<'a>, args: &'a Args) -> Vec<&'a [u8]> {
-    let wanted = args.str(0).as_bytes();
-    let Some(head) = facts.res else { return Vec::new() };
-    cookie::set_cookies(head)
-        .filter(|(name, _)| wanted.is_empty() || *name == wanted)
-        .map(|(_, value)| value)
-        .collect()
+/// The last cookie of the name; without a name, the first of all.
+fn one<'a>(mut pairs: Option<impl Iterator<Item = Pair<'a>>>, args: &'a Args) -> Option<&'a [u8]> {
+    let pairs = pairs.as_mut()?;
+    if args.str(0).is_empty() {
+        return pairs.next().map(|(_, value)| value);
+    }
+    pairs.filter(|(name, _)| wanted(args, name)).last().map(|(_, value)| value)
 }
 
-fn first<'a>(values: Vec<&'a [u8]>) -> Got<'a> {
-    values.first().map_or(Got::None, |v| Got::Some(Sample::Str(Data::Ref(v))))
+fn each<'a>(
+    pairs: Option<impl Iterator<Item = Pair<'a>>>,
+    args: &'a Args,
+    visit: &mut dyn FnMut(Sample<'a>) -> bool,
+) {
+    let mut values = pairs.into_iter().flatten().filter(|(name, _)| wanted(args, name));
+    let _ = values.any(|(_, value)| visit(Sample::Str(Data::Ref(value))));
 }
 
-fn each<'a>(values: Vec<&'a [u8]>, visit: &mut dyn FnMut(Sample<'a>) -> bool) {
-    let _ = values.into_iter().any(|v| visit(Sample::Str(Data::Ref(v))));
+fn text<'a>(value: Option<&'a [u8]>) -> Got<'a> {
+    value.map(|v| Sample::Str(Data::Ref(v))).into()
 }
 
-fn count<'a>(values: Vec<&'a [u8]>) -> Got<'a> {
-    Got::Some(Sample::Int(values.len() as i64))
+fn number<'a>(value: Option<&'a [u8]>) -> Got<'a> {
+    value.and_then(cast::int_prefix).map(Sample::Int).into()
 }
 
-fn number<'a>(values: Vec<&'a [u8]>) -> Got<'a> {
-    values.first().and_then(|v| cast::int_prefix(v)).map_or(Got::None, |n| Got::Some(Sample::Int(n)))
+fn count<'a>(pairs: Option<impl Iterator<Item = Pair<'a>>>, args: &'a Args) -> Got<'a> {
+    let pairs = pairs.into_iter().flatten();
+    Got::Some(Sample::Int(pairs.filter(|(name, _)| wanted(args, name)).count() as i64))
 }
 
-fn names<'a>(names: Option<Vec<&'a [u8]>>, args: &'a Args) -> Got<'a> {
-    let Some(names) = names.filter(|n| !n.is_empty()) else { return Got::None };
-    let delimiter = args.opt_str(0).unwrap_or(",");
-    Got::Some(Sample::Str(Data::Own(Scratch::of(&names.join(delimiter.as_bytes())))))
+fn names<'a>(pairs: Option<impl Iterator<Item = Pair<'a>>>, args: &'a Args) -> Got<'a> {
+    let delimiter = args.str(0).bytes().next().unwrap_or(b',');
+    let mut out = Scratch::new();
+    let mut any = false;
+    for (name, _) in pairs.into_iter().flatten() {
+        if any {
+            out.push(delimiter);
+        }
+        out.extend_from_slice(name);
+        any = true;
+    }
+    any.then(|| Sample::Str(out.into())).into()
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::expr::fetch::Point;
+    use crate::expr::tests::{head, Bench};
+
+    #[test]
+    fn cookies_of_both_sides() {
+        let mut bench = Bench::request("GET / HTTP/1.1\nCookie: s=1; t=\"q\"; n=42\nCookie: s=2");
+        let table = [
+            ("req.cook(s)", "2"),
+            ("cook(t)", "\"q\""),
+            ("req.cook(nope)", "-"),
+            ("req.cook", "1"),
+            ("req.cook_cnt(s)", "2"),
+            ("req.cook_cnt", "4"),
+            ("req.cook_val(n),add(1)", "43"),
+            ("req.cook_names", "s,t,n,s"),
+            ("req.cook_names(;)", "s;t;n;s"),
+        ];
+        for (text, expected) in table {
+            assert_eq!(bench.text(text), expected, "{text}");
+        }
+        bench.res = Some(head("HTTP/1.1 200 OK\nSet-Cookie: a=1; path=/\nSet-Cookie: b=2"));
+        bench.point = Point::Response;
+        for (text, expected) in [("res.cook(b)", "2"), ("scook_cnt", "2"), ("res.cook_names", "a,b")] {
+            assert_eq!(bench.text(text), expected, "{text}");
+        }
+    }
 }

@@ -33,6 +33,8 @@ pub const FAMILIES: &[&[Fetch]] = &[
     tls_cert::ROWS,
     payload::ROWS,
     http::ROWS,
+    http::REQ_ROWS,
+    http::RES_ROWS,
     http_auth::ROWS,
     http_cookie::ROWS,
 ];
