@@ -152,7 +152,8 @@ pub struct Loaded {
 }
 
 impl Loaded {
-    fn add(&mut self, result: Result<Cert, CertError>) {
+    /// Adds one more.
+    pub fn add(&mut self, result: Result<Cert, CertError>) {
         match result {
             Ok(mut cert) => {
                 self.notes.append(&mut cert.notes);

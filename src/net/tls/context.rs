@@ -3,7 +3,7 @@
 //! Made by a process with file rights, before the fork where possible: what stands here is never changed afterwards and costs
 //! each worker nothing. [`TlsShared`] is the part that lives in shared memory.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::sync::Arc;
 
@@ -15,10 +15,9 @@ use openssl::x509::X509;
 
 use super::authority;
 use super::certs::{self, Cert, CertError};
-use super::files::Files;
-use super::selfsigned;
 use super::sessions::ServerSessions;
-use super::sni::NameTable;
+use super::sni::{Entry, NameTable};
+use super::sources;
 use crate::plan::crt::Extras;
 use crate::plan::tls::{BindTls, CaSource, ServerTls, TlsCommon, TlsVersion, Verify};
 use crate::shm::sslcache::SslCache;
@@ -62,6 +61,8 @@ pub enum TlsError {
     NoAuthority,
     /// The library failed in itself.
     Library(ErrorStack),
+    /// One of these, in a line of a list.
+    At(String, Box<TlsError>),
 }
 
 impl std::error::Error for TlsError {}
@@ -87,6 +88,7 @@ impl std::fmt::Display for TlsError {
                 )
             }
             TlsError::Library(error) => write!(f, "the TLS library failed: {error}"),
+            TlsError::At(place, error) => write!(f, "{place}: {error}"),
         }
     }
 }
@@ -105,57 +107,24 @@ impl From<ErrorStack> for TlsError {
 
 /// TLS of a `bind` line.
 pub struct BindContext {
-    pub(super) context: Context,
+    /// The line's own options first, then those of lines of its lists.
+    pub(super) policies: Vec<Policy>,
     pub(super) names: NameTable,
     pub(super) strict_sni: bool,
     /// The context itself shows the one certificate there is.
     pub(super) single: bool,
-    /// `alpn`, preferred first.
-    pub(super) alpn: Vec<String>,
     pub(super) shared: TlsShared,
 }
 
-impl BindContext {
-    /// Loads the certificates and builds the context. Beside it: files of directories that were left out because they are no
-    /// good (a file that is named itself must be good).
-    pub fn build(line: &BindTls, shared: &TlsShared) -> Result<(BindContext, Vec<CertError>), TlsError> {
-        let (mut certs, mut left_out) = (Vec::new(), Vec::new());
-        let (how, bad_chains) = Files::new(&shared.extras)?;
-        left_out.extend(bad_chains);
-        for source in &line.crt {
-            let path = source.path();
-            let loaded = certs::load(path, &how);
-            if !path.is_dir() {
-                if let Some(error) = loaded.bad.into_iter().next() {
-                    return Err(error.into());
-                }
-            } else {
-                left_out.extend(loaded.bad);
-            }
-            left_out.extend(loaded.notes);
-            let now_s = shared.clock.load(Relaxed);
-            left_out.extend(loaded.good.iter().filter_map(|cert| cert.stale(now_s)));
-            certs.extend(loaded.good);
-        }
-        if certs.is_empty() && line.self_signed {
-            let text = selfsigned::self_signed(&["localhost", "lighterman.localhost", "127.0.0.1", "::1"])?;
-            certs.push(Arc::new(certs::parse(Path::new("self-signed certificate"), &text, None)?));
-        }
-        let context = Self::with_certs(line, certs, shared)?;
-        Ok((context, left_out))
-    }
+/// The options a connection is made with.
+pub(super) struct Policy {
+    pub(super) context: Context,
+    /// `alpn`, preferred first.
+    pub(super) alpn: Vec<String>,
+}
 
-    /// Builds the context around certificates that are loaded already.
-    pub fn with_certs(
-        line: &BindTls,
-        certs: Vec<Arc<Cert>>,
-        shared: &TlsShared,
-    ) -> Result<BindContext, TlsError> {
-        if certs.is_empty() {
-            return Err(TlsError::NoCertificate(
-                line.crt.iter().map(|source| source.path().to_owned()).collect(),
-            ));
-        }
+impl Policy {
+    fn build(line: &BindTls, shared: &TlsShared) -> Result<Policy, TlsError> {
         let mut builder = common(&line.common, !line.prefer_client_ciphers)?;
         let authorities = authorities(line.verify, line.ca_file.as_ref())?;
         if !authorities.is_empty() {
@@ -173,29 +142,62 @@ impl BindContext {
             verify: mode(line.verify),
             ..Wishes::default()
         };
-        let mut context = Context::new(builder, Side::Server, &wishes)?;
-        let single = match certs.as_slice() {
-            [only] => context.set_default_credentials(&only.credentials),
+        Ok(Policy { context: Context::new(builder, Side::Server, &wishes)?, alpn: line.common.alpn.clone() })
+    }
+}
+
+impl BindContext {
+    /// Loads the certificates and builds the contexts. Beside it: what the operator should know, files of directories that
+    /// are no good for one (a file that is named itself must be good).
+    pub fn build(line: &BindTls, shared: &TlsShared) -> Result<(BindContext, Vec<String>), TlsError> {
+        let found = sources::read(line, shared)?;
+        Ok((Self::with_entries(line, found.entries, shared)?, found.notes))
+    }
+
+    /// Builds the context around certificates that are loaded already.
+    pub fn with_certs(
+        line: &BindTls,
+        certs: Vec<Arc<Cert>>,
+        shared: &TlsShared,
+    ) -> Result<BindContext, TlsError> {
+        Self::with_entries(line, certs.into_iter().map(Entry::new).collect(), shared)
+    }
+
+    fn with_entries(
+        line: &BindTls,
+        entries: Vec<Entry>,
+        shared: &TlsShared,
+    ) -> Result<BindContext, TlsError> {
+        if entries.is_empty() {
+            let paths = line.crt.iter().chain(&line.default_crt).map(|source| source.path().to_owned());
+            return Err(TlsError::NoCertificate(paths.collect()));
+        }
+        let mut own = Policy::build(line, shared)?;
+        let single = match entries.as_slice() {
+            [only] if line.variants.is_empty() => own.context.set_default_credentials(&only.cert.credentials),
             _ => false,
         };
-        Ok(BindContext {
-            context,
-            names: NameTable::new(certs),
-            strict_sni: line.strict_sni,
-            single,
-            alpn: line.common.alpn.clone(),
-            shared: shared.clone(),
-        })
+        let mut policies = vec![own];
+        for variant in &line.variants {
+            policies.push(Policy::build(variant, shared)?);
+        }
+        let names = NameTable::new(entries);
+        Ok(BindContext { policies, names, strict_sni: line.strict_sni, single, shared: shared.clone() })
+    }
+
+    /// The options of this number; those of the line when there is none.
+    pub(super) fn policy(&self, number: usize) -> Option<&Policy> {
+        self.policies.get(number).or(self.policies.first())
     }
 
     /// The certificates, in order of preference.
-    pub fn certs(&self) -> &[Arc<Cert>] {
+    pub fn certs(&self) -> impl Iterator<Item = &Arc<Cert>> {
         self.names.certs()
     }
 
     /// The cipher suites in force, for `-vv` and tests.
     pub fn ciphers(&self) -> Vec<String> {
-        self.context.ciphers()
+        self.policies.first().map_or(Vec::new(), |policy| policy.context.ciphers())
     }
 }
 

@@ -10,12 +10,13 @@
 
 use std::sync::Arc;
 
-use lighterman_sys::tls::{Conn, Failure, Outcome};
+use lighterman_sys::tls::{Conn, Failure, Outcome, Reason};
 use openssl::error::ErrorStack;
 
 use super::certs::Cert;
 use super::context::{BindContext, ServerContext};
 use super::host::{Back, Front, Heavy, Verified};
+use super::replay::Replay;
 use crate::base::buffer::Buffer;
 use crate::base::pool::Pool;
 
@@ -90,8 +91,18 @@ pub enum Wrote {
 
 /// Whom the connection is with.
 enum Side {
-    Front { bind: Arc<BindContext>, shown: Option<Arc<Cert>> },
-    Back { server: Arc<ServerContext>, name: Box<str> },
+    Front {
+        bind: Arc<BindContext>,
+        shown: Option<Arc<Cert>>,
+        /// Number of the options the connection was made with.
+        policy: usize,
+        /// What the client has said, while other options may turn out to be the right ones.
+        replay: Option<Box<Replay>>,
+    },
+    Back {
+        server: Arc<ServerContext>,
+        name: Box<str>,
+    },
 }
 
 /// One TLS connection.
@@ -103,6 +114,8 @@ pub struct TlsEngine {
     holds: bool,
     /// Whether a full handshake may be made.
     heavy: Heavy,
+    /// The number of the options it should have been made with, when they are others.
+    turn: Option<usize>,
     /// Bytes the library has encrypted without telling, because `tx` was full: the next write must begin with them.
     owed: u32,
     /// The first failure: nothing can be done afterwards.
@@ -112,8 +125,10 @@ pub struct TlsEngine {
 impl TlsEngine {
     /// A connection that a client opened.
     pub fn accept(bind: &Arc<BindContext>) -> Result<TlsEngine, ErrorStack> {
-        let conn = Conn::new(&bind.context)?;
-        Ok(Self::new(conn, Side::Front { bind: Arc::clone(bind), shown: None }))
+        let policy = bind.policy(0).ok_or_else(ErrorStack::get)?;
+        let conn = Conn::new(&policy.context)?;
+        let replay = (bind.policies.len() > 1).then(Box::default);
+        Ok(Self::new(conn, Side::Front { bind: Arc::clone(bind), shown: None, policy: 0, replay }))
     }
 
     /// A connection to a server; `name` is sent as SNI, and expected in its certificate unless `verifyhost` says otherwise.
@@ -140,6 +155,7 @@ impl TlsEngine {
             verified: Verified::default(),
             holds: false,
             heavy: Heavy::Unknown,
+            turn: None,
             owed: 0,
             failed: None,
         }
@@ -155,7 +171,14 @@ impl TlsEngine {
         if let Some(failure) = &self.failed {
             return Step::Fault(**failure);
         }
-        match self.call(pipe, |conn, host| conn.handshake(host)) {
+        let mut outcome = self.call(pipe, |conn, host| conn.handshake(host));
+        if let Some(number) = self.turn.take() {
+            outcome = match self.turn_to(number) {
+                Ok(()) => self.call(pipe, |conn, host| conn.handshake(host)),
+                Err(_) => self.give_up(),
+            };
+        }
+        match outcome {
             Outcome::Done(_) => {
                 self.holds = matches!(self.side, Side::Front { .. });
                 Step::Done
@@ -172,6 +195,23 @@ impl TlsEngine {
                 Step::Fault(failure)
             }
         }
+    }
+
+    /// Makes the connection anew with other options; it reads what the client has said once more.
+    fn turn_to(&mut self, number: usize) -> Result<(), ErrorStack> {
+        if let Side::Front { bind, policy, replay: Some(replay), .. } = &mut self.side {
+            let right = bind.policy(number).ok_or_else(ErrorStack::get)?;
+            self.conn = Conn::new(&right.context)?;
+            *policy = number;
+            replay.start();
+        }
+        Ok(())
+    }
+
+    fn give_up(&mut self) -> Outcome {
+        let failure = Failure::of(Reason::Internal);
+        self.failed = Some(Box::new(failure));
+        Outcome::Failed(failure)
     }
 
     /// Decrypts into `into` until it is full or `rx` holds no whole record any more.
@@ -324,9 +364,9 @@ impl TlsEngine {
     ) -> Outcome {
         let verified = &mut self.verified;
         let outcome = match &mut self.side {
-            Side::Front { bind, shown } => {
-                let heavy = &mut self.heavy;
-                ask(&mut self.conn, &mut Front { pipe, bind, shown, verified, heavy })
+            Side::Front { bind, shown, policy, replay } => {
+                let (heavy, turn, policy) = (&mut self.heavy, &mut self.turn, *policy);
+                ask(&mut self.conn, &mut Front { pipe, bind, shown, verified, heavy, policy, replay, turn })
             }
             Side::Back { server, name } => ask(&mut self.conn, &mut Back { pipe, server, name, verified }),
         };

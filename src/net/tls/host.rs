@@ -11,9 +11,12 @@ use super::certs::Cert;
 use super::context::{BindContext, ServerContext};
 use super::engine::Pipe;
 use super::hello::{first_identity, server_name, Can};
+use super::replay::Replay;
 
 /// `unrecognized_name` of RFC 6066 section 3.
 const ALERT_UNKNOWN_NAME: u8 = 112;
+/// `illegal_parameter`.
+const ALERT_ILLEGAL: u8 = 47;
 /// `internal_error`.
 const ALERT_INTERNAL: u8 = 80;
 
@@ -43,6 +46,8 @@ impl Verified {
 /// Ciphertext in and out; the same for both sides.
 macro_rules! carry_bytes {
     () => {
+        carry_bytes!(out);
+
         fn received(&mut self) -> &[u8] {
             self.pipe.rx.as_ref().map_or(&[], |rx| rx.readable())
         }
@@ -52,7 +57,8 @@ macro_rules! carry_bytes {
                 rx.consume(n);
             }
         }
-
+    };
+    (out) => {
         fn send(&mut self, bytes: &[u8]) -> usize {
             self.pipe.room().map_or(0, |tx| tx.push(bytes))
         }
@@ -82,6 +88,12 @@ pub(super) struct Front<'e, 'p> {
     pub(super) shown: &'e mut Option<Arc<Cert>>,
     pub(super) verified: &'e mut Verified,
     pub(super) heavy: &'e mut Heavy,
+    /// Number of the options the connection was made with.
+    pub(super) policy: usize,
+    /// The bytes so far, while other options may turn out to be the right ones.
+    pub(super) replay: &'e mut Option<Box<Replay>>,
+    /// The options it should have been made with: the engine makes it anew.
+    pub(super) turn: &'e mut Option<usize>,
 }
 
 impl Front<'_, '_> {
@@ -103,7 +115,29 @@ impl Front<'_, '_> {
 }
 
 impl Host for Front<'_, '_> {
-    carry_bytes!();
+    carry_bytes!(out);
+
+    fn received(&mut self) -> &[u8] {
+        match self.replay.as_ref().filter(|replay| replay.runs()) {
+            Some(replay) => replay.rest(),
+            None => self.pipe.rx.as_ref().map_or(&[], |rx| rx.readable()),
+        }
+    }
+
+    fn consume(&mut self, n: usize) {
+        if let Some(replay) = self.replay.as_mut().filter(|replay| replay.runs()) {
+            if replay.take(n) {
+                *self.replay = None;
+            }
+            return;
+        }
+        if let Some(rx) = self.pipe.rx.as_mut() {
+            if let Some(replay) = self.replay.as_mut() {
+                replay.note(rx.readable().get(..n).unwrap_or(&[]));
+            }
+            rx.consume(n);
+        }
+    }
 
     fn hello(&mut self, hello: &Hello<'_>, setup: &mut Setup<'_>) -> Select {
         let full = match *self.heavy {
@@ -117,14 +151,23 @@ impl Host for Front<'_, '_> {
         }
         let can = Can::of(hello);
         let name = hello.extension(extension::SERVER_NAME).and_then(server_name);
-        let cert = match name.and_then(|name| self.bind.names.find(name, can)) {
-            Some(cert) => cert,
+        let entry = match name.and_then(|name| self.bind.names.find(name, can)) {
+            Some(entry) => entry,
             None if self.bind.strict_sni => return Select::Refuse(ALERT_UNKNOWN_NAME),
             None => match self.bind.names.fallback(can) {
-                Some(cert) => cert,
+                Some(entry) => entry,
                 None => return Select::Refuse(ALERT_INTERNAL),
             },
         };
+        if entry.policy != self.policy {
+            // A second hello that asks for another line than the first (RFC 8446 section 4.1.2 forbids it) finds no bytes.
+            if self.replay.as_ref().is_none_or(|replay| replay.runs()) {
+                return Select::Refuse(ALERT_ILLEGAL);
+            }
+            *self.turn = Some(entry.policy);
+            return Select::Suspend;
+        }
+        let cert = &entry.cert;
         if !self.bind.single && !setup.credentials(&cert.credentials) {
             return Select::Refuse(ALERT_INTERNAL);
         }
@@ -138,11 +181,14 @@ impl Host for Front<'_, '_> {
             setup.timestamps(list);
         }
         *self.shown = Some(Arc::clone(cert));
+        if self.replay.as_ref().is_some_and(|replay| !replay.runs()) {
+            *self.replay = None;
+        }
         Select::Go
     }
 
     fn alpn<'o>(&mut self, offered: &'o [u8]) -> Option<&'o [u8]> {
-        let ours = self.bind.alpn.iter();
+        let ours = self.bind.policy(self.policy)?.alpn.iter();
         ours.filter_map(|name| protocols(offered).find(|theirs| *theirs == name.as_bytes())).next()
     }
 

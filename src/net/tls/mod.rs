@@ -14,9 +14,11 @@ pub mod hello;
 mod host;
 pub mod info;
 pub mod pem;
+mod replay;
 pub mod selfsigned;
 pub mod sessions;
 pub mod sni;
+pub mod sources;
 pub mod staple;
 pub mod ticket_file;
 

@@ -1,5 +1,5 @@
-//! Which certificate for which name: exact before wildcard (one label), EC before RSA when the client can, the first that was
-//! loaded for everything else.
+//! Which certificate for which name: exact before wildcard (one label), EC before RSA when the client can, the default for
+//! everything else.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -9,6 +9,27 @@ use super::hello::Can;
 
 /// Longest name looked up; DNS allows no longer one.
 const NAME_MAX: usize = 253;
+
+/// A certificate and what it is for.
+pub struct Entry {
+    /// What is shown.
+    pub cert: Arc<Cert>,
+    /// Names in lower case; `*.` stands for one more label.
+    pub names: Vec<String>,
+    /// Names its wildcards are not for.
+    pub except: Vec<String>,
+    /// For clients that name nothing, or nothing that is known.
+    pub default: bool,
+    /// The options its connections are made with: an index into the contexts of the line.
+    pub policy: usize,
+}
+
+impl Entry {
+    /// A certificate for the names it carries.
+    pub fn new(cert: Arc<Cert>) -> Self {
+        Entry { names: cert.names.clone(), cert, except: Vec::new(), default: false, policy: 0 }
+    }
+}
 
 /// The certificates of one name, one per key kind.
 #[derive(Clone, Copy, Default, Debug, PartialEq, Eq)]
@@ -38,60 +59,82 @@ impl Slot {
 /// The certificates of one `bind` line.
 #[derive(Default)]
 pub struct NameTable {
-    certs: Vec<Arc<Cert>>,
+    entries: Vec<Entry>,
     exact: HashMap<Box<str>, Slot>,
-    /// `*.a.test` under `a.test`.
-    wild: HashMap<Box<str>, Slot>,
+    /// `*.a.test` under `a.test`, in order: the first may have exceptions.
+    wild: HashMap<Box<str>, Vec<u32>>,
     fallback: Slot,
 }
 
 impl NameTable {
-    /// In order of preference: what comes first wins a name, and the very first one is the default.
-    pub fn new(certs: Vec<Arc<Cert>>) -> NameTable {
+    /// In order of preference: what comes first wins a name, and the very first one is the default unless others are marked.
+    pub fn new(entries: Vec<Entry>) -> NameTable {
         let mut table = NameTable::default();
-        for (index, cert) in certs.iter().enumerate() {
-            for name in &cert.names {
-                let (names, name) = match name.strip_prefix("*.") {
-                    Some(parent) => (&mut table.wild, parent),
-                    None => (&mut table.exact, name.as_str()),
-                };
-                names.entry(name.into()).or_default().add(cert.kind, index as u32);
+        for (index, entry) in entries.iter().enumerate() {
+            let index = index as u32;
+            for name in &entry.names {
+                match name.strip_prefix("*.") {
+                    Some(parent) => table.wild.entry(parent.into()).or_default().push(index),
+                    None => table.exact.entry(name.as_str().into()).or_default().add(entry.cert.kind, index),
+                }
+            }
+            if entry.default {
+                table.fallback.add(entry.cert.kind, index);
             }
         }
-        if let Some(first) = certs.first() {
-            // A certificate of the other kind for the very same names stands beside the default.
-            let twin = certs.iter().position(|cert| cert.kind != first.kind && cert.names == first.names);
-            table.fallback.add(first.kind, 0);
-            if let Some((twin, cert)) = twin.and_then(|index| Some((index, certs.get(index)?))) {
-                table.fallback.add(cert.kind, twin as u32);
+        table.fallback = match (table.fallback, entries.first()) {
+            (Slot { rsa: None, ec: None }, Some(first)) => {
+                let mut slot = Slot::default();
+                slot.add(first.cert.kind, 0);
+                // A certificate of the other kind for the very same names stands beside the default.
+                let twin = entries.iter().position(|entry| {
+                    entry.cert.kind != first.cert.kind && entry.cert.names == first.cert.names
+                });
+                if let Some((twin, entry)) = twin.and_then(|index| Some((index, entries.get(index)?))) {
+                    slot.add(entry.cert.kind, twin as u32);
+                }
+                slot
             }
-        }
-        table.certs = certs;
+            (marked, _) => marked,
+        };
+        table.entries = entries;
         table
     }
 
     /// The certificate for a name as a client sent it. `None`: no certificate is for this name.
-    pub fn find(&self, name: &[u8], can: Can) -> Option<&Arc<Cert>> {
+    pub fn find(&self, name: &[u8], can: Can) -> Option<&Entry> {
         let mut room = [0u8; NAME_MAX];
         let name = name.strip_suffix(b".").unwrap_or(name);
         let lower = room.get_mut(..name.len())?;
         lower.copy_from_slice(name);
         lower.make_ascii_lowercase();
         let name = std::str::from_utf8(lower).ok()?;
-        let slot = self.exact.get(name).or_else(|| {
-            let (first, parent) = name.split_once('.')?;
-            self.wild.get(parent).filter(|_| !first.is_empty())
-        })?;
-        self.certs.get(slot.pick(can)? as usize)
+        match self.exact.get(name) {
+            Some(slot) => self.entries.get(slot.pick(can)? as usize),
+            None => self.under_wildcard(name, can),
+        }
+    }
+
+    fn under_wildcard(&self, name: &str, can: Can) -> Option<&Entry> {
+        let (first, parent) = name.split_once('.')?;
+        let known = self.wild.get(parent).filter(|_| !first.is_empty())?;
+        let mut slot = Slot::default();
+        for index in known {
+            let entry = self.entries.get(*index as usize)?;
+            if !entry.except.iter().any(|except| except == name) {
+                slot.add(entry.cert.kind, *index);
+            }
+        }
+        self.entries.get(slot.pick(can)? as usize)
     }
 
     /// The certificate for clients that name nothing, or nothing that is known.
-    pub fn fallback(&self, can: Can) -> Option<&Arc<Cert>> {
-        self.certs.get(self.fallback.pick(can)? as usize)
+    pub fn fallback(&self, can: Can) -> Option<&Entry> {
+        self.entries.get(self.fallback.pick(can)? as usize)
     }
 
     /// All certificates, in order of preference.
-    pub fn certs(&self) -> &[Arc<Cert>] {
-        &self.certs
+    pub fn certs(&self) -> impl Iterator<Item = &Arc<Cert>> {
+        self.entries.iter().map(|entry| &entry.cert)
     }
 }
