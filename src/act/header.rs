@@ -95,9 +95,7 @@ impl Action for Put {
                 &*made
             }
         };
-        let Some(head) = cx.head() else { return Act::Next };
-        let done = (self.edit)(head, &self.name, value);
-        cx.edited(done)
+        cx.edit(|head| (self.edit)(head, &self.name, value))
     }
 }
 
@@ -236,13 +234,13 @@ impl Action for Replace {
         self.rewrite.run(
             cx,
             |cx, rewrite| {
-                let Some(head) = cx.head() else { return Act::Next };
-                let done = if self.each_value {
-                    head.replace_values(&self.name, rewrite)
-                } else {
-                    head.replace_lines(&self.name, rewrite)
-                };
-                cx.edited(done.map(|_| ()))
+                cx.edit(|head| {
+                    let done = match self.each_value {
+                        true => head.replace_values(&self.name, rewrite),
+                        false => head.replace_lines(&self.name, rewrite),
+                    };
+                    done.map(|_| ())
+                })
             },
             || Act::Failed,
         )

@@ -66,7 +66,7 @@ fn parse(words: &mut Words<'_>, _: &mut ParseCx<'_>) -> Result<Box<dyn Action>, 
 
 impl Action for Normalize {
     fn run<'p>(&'p self, cx: &mut ActionCx<'_>) -> Act<'p> {
-        let Some(head) = cx.req.as_deref_mut() else { return Act::Next };
+        let Some(head) = cx.req.as_deref() else { return Act::Next };
         let (old, set): (&[u8], fn(&mut Head, &[u8]) -> _) = match self.part {
             Part::Path => (head.path(), Head::set_path),
             Part::Query => (head.query().unwrap_or_default(), Head::set_query),
@@ -79,8 +79,7 @@ impl Action for Normalize {
         if old.is_empty() || *new == *old {
             return Act::Next;
         }
-        let done = set(head, &new);
-        cx.edited(done)
+        cx.edit(|head| set(head, &new))
     }
 }
 

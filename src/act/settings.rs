@@ -27,6 +27,30 @@ pub const ROWS: &[ActionKw] = &[
         "http-request disable-l7-retry if METH_POST",
     ),
     ActionKw::new(
+        "do-log",
+        STREAM.or(Sites::TCP_RES).or(Sites::HTTP_RES).or(Sites::HTTP_AFTER),
+        |_, _| Ok(Box::new(DoLog)),
+        "do-log",
+        "writes a log line now",
+        "http-request do-log if { path_beg /pay }",
+    )
+    .text("Besides the one that is written at the end, and in the same format; what is not known yet shows as it would there."),
+    ActionKw::new(
+        "expect-proxy",
+        Sites::TCP_CONN,
+        |w, _| {
+            let layer = w.need("\"layer4\"")?;
+            match layer.is("layer4") {
+                true => Ok(fixed(|s, _| s.expect_proxy = true, 0)),
+                false => Err(layer.not_one_of("word", &["layer4"])),
+            }
+        },
+        "expect-proxy layer4",
+        "the connection must begin with a PROXY header",
+        "tcp-request connection expect-proxy layer4 if { src 192.0.2.1 }",
+    )
+    .text("As \"accept-proxy\" on the bind line, for some clients only."),
+    ActionKw::new(
         "set-bc-mark",
         STREAM,
         |w, _| mark(|s, n| s.back_mark = Some(n as u32), w),
@@ -150,6 +174,14 @@ pub const ROWS: &[ActionKw] = &[
     )
     .text("For the rules behind it in the same set. It is on unless said otherwise."),
 ];
+
+struct DoLog;
+
+impl Action for DoLog {
+    fn run<'p>(&'p self, _: &mut ActionCx<'_>) -> Act<'p> {
+        Act::Log
+    }
+}
 
 type Change = fn(&mut Settings, i64);
 

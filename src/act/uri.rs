@@ -107,9 +107,7 @@ impl Action for Change {
 }
 
 fn apply<'p>(set: Set, value: &[u8], cx: &mut ActionCx<'_>) -> Act<'p> {
-    let Some(head) = cx.req.as_deref_mut() else { return Act::Next };
-    let done = set(head, value);
-    cx.edited(done)
+    cx.edit(|head| set(head, value))
 }
 
 struct Replace {
@@ -152,8 +150,6 @@ fn status(words: &mut Words<'_>, _: &mut ParseCx<'_>) -> Result<Box<dyn Action>,
 
 impl Action for Status {
     fn run<'p>(&'p self, cx: &mut ActionCx<'_>) -> Act<'p> {
-        let Some(head) = cx.res.as_deref_mut() else { return Act::Next };
-        let done = head.set_status(self.code, self.reason.as_deref().map(str::as_bytes));
-        cx.edited(done)
+        cx.edit(|head| head.set_status(self.code, self.reason.as_deref().map(str::as_bytes)))
     }
 }

@@ -7,7 +7,7 @@ use crate::expr::logfmt::{LogFmt, Use};
 use crate::lang::diag::Diag;
 use crate::lang::word::Words;
 use crate::plan::reply::Reply;
-use crate::plan::rule::{Act, Action, ActionCx, Need, Sites};
+use crate::plan::rule::{Act, Action, ActionCx, Need, Site, Sites};
 
 /// The rows of this family.
 pub const ROWS: &[ActionKw] = &[
@@ -22,13 +22,16 @@ pub const ROWS: &[ActionKw] = &[
     .text("By an interim answer 103 (RFC 8297). Rules that follow each other share one."),
     ActionKw::new(
         "wait-for-body",
-        Sites::HTTP_REQ,
+        Sites::HTTP_REQ.or(Sites::HTTP_RES),
         body,
         "wait-for-body time <time> [at-least <bytes>]",
         "waits for the body, so that rules may look at it",
         "http-request wait-for-body time 1s at-least 1k",
     )
-    .text("Until so many bytes are there, the body has ended or the buffer is full. Answered with 408 when the time is over."),
+    .text(
+        "Until so many bytes are there, the body has ended or the buffer is full. When the time is over a \
+         request is answered with 408; 504 takes the place of an answer.",
+    ),
 ];
 
 struct Hint {
@@ -81,7 +84,7 @@ fn body(words: &mut Words<'_>, _: &mut ParseCx<'_>) -> Result<Box<dyn Action>, D
 
 impl Action for Body {
     fn run<'p>(&'p self, cx: &mut ActionCx<'_>) -> Act<'p> {
-        let body = cx.req_body;
+        let body = if cx.site == Site::HttpResponse { cx.res_body } else { cx.req_body };
         let enough = self.at_least > 0 && body.data.len() >= self.at_least;
         if cx.last || body.whole || enough {
             return Act::Next;

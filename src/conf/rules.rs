@@ -319,7 +319,7 @@ fn switch(words: &mut Words<'_>, table: &NameTable, cx: &mut ParseCx<'_>) -> Res
 #[rustfmt::skip]
 const LATER: &[&str] = &[
     "add-acl", "add-headers-bin", "attach-srv", "cache-store", "cache-use", "close", "del-acl", "del-headers-bin",
-    "del-map", "do-log", "do-resolve", "expect-netscaler-cip", "expect-proxy", "force-be-switch", "ot-group", "pause",
+    "del-map", "do-resolve", "expect-netscaler-cip", "force-be-switch", "ot-group", "pause",
     "sc-add-gpc", "sc-inc-gpc", "sc-inc-gpc0", "sc-inc-gpc1", "sc-set-gpt", "sc-set-gpt0", "send-spoe-group",
     "set-bandwidth-limit", "set-headers-bin", "set-map", "switch-mode", "use-service", "wait-for-handshake",
 ];

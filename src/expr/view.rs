@@ -448,6 +448,8 @@ pub struct Settings {
     pub backend: Option<ProxyId>,
     /// `strict-mode off`: rewrite errors are ignored.
     pub lenient: bool,
+    /// `expect-proxy layer4`: a PROXY header must come first.
+    pub expect_proxy: bool,
     /// `disable-l7-retry`.
     pub no_l7_retry: bool,
     /// `cache-use`, `set-bandwidth-limit`... are not here: they belong to filters.

@@ -391,6 +391,12 @@ impl Head {
         len
     }
 
+    /// It is longer than that as HTTP/1 text. Cheap while little was edited.
+    pub fn exceeds(&self, limit: usize) -> bool {
+        // text that was replaced counts for the area, but not for the head
+        self.area.len() > limit && self.encoded_len() > limit
+    }
+
     /// Appends the head as HTTP/1 text.
     pub fn encode(&self, out: &mut Vec<u8>) {
         self.each_piece(|p| out.extend_from_slice(p));

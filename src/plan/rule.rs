@@ -7,7 +7,7 @@
 use crate::expr::acl::{Cond, Verdict};
 use crate::expr::map::Maps;
 use crate::expr::vars::{Effect, Effects, VarsMut};
-use crate::expr::view::{BackFacts, Bytes, ConnFacts, Facts, TlsView, Txn, World};
+use crate::expr::view::{BackFacts, Bytes, ConnFacts, Facts, ProcessCount, TlsView, Txn, World};
 use crate::msg::{EditError, Head};
 use crate::plan::Reply;
 
@@ -140,13 +140,13 @@ pub enum Act<'p> {
     Drop(Option<u8>),
     /// `tcp-request content switch-mode http`.
     SwitchToHttp,
-    /// `tcp-request connection expect-proxy layer4`.
-    ExpectProxy,
     /// An applet answers (`use-service`): its name.
     Service(&'p str),
     /// A rewrite did not fit or was refused: 500 on the request side, 502 on the response side.
     /// Counted as a failed rewrite.
     Failed,
+    /// A log line is written now, and the rules go on (`do-log`).
+    Log,
     /// An interim answer goes out at once and the rules go on: fields of a 103 (`early-hint`).
     Interim(Box<Reply>),
 }
@@ -280,13 +280,23 @@ impl ActionCx<'_> {
         }
     }
 
-    /// What a refused edit of a message means: it fails the message, unless `strict-mode off` was said.
-    pub fn edited<'p>(&mut self, done: Result<(), EditError>) -> Act<'p> {
+    /// Edits the head of this place. An edit that is refused, or makes the head larger than a buffer, fails
+    /// the message; after `strict-mode off` the head stays as it was.
+    pub fn edit<'p>(&mut self, way: impl FnOnce(&mut Head) -> Result<(), EditError>) -> Act<'p> {
+        let lenient = self.txn.settings.lenient;
+        let limit = usize::try_from(self.world.process(ProcessCount::BufSize)).unwrap_or(0);
+        let Some(head) = self.head() else { return Act::Next };
+        let before = lenient.then(|| head.clone());
+        let done = way(head).and_then(|()| match limit > 0 && head.exceeds(limit) {
+            true => Err(EditError::Full),
+            false => Ok(()),
+        });
         if done.is_ok() {
             return Act::Next;
         }
+        before.into_iter().for_each(|before| *head = before);
         self.txn.failed_rewrites += 1;
-        if self.txn.settings.lenient {
+        if lenient {
             Act::Next
         } else {
             Act::Failed
@@ -298,7 +308,7 @@ impl ActionCx<'_> {
 pub type Cursor = usize;
 
 /// Runs rules from `at` on. [`Act::Next`]: all of them ran; [`Act::Wait`]: call again with the same
-/// cursor; [`Act::Interim`]: send it and call again; anything else ended the list.
+/// cursor; [`Act::Interim`] and [`Act::Log`]: do it and call again; anything else ended the list.
 pub fn run<'p>(rules: &'p [Rule], at: &mut Cursor, cx: &mut ActionCx<'_>) -> Act<'p> {
     if *at == 0 {
         // `strict-mode` holds for the rules behind it in the same set
@@ -318,10 +328,30 @@ pub fn run<'p>(rules: &'p [Rule], at: &mut Cursor, cx: &mut ActionCx<'_>) -> Act
                 }
                 return Act::Interim(reply);
             }
+            Act::Log => {
+                *at += 1;
+                return Act::Log;
+            }
             ended => {
                 cx.txn.last_rule = Some(rule.at);
                 return ended;
             }
+        }
+    }
+    Act::Next
+}
+
+/// As [`run`], for an answer made here: edits that are refused never fail it.
+pub fn run_own<'p>(rules: &'p [Rule], at: &mut Cursor, cx: &mut ActionCx<'_>) -> Act<'p> {
+    while let Some(rule) = rules.get(*at) {
+        cx.txn.settings.lenient = true;
+        match step(rule, cx) {
+            Act::Next => *at += 1,
+            Act::Log => {
+                *at += 1;
+                return Act::Log;
+            }
+            other => return other,
         }
     }
     Act::Next

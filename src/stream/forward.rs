@@ -127,6 +127,9 @@ impl Stream {
     /// Server to client; true when something moved.
     fn pump_response(&mut self, below: &mut Below<'_>, cx: &mut Cx<'_>) -> bool {
         let mut moved = false;
+        if self.answering.waits && self.phase == Phase::Forward {
+            moved |= self.fill_answer(below, cx);
+        }
         while self.phase == Phase::Forward && !self.res.ended && self.res.buf.is_none() && !self.cut {
             if !self.take_response(below, cx) {
                 break;
@@ -156,11 +159,18 @@ impl Stream {
                 self.clock.back_seen = cx.now.tick;
                 if !head_before && self.res.head.is_some() {
                     self.response_head(below, cx);
+                } else if self.mode == Mode::Tcp && !self.response_ready {
+                    self.response_judged(below, cx);
                 }
                 true
             }
             Flow::Blocked => false,
-            Flow::End => true,
+            Flow::End => {
+                if self.mode == Mode::Tcp && !self.response_ready {
+                    self.response_judged(below, cx);
+                }
+                true
+            }
             Flow::Broken(fault) => {
                 self.server_failed(fault, below, cx);
                 false

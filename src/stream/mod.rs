@@ -4,6 +4,7 @@
 //! decides by rules, finds a server, and moves both channels. It lives in one worker, is woken by the
 //! connections below, and ends by saying so.
 
+mod answer;
 pub mod backends;
 pub mod count;
 mod forward;
@@ -105,6 +106,7 @@ pub struct Stream {
     clock: timeout::Clock,
     attempt: target::Attempt,
     reply: reply::Pending,
+    answering: answer::Answering,
     /// Both muxes pass bytes (TCP mode, 101, CONNECT).
     tunnel: bool,
     /// The server broke off in the middle: what is here is sent, then it is over.
@@ -157,6 +159,7 @@ impl Stream {
             clock: timeout::Clock::new(cx.now.tick),
             attempt: target::Attempt::default(),
             reply: reply::Pending::default(),
+            answering: answer::Answering::default(),
             tunnel: proxy.mode == Mode::Tcp,
             cut: false,
             response_ready: proxy.mode == Mode::Tcp,

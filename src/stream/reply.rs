@@ -159,7 +159,7 @@ impl Stream {
         self.res.last |= cx.leaving;
         self.response_ready = true;
         self.clock.phase_until = None;
-        self.response_rules(Site::HttpAfter, below, cx);
+        self.edit_own_answer(below, cx);
         Phase::Reply
     }
 

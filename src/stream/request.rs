@@ -9,6 +9,7 @@ use crate::net::cx::Cx;
 use crate::net::fault::{Cause, Fault};
 use crate::net::mux::Flow;
 use crate::plan::proxy::ForwardFor;
+use crate::plan::rule::Site;
 use crate::plan::Mode;
 use crate::shm::Stat;
 
@@ -68,6 +69,9 @@ impl Stream {
             self.txn.term = *b"SC--";
             return Step::Go(self.no_server(below, cx));
         };
+        if self.mode == Mode::Tcp && !cx.plan.proxy(backend).rules.at(Site::TcpResponse).is_empty() {
+            self.response_ready = false;
+        }
         self.backend = backend;
         self.txn.backend = Some(backend);
         self.count_backend(cx);

@@ -1,5 +1,6 @@
 //! The response: its head, its rules, and what to do when the server fails.
 
+use super::answer::{Answering, Ruled};
 use super::notes::capture;
 use super::{Below, Phase, Stream};
 use crate::msg::framing::Body;
@@ -7,7 +8,6 @@ use crate::net::conn::millis;
 use crate::net::cx::Cx;
 use crate::net::fault::{Cause, Fault};
 use crate::plan::proxy::HttpConnection;
-use crate::plan::rule::Site;
 use crate::plan::{Mode, Proxy};
 use crate::shm::Stat;
 use lighterman_wire::http::method::Method;
@@ -33,11 +33,16 @@ impl Stream {
         if self.res.body == Body::Tunnel && (status == 101 || method == Method::Connect) {
             self.enter_tunnel(below);
         }
-        if !self.response_rules(Site::HttpResponse, below, cx)
-            || !self.response_rules(Site::HttpAfter, below, cx)
-        {
+        self.answering = Answering::default();
+        self.response_judged(below, cx);
+    }
+
+    /// The rules on the answer run; once they let it pass, it goes to the client.
+    pub(super) fn response_judged(&mut self, below: &mut Below<'_>, cx: &mut Cx<'_>) {
+        if self.judge_answer(below, cx) != Ruled::Passes {
             return;
         }
+        self.note_status();
         let front = cx.plan.proxy(self.frontend);
         let back = cx.plan.proxy(self.backend);
         self.res.last |= cx.leaving || closes_client(front) || closes_client(back);

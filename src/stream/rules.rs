@@ -52,7 +52,8 @@ impl Stream {
             None => return Step::Go(Phase::Over),
         };
         self.cursor = cursor;
-        let passes = matches!(act, Act::Next | Act::Stop | Act::SwitchToHttp | Act::ExpectProxy);
+        self.settle_rules(below, cx);
+        let passes = matches!(act, Act::Next | Act::Stop | Act::SwitchToHttp);
         if passes {
             self.cursor = 0;
             self.clock.phase_until = None;
@@ -61,6 +62,10 @@ impl Stream {
         }
         match act {
             Act::Wait(need) => return self.wait_for(need, proxy, below, cx),
+            Act::Log => {
+                self.write_log(below, cx);
+                return Step::Go(self.phase);
+            }
             Act::Interim(reply) => return Step::Go(self.send_interim(&reply, below, cx)),
             _ => {}
         }
@@ -81,11 +86,6 @@ impl Stream {
                 self.count_front(Stat::Intercepted, cx);
                 self.answer(answer, below, cx)
             }
-            Act::Deny(status, answer) => {
-                self.txn.term = *b"PR--";
-                self.count_denied(cx);
-                self.answer(answer.unwrap_or(Answer::Page(status)), below, cx)
-            }
             Act::Tarpit(status, answer) => {
                 self.txn.term = *b"PT--";
                 self.reply.tarpit = Some(Box::new(match answer {
@@ -101,10 +101,10 @@ impl Stream {
                 self.txn.term = *b"PR--";
                 self.error_page(500, below, cx)
             }
-            Act::Reject | Act::Drop(_) => {
+            Act::Deny(..) | Act::Reject | Act::Drop(_) => {
                 self.txn.term = *b"PR--";
                 self.count_denied(cx);
-                Phase::Over
+                self.refuse_by(act, below, cx)
             }
             // nothing else ends a rule list: see `rule::run`
             _ => Phase::Over,
@@ -119,6 +119,7 @@ impl Stream {
                 Need::Bytes => cx.plan.proxy(proxy).inspect_delay.unwrap_or(0),
                 Need::Body { time_ms, .. } => time_ms,
             };
+            self.attempt.waits_for_body = matches!(need, Need::Body { .. });
             if patience == 0 && need == Need::Bytes {
                 self.attempt.last_look = true;
                 return Step::Go(self.phase);
@@ -156,7 +157,12 @@ impl Stream {
         let client = front.client()?;
         let back = self.back.and_then(|id| below.conns.get(id));
         let whole_req = self.request_is_whole() || self.attempt.last_look;
-        let whole_res = self.res.ended;
+        let late = match site {
+            Site::TcpResponse | Site::HttpResponse | Site::HttpAfter => self.answering.last_look,
+            _ => self.attempt.last_look,
+        };
+        let full = self.res.buf.as_ref().is_some_and(|b| b.room() == 0);
+        let whole_res = self.res.ended || full || self.answering.last_look;
         let bytes = Bytes { data: self.req.buf.as_ref().map_or(&[], |b| b.readable()), whole: whole_req };
         let res_bytes = Bytes { data: self.res.buf.as_ref().map_or(&[], |b| b.readable()), whole: whole_res };
         let http = self.mode == crate::plan::Mode::Http;
@@ -164,7 +170,7 @@ impl Stream {
         Some(ActionCx {
             site,
             date_us: cx.now.wall_us,
-            last: self.attempt.last_look,
+            last: late,
             conn: &client.facts,
             tls: front.tls(),
             back: back.and_then(|c| c.server()).map(|s| s.facts.as_ref()),
@@ -215,40 +221,5 @@ impl Stream {
                 plan.backend(&text).map(|backend| backend.id)
             }
         })
-    }
-
-    /// Runs the response-side rules of both proxies; false: the stream goes another way.
-    pub(super) fn response_rules(&mut self, site: Site, below: &mut Below<'_>, cx: &mut Cx<'_>) -> bool {
-        let plan = cx.plan;
-        let both = [Some(self.backend), Some(self.frontend).filter(|f| *f != self.backend)];
-        for proxy in both.into_iter().flatten() {
-            let rules = plan.proxy(proxy).rules.at(site);
-            if rules.is_empty() {
-                continue;
-            }
-            let mut cursor = 0;
-            let world = WorldView::new(self.front, self.back, below, cx);
-            let Some(mut acx) = self.action_cx(site, below, cx, &world) else { return false };
-            let act = rule::run(rules, &mut cursor, &mut acx);
-            match act {
-                Act::Next | Act::Stop | Act::Wait(_) => {}
-                Act::Interim(_) | Act::SwitchToHttp | Act::ExpectProxy | Act::Service(_) => {}
-                // an answer that replaces an answer: nothing replaces it in turn
-                _ if site == Site::HttpAfter => {}
-                act => {
-                    self.txn.term = *b"PH--";
-                    self.phase = match act {
-                        Act::Deny(403, None) => self.error_page(502, below, cx),
-                        Act::Failed => self.error_page(502, below, cx),
-                        act => self.carry_out(act, below, cx),
-                    };
-                    return false;
-                }
-            }
-        }
-        if let Some(head) = &self.res.head {
-            self.txn.status = head.status();
-        }
-        true
     }
 }

@@ -39,6 +39,10 @@ pub(super) struct Attempt {
     pub(super) send_fault: Option<Fault>,
     /// Rules run for the last time: what is not there will not come.
     pub(super) last_look: bool,
+    /// Rules wait for the body, not only for some bytes.
+    pub(super) waits_for_body: bool,
+    /// Mark, type of service and niceness that are in force.
+    pub(super) labels: (Option<u32>, Option<u8>, Option<i16>),
     /// No log line.
     pub(super) silent: bool,
     /// It waits for a place at a server.
@@ -211,7 +215,8 @@ impl Stream {
         let greeting = self.greeting(server, below, cx)?;
         let to = self.destination(server, below);
         let name = self.name_asked(server, below, cx);
-        let sock = connect::begin(server, to, cx)?;
+        let labels = (self.txn.settings.back_mark, self.txn.settings.back_tos);
+        let sock = connect::begin(server, to, labels, cx)?;
         let vacant = below.conns.vacant().ok_or(local)?;
         let id = vacant.id();
         let nice = self.txn.settings.nice.unwrap_or(0);

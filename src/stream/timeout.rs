@@ -157,6 +157,11 @@ impl Stream {
             Phase::Pause => self.phase = Phase::Target,
             Phase::Tarpit => self.phase = self.end_of_tarpit(below, cx),
             Phase::Target => self.phase = self.queue_timeout(below, cx),
+            Phase::Forward => self.answer_too_late(below, cx),
+            _ if self.attempt.waits_for_body => {
+                self.set_term(b'c');
+                self.phase = self.error_page(408, below, cx);
+            }
             // the rules' patience is over: they run once more and take what is there
             _ => self.attempt.last_look = true,
         }

@@ -84,6 +84,18 @@ pub fn set_mark(fd: BorrowedFd<'_>, mark: u32) -> io::Result<()> {
     set(fd, libc::SOL_SOCKET, libc::SO_MARK, mark as c_int)
 }
 
+/// Packets live for so many hops, over IPv4 and IPv6.
+pub fn set_hops(fd: BorrowedFd<'_>, hops: u8) -> io::Result<()> {
+    let v4 = set(fd, libc::IPPROTO_IP, libc::IP_TTL, c_int::from(hops));
+    let v6 = set(fd, libc::IPPROTO_IPV6, libc::IPV6_UNICAST_HOPS, c_int::from(hops));
+    v4.or(v6)
+}
+
+/// `close` forgets the connection without a packet (needs privileges).
+pub fn set_forgotten_on_close(fd: BorrowedFd<'_>) -> io::Result<()> {
+    set(fd, libc::IPPROTO_TCP, libc::TCP_REPAIR, 1)
+}
+
 /// Accept data in the first segment; `queue` bounds the connections that have not proved their address.
 pub fn set_fast_open(fd: BorrowedFd<'_>, queue: u32) -> io::Result<()> {
     set(fd, libc::IPPROTO_TCP, libc::TCP_FASTOPEN, queue.min(c_int::MAX as u32) as c_int)

@@ -1,6 +1,6 @@
 //! A connection to a server.
 
-use std::os::fd::{AsRawFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 
 use nix::errno::Errno;
 use nix::sys::socket::{self, sockopt, AddressFamily, SockFlag, SockType, SockaddrStorage, UnixAddr};
@@ -22,16 +22,27 @@ use crate::net::transport::{SslSock, Transport};
 use crate::plan::{Mode, Proxy, Server, ServerAddr};
 
 /// Begins a TCP or UNIX connection; it is complete when the socket becomes writable.
-pub fn begin(server: &Server, to: Option<std::net::SocketAddr>, cx: &Cx<'_>) -> Result<Sock, Fault> {
+/// The labels are the mark and the type of service of its packets.
+pub fn begin(
+    server: &Server,
+    to: Option<std::net::SocketAddr>,
+    labels: (Option<u32>, Option<u8>),
+    cx: &Cx<'_>,
+) -> Result<Sock, Fault> {
     #[cfg(test)]
     if let (Some(net), ServerAddr::Inet(addr)) = (cx.net, &server.addr) {
         return Ok(Sock::Mem(net.connect(to.unwrap_or(*addr))));
     }
-    let begun = begin_socket(server, cx.plan.proxy(server.proxy), to);
+    let begun = begin_socket(server, cx.plan.proxy(server.proxy), to, labels);
     begun.map(Sock::Os).map_err(|errno| Fault::from_io(&errno.into()))
 }
 
-fn begin_socket(server: &Server, proxy: &Proxy, to: Option<std::net::SocketAddr>) -> Result<OwnedFd, Errno> {
+fn begin_socket(
+    server: &Server,
+    proxy: &Proxy,
+    to: Option<std::net::SocketAddr>,
+    (mark, tos): (Option<u32>, Option<u8>),
+) -> Result<OwnedFd, Errno> {
     let flags = SockFlag::SOCK_NONBLOCK | SockFlag::SOCK_CLOEXEC;
     let (fd, done) = match &server.addr {
         ServerAddr::Inet(addr) => {
@@ -42,6 +53,9 @@ fn begin_socket(server: &Server, proxy: &Proxy, to: Option<std::net::SocketAddr>
             if proxy.server_keepalive {
                 socket::setsockopt(&fd, sockopt::KeepAlive, &true)?;
             }
+            // without the privilege packets go as they are
+            mark.map(|mark| lighterman_sys::sockopt::set_mark(fd.as_fd(), mark).ok());
+            tos.map(|tos| lighterman_sys::sockopt::set_tos(fd.as_fd(), tos).ok());
             if let Some(source) = server.source {
                 if source.port() != 0 {
                     socket::setsockopt(&fd, sockopt::ReuseAddr, &true)?;

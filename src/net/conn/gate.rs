@@ -1,6 +1,7 @@
 //! Rules that judge a client before it has a stream: `tcp-request connection` right after accept,
 //! `tcp-request session` after the handshakes.
 
+use super::handshake::Shakes;
 use super::{Client, Conn, Peer};
 use crate::expr::vars::VarsMut;
 use crate::expr::view::{Bytes, NoWorld, TlsView, Txn};
@@ -19,22 +20,28 @@ impl Conn {
         }
         let mut cursor = 0;
         let mut txn = Txn::new(client.facts.frontend);
-        let (refused, src, dst) = {
+        let act = {
             let mut acx = action_cx(site, client, self.xprt.tls(), &mut txn, cx);
-            let act = rule::run(rules, &mut cursor, &mut acx);
-            let refused = matches!(act, Act::Reject | Act::Drop(_));
-            (refused, txn.settings.src, txn.settings.dst)
+            rule::run(rules, &mut cursor, &mut acx)
         };
-        if refused {
+        if let Act::Drop(hops) = act {
+            self.xprt.sock().forget_on_close(hops);
+        }
+        if matches!(act, Act::Reject | Act::Drop(_)) {
             let stat = if site == Site::TcpConnection { Stat::Dcon } else { Stat::Dses };
             cx.shm.count(Object::Front(client.facts.frontend), stat, 1);
             cx.shm.count(Object::Listener(client.facts.listener), stat, 1);
             return false;
         }
-        if let Some(src) = src {
+        let set = &txn.settings;
+        self.xprt.sock().label(set.mark, set.tos);
+        if set.expect_proxy {
+            Shakes::expect_proxy(&mut self.shakes);
+        }
+        if let Some(src) = set.src {
             client.facts.src = crate::expr::view::Addr::Inet(src);
         }
-        if let Some(dst) = dst {
+        if let Some(dst) = set.dst {
             client.facts.dst = crate::expr::view::Addr::Inet(dst);
         }
         true

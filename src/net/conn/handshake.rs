@@ -51,6 +51,14 @@ impl Shakes {
         Some(Box::new(Shakes { left: shakes, in_line: false }))
     }
 
+    /// A PROXY header must come before all else, unless it is awaited already.
+    pub(super) fn expect_proxy(shakes: &mut Option<Box<Shakes>>) {
+        let shakes = shakes.get_or_insert_with(|| Box::new(Shakes { left: Vec::new(), in_line: false }));
+        if !matches!(shakes.left.last(), Some(Shake::ProxyIn(_))) {
+            shakes.left.push(Shake::ProxyIn(ProxyIn::default()));
+        }
+    }
+
     /// Gives back what they hold.
     pub(super) fn release(&mut self, pool: &mut Pool) {
         for shake in self.left.drain(..) {

@@ -253,6 +253,16 @@ impl Conn {
         self.xprt.sock().borrow()
     }
 
+    /// When it is closed the peer is not told (`silent-drop`).
+    pub fn forget(&self, hops: Option<u8>) {
+        self.xprt.sock().forget_on_close(hops);
+    }
+
+    /// Marks its packets, and sets their type of service.
+    pub fn label(&self, mark: Option<u32>, tos: Option<u8>) {
+        self.xprt.sock().label(mark, tos);
+    }
+
     /// The connection is broken: nothing can be sent any more.
     pub fn is_broken(&self) -> bool {
         self.ready.broken()

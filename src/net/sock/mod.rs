@@ -102,6 +102,35 @@ impl Sock {
         }
     }
 
+    /// When it is closed the peer is not told: by privilege, or by a reset that dies after so many hops.
+    pub fn forget_on_close(&self, hops: Option<u8>) {
+        match self {
+            Sock::Os(fd) => {
+                let fd = fd.as_fd();
+                // no acknowledgement, no end: a reset it is where all else fails
+                let _ = lighterman_sys::sockopt::set_quick_ack(fd, false);
+                let _ = lighterman_sys::sockopt::set_reset_on_close(fd);
+                if hops.is_some() || lighterman_sys::sockopt::set_forgotten_on_close(fd).is_err() {
+                    let _ = lighterman_sys::sockopt::set_hops(fd, hops.unwrap_or(1));
+                }
+            }
+            #[cfg(test)]
+            Sock::Mem(_) => {}
+        }
+    }
+
+    /// Marks its packets, and sets their type of service. Without the privilege they go as they are.
+    pub fn label(&self, mark: Option<u32>, tos: Option<u8>) {
+        match self {
+            Sock::Os(fd) => {
+                mark.map(|mark| lighterman_sys::sockopt::set_mark(fd.as_fd(), mark).ok());
+                tos.map(|tos| lighterman_sys::sockopt::set_tos(fd.as_fd(), tos).ok());
+            }
+            #[cfg(test)]
+            Sock::Mem(_) => {}
+        }
+    }
+
     /// Tells the peer that nothing more comes.
     pub fn shut_write(&mut self) {
         match self {
