@@ -204,6 +204,12 @@ impl Client {
         ssl.connect(sock).map(Peer::from).map_err(|e| e.to_string())
     }
 
+    /// The same client with what it remembers, asking for another name.
+    pub fn renamed(mut self, name: &str) -> Client {
+        self.sni = Some(name.into());
+        self
+    }
+
     /// How many sessions or tickets it was given so far.
     pub fn sessions(&self) -> usize {
         self.sessions.lock().unwrap().len()
