@@ -104,6 +104,8 @@ impl Contexts {
             cache: cache(plan, shm),
             tickets: shm.extra(TICKETS).and_then(Tickets::attach),
             lifetime: plan.global.tune.ssl_lifetime,
+            ticket_count: plan.global.tune.ssl_tickets,
+            key_log: plan.global.tune.ssl_keylog,
             clock: Arc::new(AtomicU64::new(Clock::real().read().wall_us / 1_000_000)),
             extras: plan.global.extras.clone(),
         };

@@ -168,8 +168,12 @@ pub struct Tune {
     pub ssl_lifetime: u32,
     /// `tune.ssl.ticket-rotate`: seconds after which a new key seals tickets; 0: never.
     pub ssl_ticket_rotate: u32,
-    /// `tune.ssl.maxrecord`: bytes of a TLS record at most, 0: 16 KB.
+    /// `tune.ssl.maxrecord`: bytes of the first TLS records, 0: 16 KB like all others.
     pub ssl_maxrecord: usize,
+    /// `tune.ssl.tickets`: TLS 1.3 tickets a client is given after a full handshake.
+    pub ssl_tickets: usize,
+    /// `tune.ssl.keylog`: secrets are kept for the fetches that log them.
+    pub ssl_keylog: bool,
 }
 
 impl Default for Tune {
@@ -189,7 +193,9 @@ impl Default for Tune {
             ssl_cachesize: 20_000,
             ssl_lifetime: 300,
             ssl_ticket_rotate: 12 * 3600,
-            ssl_maxrecord: 0,
+            ssl_maxrecord: 4096,
+            ssl_tickets: 1,
+            ssl_keylog: false,
         }
     }
 }

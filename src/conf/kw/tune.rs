@@ -107,6 +107,26 @@ pub const ROWS: &[Keyword<GlobalDraft>] = &[
         ),
     ),
     row(
+        "tune.ssl.keylog",
+        G,
+        |words, draft, _| {
+            let word = words.need("on or off")?;
+            draft.global.tune.ssl_keylog = match word.text.as_str() {
+                "on" => true,
+                "off" => false,
+                _ => return Err(word.not_one_of("value", &["off", "on"])),
+            };
+            Ok(())
+        },
+        doc(
+            "tune.ssl.keylog on|off",
+            "keep the secrets of TLS connections for fetches that log them",
+            "Fetches such as \"ssl_fc_client_traffic_secret_0\" have a value only then. With what they say anybody can \
+             read recorded traffic: for debugging only. Default off.",
+            "tune.ssl.keylog on",
+        ),
+    ),
+    row(
         "tune.ssl.lifetime",
         G,
         |words, draft, _| {
@@ -125,7 +145,25 @@ pub const ROWS: &[Keyword<GlobalDraft>] = &[
         "tune.ssl.maxrecord",
         G,
         |words, draft, _| size(words, &mut draft.global.tune.ssl_maxrecord, 0..=16_384),
-        doc("tune.ssl.maxrecord <size>", "bytes of a TLS record at most; 0: 16384", "", "tune.ssl.maxrecord 1400"),
+        doc(
+            "tune.ssl.maxrecord <size>",
+            "bytes of the first TLS records of a connection; 0: 16384",
+            "A peer can use a record only when all of it has arrived, so the first 32 kB go out in small ones, and again \
+             after a second of silence. Later records have 16384 bytes, which costs least. Default 4096.",
+            "tune.ssl.maxrecord 1400",
+        ),
+    ),
+    row(
+        "tune.ssl.tickets",
+        G,
+        |words, draft, _| number(words, &mut draft.global.tune.ssl_tickets, 0..=4),
+        doc(
+            "tune.ssl.tickets <number>",
+            "tickets a TLS 1.3 client is given after a full handshake",
+            "A client that opens several connections at once may use a ticket for each. A resumed connection gets one. \
+             0: no resumption in TLS 1.3. Default 1.",
+            "tune.ssl.tickets 2",
+        ),
     ),
     row(
         "tune.ssl.ticket-rotate",

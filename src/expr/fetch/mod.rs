@@ -21,6 +21,7 @@ pub mod payload;
 pub mod proxy;
 pub mod tls;
 pub mod tls_cert;
+pub mod tls_keylog;
 
 /// Every family.
 pub const FAMILIES: &[&[Fetch]] = &[
@@ -31,6 +32,7 @@ pub const FAMILIES: &[&[Fetch]] = &[
     l4::ROWS,
     tls::ROWS,
     tls_cert::ROWS,
+    tls_keylog::ROWS,
     payload::ROWS,
     http::ROWS,
     http::REQ_ROWS,

@@ -226,6 +226,7 @@ impl Conn {
 
     /// Sends from a channel.
     pub fn send(&mut self, from: &mut Channel, cx: &mut Cx<'_>) -> Flow {
+        self.xprt.note_time(cx.now.tick);
         self.mux.send(from, pipe!(&mut self.xprt, &mut self.ready, cx))
     }
 

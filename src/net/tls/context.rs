@@ -31,7 +31,8 @@ const CIPHERS: &str =
 const OLD_CIPHERS: &str =
     ":ECDHE-ECDSA-AES128-SHA:ECDHE-RSA-AES128-SHA:ECDHE-ECDSA-AES256-SHA:ECDHE-RSA-AES256-SHA:AES128-SHA:AES256-SHA";
 /// Groups when nothing is said.
-const GROUPS: &str = "X25519:P-256:P-384";
+const GROUPS: &str =
+    if cfg!(feature = "aws-lc") { "X25519MLKEM768:X25519:P-256:P-384" } else { "X25519:P-256:P-384" };
 
 /// What all processes share for TLS, and what holds for all lines.
 #[derive(Clone, Default)]
@@ -42,6 +43,10 @@ pub struct TlsShared {
     pub tickets: Option<Tickets>,
     /// Seconds a session may be resumed (`tune.ssl.lifetime`).
     pub lifetime: u32,
+    /// `tune.ssl.tickets`.
+    pub ticket_count: usize,
+    /// `tune.ssl.keylog`.
+    pub key_log: bool,
     /// Seconds since the epoch, of this process, a little late: for answers that count for a time.
     pub clock: Arc<AtomicU64>,
     /// `ssl-load-extra-files` and its kin.
@@ -138,6 +143,8 @@ impl Policy {
             sessions: shared.cache.is_some(),
             tickets: line.common.tickets && shared.tickets.is_some(),
             lifetime: shared.lifetime,
+            ticket_count: shared.ticket_count,
+            key_log: shared.key_log,
             alpn: !line.common.alpn.is_empty(),
             verify: mode(line.verify),
             ..Wishes::default()
@@ -233,6 +240,7 @@ impl ServerContext {
             sessions: line.reuse_sessions,
             tickets: line.common.tickets,
             lifetime: shared.lifetime,
+            key_log: shared.key_log,
             verify: mode(line.verify),
             ..Wishes::default()
         };

@@ -116,6 +116,9 @@ pub struct TlsEngine {
     heavy: Heavy,
     /// The number of the options it should have been made with, when they are others.
     turn: Option<usize>,
+    /// Lines of the key log, under `tune.ssl.keylog`. (Boxed: almost no connection has one.)
+    #[allow(clippy::box_collection, reason = "a third of the size where there is none")]
+    keys: Option<Box<Vec<u8>>>,
     /// Bytes the library has encrypted without telling, because `tx` was full: the next write must begin with them.
     owed: u32,
     /// The first failure: nothing can be done afterwards.
@@ -156,6 +159,7 @@ impl TlsEngine {
             holds: false,
             heavy: Heavy::Unknown,
             turn: None,
+            keys: None,
             owed: 0,
             failed: None,
         }
@@ -352,6 +356,14 @@ impl TlsEngine {
         self.verified
     }
 
+    /// The secret with this label in the key log, in hexadecimal digits.
+    pub(super) fn secret(&self, label: &str) -> Option<&[u8]> {
+        let lines = self.keys.as_deref()?.split(|byte| *byte == b'\n');
+        let mut words = lines.map(|line| line.split(|byte| *byte == b' '));
+        let line = words.find(|line| line.clone().next() == Some(label.as_bytes()))?;
+        line.last()
+    }
+
     /// The library's connection, to be asked.
     pub(super) fn conn(&self) -> &Conn {
         &self.conn
@@ -366,9 +378,14 @@ impl TlsEngine {
         let outcome = match &mut self.side {
             Side::Front { bind, shown, policy, replay } => {
                 let (heavy, turn, policy) = (&mut self.heavy, &mut self.turn, *policy);
-                ask(&mut self.conn, &mut Front { pipe, bind, shown, verified, heavy, policy, replay, turn })
+                let keys = &mut self.keys;
+                let mut front = Front { pipe, bind, shown, verified, heavy, policy, replay, turn, keys };
+                ask(&mut self.conn, &mut front)
             }
-            Side::Back { server, name } => ask(&mut self.conn, &mut Back { pipe, server, name, verified }),
+            Side::Back { server, name } => {
+                let keys = &mut self.keys;
+                ask(&mut self.conn, &mut Back { pipe, server, name, verified, keys })
+            }
         };
         if let Outcome::Failed(failure) = outcome {
             self.failed = Some(Box::new(failure));

@@ -20,6 +20,9 @@ const ALERT_ILLEGAL: u8 = 47;
 /// `internal_error`.
 const ALERT_INTERNAL: u8 = 80;
 
+/// Bytes of a connection's key log: seven lines, and some that are none of ours.
+const KEY_LOG_MAX: usize = 4096;
+
 /// What certificate verification found, as fetches report it: the error of the peer's own certificate; the first error above
 /// it, with its depth.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -63,6 +66,14 @@ macro_rules! carry_bytes {
             self.pipe.room().map_or(0, |tx| tx.push(bytes))
         }
 
+        fn key_line(&mut self, line: &[u8]) {
+            let keys = self.keys.get_or_insert_default();
+            if keys.len() + line.len() < KEY_LOG_MAX {
+                keys.extend_from_slice(line);
+                keys.push(b'\n');
+            }
+        }
+
         fn accept_bad_certificate(&mut self, error: i32, depth: i32) -> bool {
             self.verified.note(error, depth);
             false
@@ -94,6 +105,7 @@ pub(super) struct Front<'e, 'p> {
     pub(super) replay: &'e mut Option<Box<Replay>>,
     /// The options it should have been made with: the engine makes it anew.
     pub(super) turn: &'e mut Option<usize>,
+    pub(super) keys: &'e mut Option<Box<Vec<u8>>>,
 }
 
 impl Front<'_, '_> {
@@ -217,6 +229,7 @@ pub(super) struct Back<'e, 'p> {
     pub(super) server: &'e ServerContext,
     pub(super) name: &'e str,
     pub(super) verified: &'e mut Verified,
+    pub(super) keys: &'e mut Option<Box<Vec<u8>>>,
 }
 
 impl Host for Back<'_, '_> {

@@ -69,6 +69,10 @@ impl TlsView for TlsEngine {
         self.failure().map_or(0, |failure| failure.code as i64)
     }
 
+    fn secret(&self, label: &str) -> Option<Vec<u8>> {
+        TlsEngine::secret(self, label).map(<[u8]>::to_vec)
+    }
+
     fn randoms(&self) -> Option<([u8; 32], [u8; 32])> {
         self.conn().randoms()
     }

@@ -50,6 +50,7 @@ fn attach(
         cache: SslCache::attach(cache, 1000),
         tickets: Tickets::attach(tickets),
         lifetime: 300,
+        ticket_count: 1,
         ..TlsShared::default()
     }
 }

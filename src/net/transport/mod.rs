@@ -9,6 +9,7 @@ use std::io::{self, IoSlice};
 
 use crate::base::buffer::Buffer;
 use crate::base::pool::Pool;
+use crate::base::tick::Tick;
 use crate::event::ready::Ready;
 use crate::expr::view::TlsView;
 use crate::net::fault::Fault;
@@ -151,6 +152,13 @@ impl Transport {
         match self {
             Transport::Raw(_) => true,
             Transport::Ssl(ssl) => ssl.flush(ready, pool),
+        }
+    }
+
+    /// Something is about to be sent at this time.
+    pub fn note_time(&mut self, now: Tick) {
+        if let Transport::Ssl(ssl) = self {
+            ssl.note_time(now);
         }
     }
 

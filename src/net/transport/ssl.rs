@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use crate::base::buffer::Buffer;
 use crate::base::pool::{Pool, Size};
+use crate::base::tick::Tick;
 use crate::event::ready::Ready;
 use crate::expr::view::TlsView;
 use crate::net::fault::{Cause, Fault};
@@ -14,6 +15,12 @@ use crate::net::sock::Sock;
 use crate::net::tls::engine::RECORD_MAX;
 use crate::net::tls::{BindContext, Failure, Pipe, Plain, ServerContext, Step, TlsEngine, Wrote};
 use crate::net::transport::{recv_sock, send_sock, Hands, Io};
+
+/// Bytes that go out in small records: what a network that knows nothing of the receiver yet takes in two round trips
+/// (RFC 6928). A peer can use a record only when all of it is there.
+const SLOW_START: u32 = 32 * 1024;
+/// Silence after which the network has forgotten the receiver, milliseconds.
+const REST_MS: u64 = 1000;
 
 /// One TLS connection.
 pub struct SslSock {
@@ -24,7 +31,12 @@ pub struct SslSock {
     /// Ciphertext to be sent.
     tx: Option<Buffer>,
     rx_size: Size,
-    record: u16,
+    /// Bytes of the first records.
+    first_record: u16,
+    /// Bytes sent since the connection began, or last rested; counted as far as it matters.
+    sent: u32,
+    /// When something was sent last.
+    sent_at: Tick,
     /// close_notify is among what was sent: nothing follows.
     ended: bool,
 }
@@ -59,7 +71,9 @@ impl SslSock {
             rx: None,
             tx: None,
             rx_size: Size::Small,
-            record,
+            first_record: record,
+            sent: 0,
+            sent_at: Tick(0),
             ended: false,
         }))
     }
@@ -223,12 +237,20 @@ impl SslSock {
         self.widen(whole, pool);
         let mut done = 0;
         while done < whole {
-            let (head, body) = (
-                first.get(done..).unwrap_or_default(),
-                second.get(done.saturating_sub(first.len())..).unwrap_or_default(),
-            );
-            match engine!(self, pool, write2, head, body, usize::from(self.record)) {
-                Wrote::Some(n) => done += n,
+            let mut head = first.get(done..).unwrap_or_default();
+            let mut body = second.get(done.saturating_sub(first.len())..).unwrap_or_default();
+            let mut record = RECORD_MAX;
+            if self.sent < SLOW_START {
+                record = usize::from(self.first_record);
+                let most = (SLOW_START - self.sent) as usize;
+                head = head.get(..most).unwrap_or(head);
+                body = body.get(..most.saturating_sub(head.len())).unwrap_or(body);
+            }
+            match engine!(self, pool, write2, head, body, record) {
+                Wrote::Some(n) => {
+                    done += n;
+                    self.sent = self.sent.saturating_add(n as u32);
+                }
                 Wrote::Full => {
                     if !self.flush(ready, pool) {
                         return if done > 0 { Io::Done(done) } else { Io::Again };
@@ -247,6 +269,14 @@ impl SslSock {
             return Io::Fault(fault);
         }
         Io::Done(done)
+    }
+
+    /// What time it is: a connection that was silent for long begins with small records again.
+    pub fn note_time(&mut self, now: Tick) {
+        if now.since(self.sent_at) >= REST_MS {
+            self.sent = 0;
+        }
+        self.sent_at = now;
     }
 
     /// The output buffer still has room for more records.

@@ -72,6 +72,11 @@ pub(super) fn prepare(ssl: *mut ffi::SSL) {
     unsafe { ffi::SSL_set_mode(ssl, mode as u32) };
 }
 
+pub(super) fn renew_keys(ssl: *mut ffi::SSL) -> bool {
+    // SAFETY: ssl is alive; 0: the peer need not do the same.
+    (unsafe { ffi::SSL_key_update(ssl, 0) }) == 1
+}
+
 pub(super) fn overhead(ssl: *mut ffi::SSL) -> usize {
     // SAFETY: ssl is alive.
     unsafe { ffi::SSL_max_seal_overhead(ssl) }

@@ -29,7 +29,13 @@ pub enum Outcome {
 /// A connection. Holds no buffer and no transport between calls.
 pub struct Conn {
     ssl: Ssl,
+    /// Ciphertext taken since the last plain text.
+    wordless: usize,
 }
+
+/// Ciphertext without plain text that a peer may send in a row: a whole record that arrives in pieces, and a thousand key
+/// updates besides. Each of those costs more than a record of data, and the library counts only some of them.
+const WORDLESS_MAX: usize = 2 * (16384 + 256 + 5);
 
 impl Conn {
     /// A connection that has not begun.
@@ -46,7 +52,7 @@ impl Conn {
             Side::Client => ssl.set_connect_state(),
         }
         lib_face::prepare(ssl.as_ptr());
-        Ok(Conn { ssl })
+        Ok(Conn { ssl, wordless: 0 })
     }
 
     /// Client: the name to ask for (SNI).
@@ -89,10 +95,20 @@ impl Conn {
         if len == 0 {
             return Outcome::Done(0);
         }
-        self.run(host, || {
+        let before = host.received().len();
+        let outcome = self.run(host, || {
             // SAFETY: ssl as above; the library writes at most `len` bytes into the slice.
             unsafe { ffi::SSL_read(ssl, at.cast(), len) }
-        })
+        });
+        match outcome {
+            Outcome::Done(_) => self.wordless = 0,
+            Outcome::WantRead => self.wordless += before.saturating_sub(host.received().len()),
+            _ => {}
+        }
+        if self.wordless > WORDLESS_MAX {
+            return Outcome::Failed(Failure::of(Reason::Flood));
+        }
+        outcome
     }
 
     /// Encrypts from `bytes`. After [`Outcome::WantWrite`] the next write must begin with the same bytes and have at least as
@@ -123,6 +139,11 @@ impl Conn {
                 code
             }
         })
+    }
+
+    /// New keys for what is sent from here on (TLS 1.3), with the next write.
+    pub fn renew_keys(&mut self) -> bool {
+        lib_face::renew_keys(self.ssl.as_ptr())
     }
 
     /// What it knows of itself.

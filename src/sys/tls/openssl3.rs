@@ -29,6 +29,7 @@ mod more {
         pub fn X509_STORE_add_crl(store: *mut ffi::X509_STORE, list: *mut ffi::X509_CRL) -> c_int;
         pub fn BIO_up_ref(bio: *mut ffi::BIO) -> c_int;
         pub fn SSL_in_init(ssl: *const ffi::SSL) -> c_int;
+        pub fn SSL_key_update(ssl: *mut ffi::SSL, kind: c_int) -> c_int;
         pub(super) fn SSL_CTX_set_timeout(ctx: *mut ffi::SSL_CTX, seconds: c_long) -> c_long;
         pub(super) fn SSL_get_ciphers(ssl: *const ffi::SSL) -> *mut ffi::stack_st_SSL_CIPHER;
         pub fn ERR_error_string_n(code: std::ffi::c_ulong, room: *mut std::ffi::c_char, len: usize);
@@ -124,6 +125,11 @@ pub(super) fn prepare(ssl: *mut ffi::SSL) {
 pub(super) use more::{BIO_up_ref, ERR_error_string_n, SSL_in_init, X509_STORE_add_crl};
 
 /// Header, content type, initialisation vector, longest MAC and padding.
+pub(super) fn renew_keys(ssl: *mut ffi::SSL) -> bool {
+    // SAFETY: ssl is alive; 0: the peer need not do the same.
+    (unsafe { more::SSL_key_update(ssl, 0) }) == 1
+}
+
 pub(super) fn overhead(_: *mut ffi::SSL) -> usize {
     5 + 1 + 16 + 64 + 16
 }

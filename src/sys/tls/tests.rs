@@ -346,6 +346,30 @@ fn a_panic_in_a_callback_comes_out_whole() {
 }
 
 #[test]
+fn key_updates_without_words_are_cut() {
+    let mut server = context(Side::Server, Wishes::default(), None);
+    assert!(server.set_default_credentials(&credentials("a.test", p256())));
+    let client = context(Side::Client, Wishes::default(), Some(SslVersion::TLS1_3));
+    let mut pair = Pair::new(&server, &client, with_key(), Mem::default());
+    assert_eq!(pair.shake(), DONE);
+    let mut room = [0; 64];
+    let mut update = |pair: &mut Pair, word: &[u8]| {
+        assert!(pair.client.renew_keys());
+        assert_eq!(pair.client.write(&mut pair.c, word), Outcome::Done(word.len()));
+        pair.carry();
+        pair.server.read(&mut pair.s, &mut room)
+    };
+    for _ in 0..3000 {
+        assert_eq!(update(&mut pair, b"x"), Outcome::Done(1), "with something to say as many as it likes");
+    }
+    let last = std::iter::repeat_with(|| update(&mut pair, b"")).take(3000).enumerate();
+    let cut = last.into_iter().find(|(_, outcome)| *outcome != Outcome::WantRead);
+    let Some((count, Outcome::Failed(failure))) = cut else { panic!("{cut:?}") };
+    assert_eq!(failure.reason, Reason::Flood);
+    assert!((500..2000).contains(&count), "{count}");
+}
+
+#[test]
 fn a_full_outbox_is_tried_again() {
     let mut server = context(Side::Server, Wishes::default(), None);
     assert!(server.set_default_credentials(&credentials("a.test", p256())));
