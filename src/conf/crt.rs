@@ -53,6 +53,14 @@ pub fn source(word: &Word, cx: &LineCx<'_>) -> Result<CrtSource, Diag> {
     Ok(known.map_or(CrtSource::Path(path), |files| CrtSource::Stored(files.clone())))
 }
 
+/// What `crt` of a server names: one certificate.
+pub fn files(word: &Word, cx: &LineCx<'_>) -> Result<CrtFiles, Diag> {
+    Ok(match source(word, cx)? {
+        CrtSource::Stored(files) => (*files).clone(),
+        other => CrtFiles::new(other.path().to_owned()),
+    })
+}
+
 /// The certificate behind `@store/name`, and behind a file name the store without a name knows.
 fn stored(word: &Word, cx: &LineCx<'_>) -> Result<Option<Arc<CrtFiles>>, Diag> {
     let Some(rest) = word.text.strip_prefix('@') else {

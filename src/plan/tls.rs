@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use super::crt::CrtSource;
+use super::crt::{CrtFiles, CrtSource};
 
 /// A TLS protocol version.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
@@ -129,8 +129,8 @@ pub struct ServerTls {
     pub ca_file: Option<CaSource>,
     /// `crl-file`.
     pub crl_file: Option<PathBuf>,
-    /// `crt`: the client certificate shown to the server.
-    pub crt: Option<PathBuf>,
+    /// `crt`: the client certificate shown to the server, and what was named as belonging to it.
+    pub crt: Option<CrtFiles>,
     /// `verifyhost`: the name the certificate must carry.
     pub verify_host: Option<String>,
     /// `no-ssl-reuse` cancels it.

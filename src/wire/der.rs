@@ -47,6 +47,10 @@ impl<'a> Der<'a> {
     }
 
     /// The next value: tag, contents, and all its bytes. `None` when there is none, or it does not fit.
+    #[allow(
+        clippy::should_implement_trait,
+        reason = "an iterator would hide that what is left may be rubbish"
+    )]
     pub fn next(&mut self) -> Option<(u8, &'a [u8], &'a [u8])> {
         let (tag, after) = self.rest.split_first()?;
         // Tags of more than one byte are in no structure that is read here.

@@ -1,6 +1,7 @@
 //! `server` lines: TLS, and what `bind` lines share of it.
 
 use super::value;
+use crate::conf::crt;
 use crate::conf::draft::{LineCx, ServerDraft, Versions};
 use crate::conf::driver::{doc, row, Keyword, Places};
 use crate::lang::diag::Diag;
@@ -72,7 +73,7 @@ pub const ROWS: &[Keyword<ServerDraft>] = &[
         "crt",
         S,
         |words, draft, cx| {
-            draft.tls.crt = Some(value::path_below(cx.base.crt_base.as_deref(), words.need("a file")?)?);
+            draft.tls.crt = Some(crt::files(words.need("a file")?, cx)?);
             Ok(())
         },
         doc(

@@ -15,6 +15,7 @@ use openssl::x509::X509;
 
 use super::authority;
 use super::certs::{self, Cert, CertError};
+use super::files::Files;
 use super::sessions::ServerSessions;
 use super::sni::{Entry, NameTable};
 use super::sources;
@@ -248,8 +249,9 @@ impl ServerContext {
             builder.set_options(SslOptions::NO_TICKET);
         }
         let mut context = Context::new(builder, Side::Client, &wishes)?;
-        if let Some(file) = &line.crt {
-            context.set_default_credentials(&certs::load_file(file)?.credentials);
+        if let Some(files) = &line.crt {
+            let (how, _) = Files::new(&shared.extras)?;
+            context.set_default_credentials(&certs::load_files(files, &how)?.credentials);
         }
         Ok(ServerContext {
             context,

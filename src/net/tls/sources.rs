@@ -1,7 +1,8 @@
 //! From the `crt`, `crt-list` and `default-crt` of a `bind` line to what can be shown: which certificate for which names,
 //! under which options.
 
-use std::path::Path;
+use std::collections::HashMap;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::Ordering::Relaxed;
 use std::sync::Arc;
 
@@ -10,7 +11,7 @@ use super::context::{TlsError, TlsShared};
 use super::files::Files;
 use super::selfsigned;
 use super::sni::Entry;
-use crate::plan::crt::{CrtFiles, CrtList, CrtSource, LineNames};
+use crate::plan::crt::{CrtFiles, CrtLine, CrtList, CrtSource, LineNames};
 use crate::plan::tls::BindTls;
 
 /// What the sources of a line gave.
@@ -70,6 +71,8 @@ impl Reader {
     }
 
     fn list(&mut self, list: &CrtList) -> Result<(), TlsError> {
+        // A certificate may stand in many lines.
+        let mut known: HashMap<PathBuf, Vec<Arc<Cert>>> = HashMap::new();
         for line in list.lines() {
             let at = |error: TlsError| {
                 TlsError::At(format!("{}:{}", list.file.display(), line.number), error.into())
@@ -78,21 +81,32 @@ impl Reader {
                 Some(files) => self.files(files).map_err(at)?,
                 None => {
                     let path = line.path();
+                    if let Some(known) = known.get(&*path) {
+                        self.entries(&line, known);
+                        continue;
+                    }
                     if path.is_dir() {
                         let error = std::io::Error::from(std::io::ErrorKind::IsADirectory);
                         let fault = CertFault::Unreadable(error);
                         return Err(at(CertError { file: path.into_owned(), fault }.into()));
                     }
                     let loaded = certs::load(&path, &self.how);
-                    self.judge(loaded, false).map_err(at)?
+                    let certs = self.judge(loaded, false).map_err(at)?;
+                    known.insert(path.into_owned(), certs.clone());
+                    certs
                 }
             };
-            for cert in certs {
-                let LineNames { names, except, default } = LineNames::of(line.filters(), &cert.names);
-                self.found.entries.push(Entry { cert, names, except, default, policy: line.options });
-            }
+            self.entries(&line, &certs);
         }
         Ok(())
+    }
+
+    fn entries(&mut self, line: &CrtLine<'_>, certs: &[Arc<Cert>]) {
+        for cert in certs {
+            let LineNames { names, except, default } = LineNames::of(line.filters(), &cert.names);
+            let cert = Arc::clone(cert);
+            self.found.entries.push(Entry { cert, names, except, default, policy: line.options });
+        }
     }
 
     fn files(&mut self, files: &CrtFiles) -> Result<Vec<Arc<Cert>>, TlsError> {

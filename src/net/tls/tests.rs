@@ -16,7 +16,7 @@ use super::*;
 use crate::base::buffer::Buffer;
 use crate::base::pool::Pool;
 use crate::expr::view::TlsView;
-use crate::plan::crt::CrtSource;
+use crate::plan::crt::{CrtFiles, CrtList, CrtSource};
 use crate::plan::tls::{BindTls, CaSource, ServerTls, TlsCommon, TlsVersion, Verify};
 use crate::shm::sslcache::SslCache;
 use crate::shm::tickets::Tickets;
@@ -291,7 +291,7 @@ fn verified_sessions_stay_with_their_authorities() {
         let (_, refused) = shake(&mut client, &mut server);
         assert!(matches!(refused, Step::Fault(f) if f.reason == Reason::PeerNoCertificate), "{refused:?}");
 
-        let known = ServerTls { crt: Some(crt.clone()), ..server_line(version) };
+        let known = ServerTls { crt: Some(CrtFiles::new(crt.clone())), ..server_line(version) };
         let known = Arc::new(ServerContext::build(&known, &shared).unwrap());
         for resumed in [false, true] {
             let (mut client, mut server) = ends(&strict, &known, None);
@@ -354,7 +354,7 @@ fn servers_are_verified() {
 #[test]
 fn names_choose_certificates() {
     let (ec, rsa) = (p256().unwrap(), rsa());
-    let certs = vec![
+    let certs = [
         cert(&ec, &["first.test"]),
         cert(&rsa, &["a.test", "www.a.test"]),
         cert(&ec, &["a.test", "*.a.test"]),
@@ -718,4 +718,48 @@ fn directories_are_read_in_order_without_sidecars() {
     assert!(error.contains("no usable certificate") && error.contains("empty"), "{error}");
     let (own, _) = BindContext::build(&BindTls { self_signed: true, ..BindTls::default() }, &shared).unwrap();
     assert!(own.certs().next().unwrap().names.contains(&"localhost".to_owned()));
+}
+
+#[test]
+fn a_hello_in_any_pieces_finds_the_options_of_its_line() {
+    let dir = Scratch::new("turn");
+    let (shared, _regions) = shared();
+    for name in ["a.test", "b.test"] {
+        let key = p256().unwrap();
+        dir.put(name, &pem(&key, &[&certificate(&[name], &key, None, 9).unwrap()]));
+    }
+    let mut list = CrtList::new("list".into(), Some(dir.0.clone()));
+    assert!(list.push(1, "a.test", 0, None, std::iter::empty()));
+    assert!(list.push(2, "b.test", 1, None, std::iter::empty()));
+    let own = BindTls { crt: vec![CrtSource::List(Arc::new(list))], ..BindTls::default() };
+    let line = BindTls {
+        variants: vec![BindTls { common: common(TlsVersion::V12), ..BindTls::default() }],
+        ..own.clone()
+    };
+    let front = Arc::new(BindContext::build(&line, &shared).unwrap().0);
+    let back = ServerTls { verify: Verify::None, ..ServerTls::default() };
+    let back = Arc::new(ServerContext::build(&back, &shared).unwrap());
+    for (name, version) in [("a.test", "TLSv1.3"), ("b.test", "TLSv1.2")] {
+        for size in [1, 3, 5, 6, 100, 1000] {
+            let (mut client, mut server) = ends(&front, &back, Some(name));
+            assert_eq!(client.with(|engine, pipe| engine.handshake(pipe)), Step::WantRead);
+            let hello = client.tx.as_ref().unwrap().readable().to_vec();
+            client.tx.as_mut().unwrap().consume(hello.len());
+            for piece in hello.chunks(size) {
+                let rx = server.rx.get_or_insert_with(|| server.pool.get().unwrap());
+                assert_eq!(rx.push(piece), piece.len());
+                let step = server.with(|engine, pipe| engine.handshake(pipe));
+                assert_eq!(step, Step::WantRead, "{name} in pieces of {size}");
+            }
+            server.deliver(&mut client);
+            assert_eq!(shake(&mut client, &mut server), DONE, "{name} in pieces of {size}");
+            assert_eq!(server.engine.shown().unwrap().names, [name]);
+            assert_eq!(server.engine.version(), Some(version));
+            talk(&mut client, &mut server);
+        }
+    }
+    // The default has the options of its line.
+    let (mut client, mut server) = ends(&front, &back, None);
+    assert_eq!(shake(&mut client, &mut server), DONE);
+    assert_eq!(server.engine.version(), Some("TLSv1.3"));
 }
