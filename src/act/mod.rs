@@ -7,6 +7,7 @@ pub mod addr;
 pub mod capture;
 pub mod flow;
 pub mod header;
+pub mod map;
 pub mod normalize;
 pub mod redirect;
 pub mod reply;
@@ -63,6 +64,7 @@ pub const FAMILIES: &[&[ActionKw]] = &[
     capture::ROWS,
     flow::ROWS,
     header::ROWS,
+    map::ROWS,
     normalize::ROWS,
     redirect::ROWS,
     reply::ROWS,

@@ -144,6 +144,7 @@ pub fn plan(whole: &mut Whole<'_>, diags: &mut Diags) -> Plan {
         sni(&mut plan, id, &server, &mut linked, diags);
     }
     (plan.vars, plan.maps) = (linked.vars, linked.maps);
+    plan.maps.settle();
     plan.users = users;
     plan.proxies = std::mem::take(&mut whole.proxies).into_iter().map(|draft| draft.proxy).collect();
     plan

@@ -72,6 +72,13 @@ impl Names for Linked<'_> {
         value::file(&Word::plain(path), FILE_MAX).map_err(|diag| diag.what)
     }
 
+    fn file_if_there(&mut self, path: &str) -> Result<Option<Vec<u8>>, String> {
+        match std::fs::exists(path) {
+            Ok(false) => Ok(None),
+            _ => self.file(path).map(Some),
+        }
+    }
+
     fn maps(&mut self) -> &mut Maps {
         &mut self.maps
     }
@@ -318,10 +325,10 @@ fn switch(words: &mut Words<'_>, table: &NameTable, cx: &mut ParseCx<'_>) -> Res
 /// Actions of HAProxy that have no row.
 #[rustfmt::skip]
 const LATER: &[&str] = &[
-    "add-acl", "add-headers-bin", "attach-srv", "cache-store", "cache-use", "close", "del-acl", "del-headers-bin",
-    "del-map", "do-resolve", "expect-netscaler-cip", "force-be-switch", "ot-group", "pause",
+    "add-headers-bin", "attach-srv", "cache-store", "cache-use", "close", "del-headers-bin",
+    "do-resolve", "expect-netscaler-cip", "force-be-switch", "ot-group", "pause",
     "sc-add-gpc", "sc-inc-gpc", "sc-inc-gpc0", "sc-inc-gpc1", "sc-set-gpt", "sc-set-gpt0", "send-spoe-group",
-    "set-bandwidth-limit", "set-headers-bin", "set-map", "switch-mode", "use-service", "wait-for-handshake",
+    "set-bandwidth-limit", "set-headers-bin", "switch-mode", "use-service", "wait-for-handshake",
 ];
 
 /// A map or ACL file larger than this is a mistake.

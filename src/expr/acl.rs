@@ -7,10 +7,12 @@ use std::sync::Arc;
 
 use super::cast;
 use super::compile::{expr_words, Expr, ParseCx};
+use super::conv::map;
 use super::fetch;
+use super::map::{MapFile, MapUse};
 use super::pattern::number::operator;
 use super::pattern::{Index, Match};
-use super::sample::{Got, Ty};
+use super::sample::{Got, Sample, Ty};
 use super::view::Facts;
 use crate::lang::diag::Diag;
 use crate::lang::suggest;
@@ -40,7 +42,10 @@ impl Verdict {
 /// One test: an expression and the patterns it is compared with.
 struct Test {
     expr: Expr,
+    /// The words of the line.
     index: Index,
+    /// Files, and the words of a line with `-u`: what may change.
+    files: Box<[MapUse]>,
 }
 
 /// The tests of one ACL name: one that holds is enough.
@@ -205,7 +210,7 @@ impl Test {
         let mut found = false;
         let open = self.expr.each(facts, &mut |sample| {
             let sample = if takes == Ty::Any { Some(sample) } else { cast::cast(sample, takes) };
-            found = sample.is_some_and(|s| self.index.find(&s).is_some());
+            found = sample.is_some_and(|s| self.holds(&s, facts));
             found
         });
         match (found, open) {
@@ -213,6 +218,13 @@ impl Test {
             (false, true) => Verdict::NotYet,
             (false, false) => Verdict::No,
         }
+    }
+}
+
+impl Test {
+    #[inline]
+    fn holds(&self, sample: &Sample<'_>, facts: &Facts<'_>) -> bool {
+        self.index.find(sample).is_some() || self.files.iter().any(|by| facts.maps.holds(*by, sample))
     }
 }
 
@@ -308,8 +320,11 @@ fn named(word: &Word, name: &str, cx: &mut ParseCx<'_>) -> Result<Arc<Acl>, Diag
 #[derive(Default)]
 struct Flags {
     fold: bool,
+    /// Files have values behind their keys.
+    map: bool,
     how: Option<Match>,
     files: Vec<Word>,
+    id: Option<(u32, Word)>,
 }
 
 /// `<criterion>[,<converter>...] [flags] [operator] <patterns>`
@@ -322,21 +337,57 @@ fn test(words: &mut Words<'_>, cx: &mut ParseCx<'_>) -> Result<Test, Diag> {
     let flags = flags(words)?;
     let how = way(first, &expr, flags.how.or(suffix))?;
     let mut index = Index::new(how, flags.fold);
-    let mut id = 0;
+    let mut files = Vec::new();
     for file in &flags.files {
-        let text = cx.names.file(&file.text).map_err(|why| file.err(why))?;
-        for line in String::from_utf8_lossy(&text).lines().map(str::trim) {
-            if !line.is_empty() && !line.starts_with('#') {
-                index.add(line, id).map_err(|why| file.err(why))?;
-                id += 1;
-            }
-        }
+        let by = map::open(&file.text, flags.map, how, flags.fold, cx).map_err(|why| file.err(why))?;
+        files.push(by);
     }
-    patterns(words, how, &mut index, id)?;
-    if index.is_empty() && !how.is_bare() {
+    let mut texts = Vec::new();
+    patterns(words, how, &mut |text, word| {
+        texts.push(text.to_owned());
+        index.add(text, texts.len() as u32 - 1).map_err(|why| word.err(why))
+    })?;
+    if index.is_empty() && flags.files.is_empty() && flags.id.is_none() && !how.is_bare() {
         return Err(first.err(format!("\"{}\" needs something to compare with", first.text)));
     }
-    Ok(Test { expr, index })
+    if let Some((id, word)) = &flags.id {
+        files.push(numbered(*id, &texts, how, flags.fold, cx).map_err(|why| word.err(why))?);
+        index = Index::new(how, flags.fold);
+    }
+    for by in &files {
+        if let Some(file) = cx.names.maps().get_mut(by.map) {
+            file.in_acl = true;
+        }
+    }
+    Ok(Test { expr, index, files: files.into() })
+}
+
+/// The patterns of a line with `-u`: commands know them by this number. A line is compiled at each place of use.
+fn numbered(
+    id: u32,
+    texts: &[String],
+    how: Match,
+    fold: bool,
+    cx: &mut ParseCx<'_>,
+) -> Result<MapUse, String> {
+    let maps = cx.names.maps();
+    let map = match maps.find_fixed(id) {
+        Some(map) => map,
+        None => {
+            let mut file = MapFile::empty("", false);
+            (file.id, file.fixed) = (id, true);
+            for text in texts {
+                file.add(text, "")?;
+            }
+            maps.push(file)
+        }
+    };
+    let same =
+        |file: &MapFile| file.iter().map(|(_, entry)| &*entry.key).eq(texts.iter().map(String::as_str));
+    if !maps.get(map).is_some_and(same) {
+        return Err(format!("the number {id} belongs to another line"));
+    }
+    maps.use_as(map, how, fold).map_err(|flaw| flaw.what)
 }
 
 /// The criterion as an expression, and the way to compare that its suffix names.
@@ -360,14 +411,19 @@ fn flags(words: &mut Words<'_>) -> Result<Flags, Diag> {
     while let Some(word) = words.peek() {
         match word.text.as_str() {
             "-i" => flags.fold = true,
-            "-n" | "-u" => {
-                if word.is("-u") {
-                    words.next();
-                    words.need("an id")?;
-                    continue;
-                }
+            // names are never resolved
+            "-n" => {}
+            "-u" => {
+                words.next();
+                let id = words.need("a number")?;
+                let number = id
+                    .text
+                    .parse()
+                    .map_err(|_| id.err(format!("expected a number, found \"{}\"", id.text)))?;
+                flags.id = Some((number, id.clone()));
+                continue;
             }
-            "-M" => {}
+            "-M" => flags.map = true,
             "-f" => {
                 words.next();
                 flags.files.push(words.need("a file")?.clone());
@@ -409,8 +465,14 @@ fn way(word: &Word, expr: &Expr, asked: Option<Match>) -> Result<Match, Diag> {
     Ok(how)
 }
 
-fn patterns(words: &mut Words<'_>, how: Match, index: &mut Index, mut id: u32) -> Result<(), Diag> {
+/// Hands every pattern to `add`: what operators say becomes ranges.
+fn patterns(
+    words: &mut Words<'_>,
+    how: Match,
+    add: &mut dyn FnMut(&str, &Word) -> Result<(), Diag>,
+) -> Result<(), Diag> {
     let mut op: Option<&Word> = None;
+    let mut any = false;
     for word in words.by_ref() {
         let numeric = matches!(how, Match::Int | Match::Len);
         if numeric && matches!(word.text.as_str(), "eq" | "ge" | "gt" | "le" | "lt") {
@@ -419,16 +481,26 @@ fn patterns(words: &mut Words<'_>, how: Match, index: &mut Index, mut id: u32) -
         }
         match op.filter(|_| numeric) {
             Some(op) => match operator(&op.text, &word.text) {
-                Some(Ok((low, high))) => index.add_range(low, high, id),
+                Some(Ok((low, high))) => add(&range_text(low, high), word)?,
                 Some(Err(why)) => return Err(word.err(why)),
                 None => return Err(op.err(format!("unknown operator \"{}\"", op.text))),
             },
-            None => index.add(&word.text, id).map_err(|why| word.err(why))?,
+            None => add(&word.text, word)?,
         }
-        id += 1;
+        any = true;
     }
-    if let (Some(op), true) = (op, id == 0) {
-        return Err(op.err(format!("\"{}\" needs a number behind it", op.text)));
+    match op {
+        Some(op) if !any => Err(op.err(format!("\"{}\" needs a number behind it", op.text))),
+        _ => Ok(()),
     }
-    Ok(())
+}
+
+/// A range as a pattern is written.
+fn range_text(low: i64, high: i64) -> String {
+    match (low, high) {
+        (low, high) if low == high => low.to_string(),
+        (i64::MIN, high) => format!(":{high}"),
+        (low, i64::MAX) => format!("{low}:"),
+        (low, high) => format!("{low}:{high}"),
+    }
 }

@@ -38,6 +38,10 @@ pub trait Names {
     fn var(&mut self, text: &str) -> Result<Var, String>;
     /// The content of a file named in the configuration.
     fn file(&mut self, path: &str) -> Result<Vec<u8>, String>;
+    /// The same, `None` when there is no such file.
+    fn file_if_there(&mut self, path: &str) -> Result<Option<Vec<u8>>, String> {
+        self.file(path).map(Some)
+    }
     /// Maps and ACL files read so far.
     fn maps(&mut self) -> &mut Maps;
     /// The page that an `http-errors` section has for a status, head and body.

@@ -1,9 +1,11 @@
 //! Maps and ACL files: patterns kept outside the configuration's lines, with or without a value, that
 //! commands and rules change while traffic flows.
 //!
-//! Every process holds its own [`Maps`], made before the fork and changed by the same commands in the
-//! same order. A file is read once; each way it is searched in (`map_str`, `map_beg -i`...) has its own
+//! Every process holds its own [`Maps`]: one memory until the first change ([`super::live`]), then a copy that
+//! is changed by the same commands in the same order. A file is read once; each way it is searched in (`map_str`, `map_beg -i`...) has its own
 //! [`Index`] over the same entries. Entry numbers rise in the order of insertion.
+
+use std::sync::Arc;
 
 use super::pattern::string::ReadyMap;
 use super::pattern::{Index, Match};
@@ -36,61 +38,104 @@ pub struct MapFlaw {
     pub what: String,
 }
 
+impl MapFlaw {
+    /// The message, with the place in front of it.
+    pub fn message(&self, file: &str) -> String {
+        match self.line {
+            0 => format!("\"{file}\": {}", self.what),
+            line => format!("\"{file}\", line {line}: {}", self.what),
+        }
+    }
+}
+
 /// One file and all indices over it.
+#[derive(Clone)]
 pub struct MapFile {
-    /// The name it is known by: the path, or what `-u` says.
+    /// The name it is known by: the path; empty for the patterns of a line with `-u`.
     pub name: Box<str>,
-    /// Where it is used, for `show map`.
-    pub users: Vec<Box<str>>,
+    /// The number commands know it by.
+    pub id: u32,
+    /// `-u` gave the number.
+    pub fixed: bool,
     /// It has values.
     pub is_map: bool,
+    /// An ACL searches it.
+    pub in_acl: bool,
+    /// A converter searches it.
+    pub in_map: bool,
     entries: ReadyMap<u32, Entry>,
     next: u32,
     uses: Vec<Index>,
     generation: u32,
     last_generation: u32,
     pending: Vec<(u32, Entry)>,
+    /// Line of each entry, by number, while the configuration is read.
+    lines: Vec<u32>,
 }
 
 impl MapFile {
-    /// Reads a file. Lines that begin with `#` and empty lines are left out, blanks in front are
-    /// dropped. In a map the key ends at the first blank and the value is the rest without blanks at
-    /// its ends; in an ACL file the whole line is the pattern.
-    pub fn read(name: &str, text: &[u8], is_map: bool) -> Result<MapFile, MapFlaw> {
-        let mut file = MapFile {
+    /// One without entries.
+    pub fn empty(name: &str, is_map: bool) -> MapFile {
+        MapFile {
             name: name.into(),
-            users: Vec::new(),
+            id: 0,
+            fixed: false,
             is_map,
+            in_acl: false,
+            in_map: false,
             entries: ReadyMap::default(),
             next: 0,
             uses: Vec::new(),
             generation: 0,
             last_generation: 0,
             pending: Vec::new(),
-        };
+            lines: Vec::new(),
+        }
+    }
+
+    /// Reads a file. Lines that begin with `#` and empty lines are left out, blanks in front are
+    /// dropped. In a map the key ends at the first blank and the value is the rest without blanks at
+    /// its ends; in an ACL file the whole line is the pattern.
+    pub fn read(name: &str, text: &[u8], is_map: bool) -> Result<MapFile, MapFlaw> {
+        let mut file = MapFile::empty(name, is_map);
+        let text = text.strip_prefix(b"\xef\xbb\xbf").unwrap_or(text);
         for (number, line) in text.split(|b| *b == b'\n').enumerate() {
             let line = line.strip_suffix(b"\r").unwrap_or(line);
             if line.first() == Some(&b'#') {
                 continue;
             }
             let flaw = |what: &str| MapFlaw { line: number + 1, what: what.into() };
-            let line = std::str::from_utf8(line).map_err(|_| flaw("not UTF-8"))?;
+            let line = std::str::from_utf8(line).map_err(|_| flaw("this is not text (UTF-8)"))?;
             let line = line.trim_start_matches([' ', '\t']);
             if line.is_empty() {
                 continue;
             }
-            if line.len() > LINE_MAX || line.contains('\0') {
-                return Err(flaw("the line is too long or holds a NUL"));
+            if line.len() > LINE_MAX {
+                return Err(flaw("this line is longer than 64 KB"));
+            }
+            if line.contains('\0') {
+                return Err(flaw("this line holds a NUL byte"));
             }
             if file.entries.len() >= ENTRIES_MAX {
-                return Err(flaw("too many entries"));
+                return Err(flaw("there are more than 16 million entries"));
             }
             let (key, value) =
                 if is_map { line.split_once([' ', '\t']).unwrap_or((line, "")) } else { (line, "") };
             let value = value.trim_matches([' ', '\t']);
             file.insert(Entry { key: key.into(), value: value.into() }).map_err(|what| flaw(&what))?;
+            file.lines.push((number + 1) as u32);
         }
         Ok(file)
+    }
+
+    /// The line an entry was read from; 0 when it is not known (any more).
+    pub fn line(&self, id: u32) -> usize {
+        self.lines.get(id as usize).map_or(0, |line| *line as usize)
+    }
+
+    /// The ways in which it is searched.
+    pub fn ways(&self) -> &[Index] {
+        &self.uses
     }
 
     /// The number of the index that searches this way, made when it is the first of its kind.
@@ -102,14 +147,35 @@ impl MapFile {
         let mut ids: Vec<u32> = self.entries.keys().copied().collect();
         ids.sort_unstable();
         for id in ids {
-            index.add(&self.entries[&id].key, id).map_err(|what| MapFlaw { line: 0, what })?;
+            let flaw = |what| MapFlaw { line: self.line(id), what };
+            index.add(&self.entries[&id].key, id).map_err(flaw)?;
         }
         self.uses.push(index);
         Ok((self.uses.len() - 1) as u32)
     }
 
     fn insert(&mut self, entry: Entry) -> Result<(), String> {
-        let id = self.next;
+        if self.next == u32::MAX {
+            self.renumber();
+        }
+        self.insert_as(self.next, entry)?;
+        self.next += 1;
+        Ok(())
+    }
+
+    /// Numbers are used up: the entries that are left get the lowest ones, in the same order.
+    fn renumber(&mut self) {
+        let kept: Vec<Entry> = self.iter().map(|(_, entry)| entry.clone()).collect();
+        self.clear();
+        self.next = 0;
+        for entry in kept {
+            // Every key was accepted before.
+            let _ = self.insert_as(self.next, entry);
+            self.next += 1;
+        }
+    }
+
+    fn insert_as(&mut self, id: u32, entry: Entry) -> Result<(), String> {
         for (done, index) in self.uses.iter_mut().enumerate() {
             if let Err(what) = index.add(&entry.key, id) {
                 self.uses[..done].iter_mut().for_each(|index| index.remove(&entry.key, id));
@@ -117,17 +183,22 @@ impl MapFile {
             }
         }
         self.entries.insert(id, entry);
-        self.next += 1;
         Ok(())
     }
 
-    fn ids_of(&self, key: &str) -> Vec<u32> {
+    /// The numbers of the entries with this key.
+    pub fn ids_of(&self, key: &str) -> Vec<u32> {
         let mut ids: Vec<u32> = match self.uses.first() {
             Some(index) => index.ids(key).into_iter().filter(|id| self.entry_is(*id, key)).collect(),
             None => self.entries.iter().filter(|(_, e)| *e.key == *key).map(|(id, _)| *id).collect(),
         };
         ids.sort_unstable();
         ids
+    }
+
+    /// There is an entry with this key.
+    pub fn has(&self, key: &str) -> bool {
+        !self.ids_of(key).is_empty()
     }
 
     fn entry_is(&self, id: u32, key: &str) -> bool {
@@ -189,9 +260,50 @@ impl MapFile {
         ids.into_iter().map(|id| (id, &self.entries[&id]))
     }
 
-    /// The next entry from this number on: for listings that are made in parts.
-    pub fn entry_from(&self, from: u32) -> Option<(u32, &Entry)> {
-        (from..self.next).find_map(|id| self.entries.get(&id).map(|entry| (id, entry)))
+    /// The numbers of the entries of a version, for listings that are made in parts.
+    pub fn ids(&self, version: u32) -> Vec<u32> {
+        if version != self.generation {
+            let of = |(at, (v, _)): (usize, &(u32, Entry))| (*v == version).then_some(at as u32);
+            return self.pending.iter().enumerate().filter_map(of).collect();
+        }
+        let mut ids: Vec<u32> = self.entries.keys().copied().collect();
+        ids.sort_unstable();
+        ids
+    }
+
+    /// An entry of a version by its number.
+    pub fn entry(&self, version: u32, id: u32) -> Option<&Entry> {
+        if version == self.generation {
+            return self.entries.get(&id);
+        }
+        self.pending.get(id as usize).filter(|(of, _)| *of == version).map(|(_, entry)| entry)
+    }
+
+    /// Everything that [`MapFile::restore_entry`] and its kin put back: numbers, entries, what is being prepared.
+    pub fn state(&self) -> ([u32; 3], impl Iterator<Item = (u32, &Entry)>, &[(u32, Entry)]) {
+        (
+            [self.next, self.generation, self.last_generation],
+            self.entries.iter().map(|(id, e)| (*id, e)),
+            &self.pending,
+        )
+    }
+
+    /// Begins anew with the numbers of another process's copy; its entries follow.
+    pub fn restore(&mut self, [next, generation, last_generation]: [u32; 3]) {
+        self.clear();
+        self.pending.clear();
+        (self.next, self.generation, self.last_generation) = (next, generation, last_generation);
+    }
+
+    /// An entry of the other copy, under its number.
+    pub fn restore_entry(&mut self, id: u32, key: &str, value: &str) {
+        // Every key was accepted when it was added.
+        let _ = self.insert_as(id, Entry { key: key.into(), value: value.into() });
+    }
+
+    /// An entry of the other copy that is not in force yet.
+    pub fn restore_pending(&mut self, version: u32, key: &str, value: &str) {
+        self.pending.push((version, Entry { key: key.into(), value: value.into() }));
     }
 
     /// How many entries it has.
@@ -213,6 +325,14 @@ impl MapFile {
     pub fn prepare(&mut self) -> u32 {
         self.last_generation += 1;
         self.last_generation
+    }
+
+    /// Forgets what was added to a version that is being prepared, or takes everything away.
+    pub fn clear_version(&mut self, version: u32) {
+        if version == self.generation {
+            return self.clear();
+        }
+        self.pending.retain(|(of, _)| *of != version);
     }
 
     /// Adds an entry to a version that is being prepared.
@@ -249,54 +369,100 @@ impl MapFile {
     }
 }
 
-/// All maps and ACL files of one process.
-#[derive(Default)]
+/// All maps and ACL files of one process. Copies share what was not changed since.
+#[derive(Default, Clone)]
 pub struct Maps {
-    files: Vec<MapFile>,
+    files: Vec<Arc<MapFile>>,
 }
 
 impl Maps {
-    /// The file of this name, if it was read.
-    pub fn find(&self, name: &str) -> Option<u32> {
-        self.files.iter().position(|f| *f.name == *name).map(|at| at as u32)
+    /// The file of this name, if it was read as a map or as a list of patterns.
+    pub fn find(&self, name: &str, is_map: bool) -> Option<u32> {
+        self.files.iter().position(|f| f.is_map == is_map && *f.name == *name).map(|at| at as u32)
+    }
+
+    /// The patterns of a line with `-u`.
+    pub fn find_fixed(&self, id: u32) -> Option<u32> {
+        self.files.iter().position(|f| f.fixed && f.id == id).map(|at| at as u32)
+    }
+
+    /// What a command means by `#<id>` or the name of a file, among what is searched by ACLs or by
+    /// converters.
+    pub fn named(&self, name: &str, acl: bool) -> Option<u32> {
+        let bare = |name: &'_ str| {
+            ["file@", "opt@", "virt@"].iter().find_map(|p| name.strip_prefix(p).map(str::to_owned))
+        };
+        let number = name.strip_prefix('#').and_then(|digits| digits.parse::<u32>().ok());
+        let is = |f: &MapFile| match number {
+            Some(id) => f.id == id,
+            None => {
+                !f.name.is_empty()
+                    && (*f.name == *name
+                        || bare(name).as_deref().unwrap_or(name)
+                            == bare(&f.name).as_deref().unwrap_or(&f.name))
+            }
+        };
+        let found = self.files.iter().position(|f| (if acl { f.in_acl } else { f.in_map }) && is(f));
+        found.map(|at| at as u32)
     }
 
     /// Adds a file that was read.
     pub fn push(&mut self, file: MapFile) -> u32 {
-        self.files.push(file);
+        self.files.push(Arc::new(file));
         (self.files.len() - 1) as u32
+    }
+
+    /// All is read: files get their numbers, and what only loading needs is forgotten.
+    pub fn settle(&mut self) {
+        let taken: Vec<u32> = self.files.iter().filter(|f| f.fixed).map(|f| f.id).collect();
+        let mut free = (0..).filter(|id| !taken.contains(id));
+        for file in &mut self.files {
+            let file = Arc::make_mut(file);
+            file.lines = Vec::new();
+            if !file.fixed {
+                file.id = free.next().unwrap_or(u32::MAX);
+            }
+        }
     }
 
     /// A file by its number.
     pub fn get(&self, map: u32) -> Option<&MapFile> {
-        self.files.get(map as usize)
+        self.files.get(map as usize).map(|file| &**file)
     }
 
     /// A file by its number, for changing it.
     pub fn get_mut(&mut self, map: u32) -> Option<&mut MapFile> {
-        self.files.get_mut(map as usize)
+        self.files.get_mut(map as usize).map(Arc::make_mut)
     }
 
     /// All files.
     pub fn iter(&self) -> impl Iterator<Item = &MapFile> {
-        self.files.iter()
+        self.files.iter().map(|file| &**file)
     }
 
     /// Makes a file searchable in one way.
     pub fn use_as(&mut self, map: u32, how: Match, fold: bool) -> Result<MapUse, MapFlaw> {
         let none = || MapFlaw { line: 0, what: "no such file".into() };
-        let index = self.files.get_mut(map as usize).ok_or_else(none)?.use_as(how, fold)?;
+        let index = self.get_mut(map).ok_or_else(none)?.use_as(how, fold)?;
         Ok(MapUse { map, index })
     }
 
     /// The entry a sample matches. The sample has been cast to what the way of matching takes.
+    #[inline]
     pub fn lookup(&self, by: MapUse, sample: &Sample<'_>) -> Option<(u32, &Entry)> {
         let file = self.files.get(by.map as usize)?;
         let id = file.uses.get(by.index as usize)?.find(sample)?;
         file.entries.get(&id).map(|entry| (id, entry))
     }
 
+    /// Whether a sample matches any entry.
+    #[inline]
+    pub fn holds(&self, by: MapUse, sample: &Sample<'_>) -> bool {
+        self.index(by).is_some_and(|index| index.find(sample).is_some())
+    }
+
     /// The index behind a use.
+    #[inline]
     pub fn index(&self, by: MapUse) -> Option<&Index> {
         self.files.get(by.map as usize)?.uses.get(by.index as usize)
     }
@@ -321,66 +487,4 @@ pub fn fuzz_map(data: &[u8]) {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn value(maps: &Maps, by: MapUse, text: &str) -> Option<String> {
-        maps.lookup(by, &Sample::text(text)).map(|(_, e)| e.value.to_string())
-    }
-
-    #[test]
-    fn files_are_read_as_the_manual_says() {
-        let text = b"# comment\n\n  key1   value one \t\r\nkey2\n\tkey3\tv3\n #no comment\n";
-        let file = MapFile::read("m", text, true).unwrap();
-        let list: Vec<_> = file.iter().map(|(_, e)| (&*e.key, &*e.value)).collect();
-        assert_eq!(list, [("key1", "value one"), ("key2", ""), ("key3", "v3"), ("#no", "comment")]);
-        let file = MapFile::read("a", b" a b\n#x\n", false).unwrap();
-        assert_eq!(file.iter().map(|(_, e)| &*e.key).collect::<Vec<_>>(), ["a b"]);
-        assert_eq!(MapFile::read("b", b"ok\n\xff\n", false).err().map(|f| f.line), Some(2));
-    }
-
-    #[test]
-    fn changes_show_in_every_way_of_searching() {
-        let mut maps = Maps::default();
-        let map = maps.push(MapFile::read("m", b"/a 1\n/a/b 2\n", true).unwrap());
-        let exact = maps.use_as(map, Match::Str, false).unwrap();
-        let beg = maps.use_as(map, Match::Beg, false).unwrap();
-        assert_eq!(maps.use_as(map, Match::Str, false), Ok(exact));
-        assert_eq!(value(&maps, beg, "/a/b/c"), Some("2".into()));
-        let file = maps.get_mut(map).unwrap();
-        assert!(file.set("/a/b", "9") && !file.set("/none", "1"));
-        file.add("/z", "26").unwrap();
-        assert!(file.del("/a") && !file.del("/a"));
-        assert_eq!(value(&maps, beg, "/a/b/c"), Some("9".into()));
-        assert_eq!(value(&maps, exact, "/a"), None);
-        assert_eq!(value(&maps, exact, "/z"), Some("26".into()));
-    }
-
-    #[test]
-    fn versions_replace_each_other_at_once() {
-        let mut maps = Maps::default();
-        let map = maps.push(MapFile::read("m", b"k old\n", true).unwrap());
-        let by = maps.use_as(map, Match::Str, false).unwrap();
-        let file = maps.get_mut(map).unwrap();
-        let version = file.prepare();
-        file.add_to(version, "k", "new").unwrap();
-        assert_eq!(value(&maps, by, "k"), Some("old".into()));
-        let file = maps.get_mut(map).unwrap();
-        assert!(file.commit(version) && !file.commit(version) && !file.commit(99));
-        assert_eq!((value(&maps, by, "k"), maps.get(map).unwrap().len()), (Some("new".into()), 1));
-    }
-
-    #[test]
-    fn bad_keys_change_nothing() {
-        let mut maps = Maps::default();
-        let map = maps.push(MapFile::read("m", b"10.0.0.0/8 x\n", true).unwrap());
-        maps.use_as(map, Match::Str, false).unwrap();
-        maps.use_as(map, Match::Ip, false).unwrap();
-        let file = maps.get_mut(map).unwrap();
-        assert!(file.add("nonsense", "1").is_err());
-        assert!(!file.del("nonsense") && file.len() == 1);
-        for seed in [&b"\x01a b\n"[..], b"\x83\n\n# \n", b"\x8c(((\n[a\n", b""] {
-            fuzz_map(seed);
-        }
-    }
-}
+mod tests;

@@ -7,9 +7,11 @@ use std::sync::Arc;
 
 use crate::base::ids::{ListenerId, ServerId};
 use crate::base::tick::Clock;
+use crate::expr::live;
 use crate::net::tls::ticket_file::{self, KeyFile};
 use crate::net::tls::{BindContext, ServerContext, TlsShared};
 use crate::plan::Plan;
+use crate::shm::changelog::MAPS;
 use crate::shm::sslcache::{SslCache, SslCacheStats};
 use crate::shm::tickets::Tickets;
 use crate::shm::{Extras, Shared};
@@ -37,9 +39,13 @@ pub struct Contexts {
 /// That is not told again sooner, milliseconds.
 const BUSY_EVERY_MS: u64 = 10_000;
 
-/// Stretches of shared memory that TLS needs, in words of 8 bytes.
+/// Stretches of shared memory that TLS and changes of maps need, in words of 8 bytes.
 pub fn extras(plan: &Plan) -> Extras {
     let mut extras = Extras::new();
+    let log = live::log_words(&plan.maps);
+    if log > 0 {
+        extras.insert(MAPS, log);
+    }
     if plan.listeners.iter().any(|l| l.tls.is_some()) {
         let blocks = plan.global.tune.ssl_cachesize;
         if blocks > 0 {

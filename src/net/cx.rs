@@ -7,6 +7,7 @@ use crate::base::tick::Now;
 use crate::event::log::sink::LogSink;
 use crate::event::poll::Poller;
 use crate::event::sched::Sched;
+use crate::expr::live::{LiveMaps, Order};
 use crate::expr::vars::Effects;
 use crate::msg::heads::HeadPool;
 use crate::net::contexts::Contexts;
@@ -38,11 +39,25 @@ pub struct Cx<'w> {
     pub rng: &'w mut Rng,
     /// What expressions ask for while they are evaluated.
     pub effects: &'w Effects,
+    /// Maps and ACL files as they are now.
+    pub maps: &'w mut LiveMaps,
     /// Where log lines go.
     pub log: &'w mut LogSink,
     /// The network of a test, in place of the kernel's.
     #[cfg(test)]
     pub net: Option<&'w crate::net::sock::mem::Net>,
+}
+
+impl Cx<'_> {
+    /// Does what a rule asks for; where there is no room, the map stays as it is.
+    pub fn change_map(&mut self, order: &Order) {
+        if let Err(why) = self.maps.change(&order.change()) {
+            log::debug!("map: {why}");
+        }
+        if self.maps.wants_telling() {
+            self.shm.changed();
+        }
+    }
 }
 
 /// What a connection asks the worker for: done after the borrow of the connection has ended.

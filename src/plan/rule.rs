@@ -5,6 +5,7 @@
 //! they see and change the stream only through [`ActionCx`].
 
 use crate::expr::acl::{Cond, Verdict};
+use crate::expr::live::Order;
 use crate::expr::map::Maps;
 use crate::expr::vars::{Effect, Effects, VarsMut};
 use crate::expr::view::{BackFacts, Bytes, ConnFacts, Facts, ProcessCount, TlsView, Txn, World};
@@ -147,6 +148,8 @@ pub enum Act<'p> {
     Failed,
     /// A log line is written now, and the rules go on (`do-log`).
     Log,
+    /// A map is changed and the rules go on.
+    Change(Box<Order>),
     /// An interim answer goes out at once and the rules go on: fields of a 103 (`early-hint`).
     Interim(Box<Reply>),
 }
@@ -308,7 +311,7 @@ impl ActionCx<'_> {
 pub type Cursor = usize;
 
 /// Runs rules from `at` on. [`Act::Next`]: all of them ran; [`Act::Wait`]: call again with the same
-/// cursor; [`Act::Interim`] and [`Act::Log`]: do it and call again; anything else ended the list.
+/// cursor; [`Act::Interim`], [`Act::Log`] and [`Act::Change`]: do it and call again; anything else ended the list.
 pub fn run<'p>(rules: &'p [Rule], at: &mut Cursor, cx: &mut ActionCx<'_>) -> Act<'p> {
     if *at == 0 {
         // `strict-mode` holds for the rules behind it in the same set
@@ -318,6 +321,10 @@ pub fn run<'p>(rules: &'p [Rule], at: &mut Cursor, cx: &mut ActionCx<'_>) -> Act
         match step(rule, cx) {
             Act::Next => *at += 1,
             Act::Wait(need) => return Act::Wait(need),
+            Act::Change(order) => {
+                *at += 1;
+                return Act::Change(order);
+            }
             Act::Interim(mut reply) => {
                 *at += 1;
                 while let Some(next) = rules.get(*at).filter(|next| next.kw == rule.kw) {

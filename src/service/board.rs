@@ -11,6 +11,7 @@ use crate::plan::server::Server;
 use crate::plan::Plan;
 use crate::service::stats::columns::{Col, COLUMNS};
 use crate::service::stats::info::{Limits, Totals};
+use crate::shm::changelog::{self, ChangeLog};
 use crate::shm::{Admin, Clear, FrontState, Health, Info, InfoRate, Object, Rate, Role, Shared, Stat};
 use std::net::SocketAddr;
 use std::sync::atomic::AtomicU32;
@@ -79,6 +80,8 @@ pub fn configured_maxconn(plan: &Plan, workers: usize) -> u32 {
 /// Puts what a (new) plan says into shared memory, before its processes start: limits, and servers
 /// that are `disabled`. What was set at run time stays where the plan says nothing.
 pub fn apply_plan(plan: &Plan, workers: usize, shm: &Shared) {
+    // whoever takes it up first prepares it: before there are others
+    let _ = shm.extra(changelog::MAPS).and_then(ChangeLog::attach);
     let global = shm.global();
     global.maxconn.store(configured_maxconn(plan, workers), Relaxed);
     global.maxsslconn.store(plan.global.maxsslconn, Relaxed);

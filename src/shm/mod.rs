@@ -6,6 +6,7 @@
 
 mod carry;
 pub mod carve;
+pub mod changelog;
 pub mod counters;
 mod gate;
 pub mod layout;

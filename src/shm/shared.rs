@@ -14,6 +14,7 @@ use lighterman_sys::event::Bell;
 use lighterman_sys::map::Region;
 
 use super::carve::{self, Parts, Sizes};
+use super::changelog::MAPS;
 use super::counters::{self, Rate, Stat};
 use super::gate;
 use super::layout::{CounterLine, GlobalCell, ObjectCell, ProcessCell, ServerCell};
@@ -72,7 +73,9 @@ impl Shared {
             }
         };
         let generation = parts.header[0].generation.fetch_add(1, AcqRel) + 1;
-        let old = self.extras.iter().map(|(name, region)| (*name, region.clone())).collect();
+        // changes to maps are changes to the files as one configuration has read them
+        let kept = self.extras.iter().filter(|(name, _)| **name != MAPS);
+        let old = kept.map(|(name, region)| (*name, region.clone())).collect();
         Shared { parts, rows, slot: self.slot, generation, bells, extras: old }.with_extras(extras)
     }
 

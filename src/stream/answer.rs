@@ -87,6 +87,7 @@ impl Stream {
             self.settle_rules(below, cx);
             match act {
                 Act::Log => self.write_log(below, cx),
+                Act::Change(order) => cx.change_map(&order),
                 Act::Wait(need) if !self.answering.last_look => {
                     if self.waits_for_answer(need, proxy, site, cx) {
                         return Ruled::Later;
@@ -196,6 +197,10 @@ impl Stream {
                 match act {
                     Act::Log => self.write_log(below, cx),
                     Act::Next | Act::Stop => break,
+                    Act::Change(order) => {
+                        cx.change_map(&order);
+                        cursor += 1;
+                    }
                     _ => cursor += 1,
                 }
             }

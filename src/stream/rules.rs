@@ -46,10 +46,16 @@ impl Stream {
             return Step::Go(next);
         }
         let mut cursor = self.cursor;
-        let world = WorldView::new(self.front, self.back, below, cx);
-        let act = match self.action_cx(site, below, cx, &world) {
-            Some(mut acx) => rule::run(rules, &mut cursor, &mut acx),
-            None => return Step::Go(Phase::Over),
+        let act = loop {
+            let world = WorldView::new(self.front, self.back, below, cx);
+            let act = match self.action_cx(site, below, cx, &world) {
+                Some(mut acx) => rule::run(rules, &mut cursor, &mut acx),
+                None => return Step::Go(Phase::Over),
+            };
+            match act {
+                Act::Change(order) => cx.change_map(&order),
+                act => break act,
+            }
         };
         self.cursor = cursor;
         self.settle_rules(below, cx);
@@ -190,7 +196,7 @@ impl Stream {
                 check: None,
             },
             effects: cx.effects,
-            maps: &cx.plan.maps,
+            maps: cx.maps.maps(),
             world,
         })
     }

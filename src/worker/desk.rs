@@ -15,6 +15,7 @@ use crate::base::tick::Tick;
 use crate::event::line;
 use crate::event::ready::Edges;
 use crate::event::sched::Wake;
+use crate::expr::live::LiveMaps;
 use crate::plan::{CliSocket, Plan};
 use crate::service::applet::CliDoor;
 use crate::service::cli::{CliCx, Face, Facts, Host, Ticket};
@@ -91,7 +92,8 @@ impl Worker<'_> {
         let Worker { plan, house, office, inbox, .. } = self;
         let Some(office) = office else { return };
         let (leaving, now) = (house.leaving, house.now.tick);
-        let mut clerk = Clerk { plan, leaving, now, inbox, master: office.master.as_mut() };
+        let maps = &mut house.maps;
+        let mut clerk = Clerk { plan, leaving, now, inbox, master: office.master.as_mut(), maps };
         let mut cx = CliCx { plan, now: house.now, shm: &house.shm, host: &mut clerk };
         office.desk.on_wake(id, &mut house.sched, &mut cx, &house.poll);
         self.put_questions();
@@ -136,6 +138,7 @@ struct Clerk<'a> {
     now: Tick,
     inbox: &'a mut Inbox,
     master: Option<&'a mut Master>,
+    maps: &'a mut LiveMaps,
 }
 
 impl Host for Clerk<'_> {
@@ -147,6 +150,10 @@ impl Host for Clerk<'_> {
             boot_ms: 0,
             hostname: cred::host_name(),
         }
+    }
+
+    fn maps(&mut self) -> Option<&mut LiveMaps> {
+        Some(self.maps)
     }
 
     fn startup_log(&self) -> Vec<u8> {

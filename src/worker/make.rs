@@ -12,11 +12,13 @@ use crate::base::tick::Clock;
 use crate::event::log::sink::LogSink;
 use crate::event::poll::Poller;
 use crate::event::sched::{Owner, Sched};
+use crate::expr::live::LiveMaps;
 use crate::expr::vars::Effects;
 use crate::msg::heads::HeadPool;
 use crate::net::contexts::Contexts;
 use crate::net::sock::listen::ListenSock;
 use crate::plan::{Plan, Tune};
+use crate::shm::changelog::{ChangeLog, MAPS};
 use crate::shm::Shared;
 use crate::stream::backends::Backends;
 
@@ -40,6 +42,7 @@ impl<'p> Worker<'p> {
             heads: HeadPool::default(),
             rng: Rng::from_seed(now.wall_us ^ u64::from(std::process::id()) << 32),
             effects: Effects::new(),
+            maps: LiveMaps::new(&plan.maps, shm.extra(MAPS).and_then(ChangeLog::attach)),
             log,
             shm,
             tls,

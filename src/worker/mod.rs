@@ -34,6 +34,7 @@ use crate::event::log::sink::LogSink;
 use crate::event::poll::Poller;
 use crate::event::ready::Edges;
 use crate::event::sched::{Owner, Sched, Wake};
+use crate::expr::live::LiveMaps;
 use crate::expr::vars::Effects;
 use crate::msg::heads::HeadPool;
 use crate::net::conn::Conn;
@@ -97,6 +98,7 @@ struct House<'p> {
     heads: HeadPool,
     rng: Rng,
     effects: Effects,
+    maps: LiveMaps,
     log: LogSink,
     shm: Shared,
     tls: &'p Contexts,
@@ -157,6 +159,7 @@ impl House<'_> {
             poll: &self.poll,
             rng: &mut self.rng,
             effects: &self.effects,
+            maps: &mut self.maps,
             log: &mut self.log,
             #[cfg(test)]
             net: self.net.as_ref(),

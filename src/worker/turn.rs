@@ -43,6 +43,7 @@ impl Worker<'_> {
         self.house.shm.process().beat();
         self.panics = 0;
         self.obey_changes();
+        self.house.maps.obey();
         self.take_news();
         self.house.sched.expire(self.house.now.tick);
         for _ in 0..self.plan.global.tune.runqueue_depth.max(1) {

@@ -4,7 +4,7 @@ use super::Conv;
 use crate::expr::args::{Arg, Args, Kind, Template};
 use crate::expr::cast;
 use crate::expr::compile::ParseCx;
-use crate::expr::map::{MapFile, MapUse};
+use crate::expr::map::{MapFile, MapFlaw, MapUse};
 use crate::expr::pattern::Match;
 use crate::expr::sample::{Sample, Scratch, Ty, Value};
 use crate::expr::view::Facts;
@@ -62,33 +62,49 @@ fn check(kw: &str, args: &mut [Arg], cx: &mut ParseCx<'_>) -> Result<(), String>
         ),
         _ => Arg::Absent,
     };
-    let by = open(file, how, cx)?;
+    let by = open(file, true, how, false, cx)?;
     let maps = cx.names.maps();
-    let wrong = maps.get(by.map).and_then(|f| f.iter().find(|(_, e)| value(&e.value, to).is_none()));
-    if let Some((_, entry)) = wrong {
-        return Err(format!(
-            "\"{file}\": the value \"{}\" of \"{}\" is not of type {}",
-            entry.value,
-            entry.key,
-            to.name()
-        ));
+    if let Some(file) = maps.get_mut(by.map) {
+        file.in_map = true;
+    }
+    let wrong = maps
+        .get(by.map)
+        .and_then(|f| f.iter().find(|(_, e)| value(&e.value, to).is_none()).map(|(id, e)| (f.line(id), e)));
+    if let Some((line, entry)) = wrong {
+        let what = format!("the value \"{}\" of \"{}\" is not of type {}", entry.value, entry.key, to.name());
+        return Err(MapFlaw { line, what }.message(file));
     }
     (args[0], args[1]) = (Arg::Map(by), default);
     Ok(())
 }
 
-/// Reads a map file unless that was done, and prepares it for one way of searching.
-pub fn open(file: &str, how: Match, cx: &mut ParseCx<'_>) -> Result<MapUse, String> {
-    let map = match cx.names.maps().find(file) {
-        Some(map) => map,
-        None => {
-            let text = cx.names.file(file)?;
-            let read = MapFile::read(file, &text, true)
-                .map_err(|flaw| format!("\"{file}\", line {}: {}", flaw.line, flaw.what))?;
-            cx.names.maps().push(read)
-        }
+/// Reads a map or ACL file unless that was done, and prepares it for one way of searching.
+pub fn open(
+    name: &str,
+    is_map: bool,
+    how: Match,
+    fold: bool,
+    cx: &mut ParseCx<'_>,
+) -> Result<MapUse, String> {
+    let map = open_file(name, is_map, cx)?;
+    cx.names.maps().use_as(map, how, fold).map_err(|flaw| flaw.message(name))
+}
+
+/// Reads a map or ACL file unless that was done.
+///
+/// `virt@` is a name without a file, `opt@` a file that may be missing, `file@` says nothing new.
+pub fn open_file(name: &str, is_map: bool, cx: &mut ParseCx<'_>) -> Result<u32, String> {
+    let name = name.strip_prefix("file@").unwrap_or(name);
+    if let Some(map) = cx.names.maps().find(name, is_map) {
+        return Ok(map);
+    }
+    let text = match (name.starts_with("virt@"), name.strip_prefix("opt@")) {
+        (true, _) => Vec::new(),
+        (_, Some(path)) => cx.names.file_if_there(path)?.unwrap_or_default(),
+        _ => cx.names.file(name)?,
     };
-    cx.names.maps().use_as(map, how, false).map_err(|flaw| format!("\"{file}\": {}", flaw.what))
+    let read = MapFile::read(name, &text, is_map).map_err(|flaw| flaw.message(name))?;
+    Ok(cx.names.maps().push(read))
 }
 
 fn meaning(kw: &str) -> (Match, Ty) {

@@ -10,6 +10,7 @@ use crate::expr::args::from_hex;
 use crate::expr::sample::{Sample, Scratch};
 
 /// Patterns of one kind.
+#[derive(Clone)]
 pub struct Index {
     how: Match,
     fold: bool,
@@ -17,6 +18,7 @@ pub struct Index {
     len: usize,
 }
 
+#[derive(Clone)]
 enum Kind {
     Bare,
     Number(NumberIndex),
@@ -81,14 +83,6 @@ impl Index {
         }
         self.len += 1;
         Ok(())
-    }
-
-    /// Adds a range of integers that an operator gave (`gt 5`).
-    pub fn add_range(&mut self, low: i64, high: i64, id: u32) {
-        if let Kind::Number(n) = &mut self.kind {
-            n.add_range(low, high, id);
-            self.len += 1;
-        }
     }
 
     /// Takes the pattern with this text and id away, if it is there.

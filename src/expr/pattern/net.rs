@@ -11,14 +11,14 @@ use smallvec::SmallVec;
 use super::string::ReadyMap;
 
 /// Addresses and networks.
-#[derive(Default)]
+#[derive(Clone, Default)]
 pub struct NetIndex {
     v4: Family,
     v6: Family,
     odd: Vec<(u32, u32, u32)>,
 }
 
-#[derive(Default)]
+#[derive(Clone, Default)]
 struct Family {
     map: ReadyMap<u64, SmallVec<[(u128, u8, u32); 1]>>,
     /// (bits, patterns with that many), longest first.

@@ -5,7 +5,7 @@ use smallvec::SmallVec;
 use super::string::ReadyMap;
 
 /// Integers and ranges.
-#[derive(Default)]
+#[derive(Clone, Default)]
 pub struct NumberIndex {
     single: ReadyMap<u64, SmallVec<[u32; 1]>>,
     ranges: Vec<(i64, i64, u32)>,

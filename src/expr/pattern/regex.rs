@@ -4,6 +4,7 @@
 use regex::bytes::{Regex, RegexBuilder};
 
 /// Regular expressions.
+#[derive(Clone)]
 pub struct RegexIndex {
     fold: bool,
     list: Vec<(u32, Regex)>,

@@ -34,13 +34,14 @@ impl Hasher for Ready {
 /// A hash map whose keys need no hashing, or are small numbers.
 pub type ReadyMap<K, V> = HashMap<K, V, BuildHasherDefault<Ready>>;
 
+#[derive(Clone)]
 struct Node {
     text: Box<[u8]>,
     id: u32,
 }
 
 /// Patterns by the hash of their text.
-#[derive(Default)]
+#[derive(Clone, Default)]
 struct Table {
     map: ReadyMap<u64, SmallVec<[Node; 1]>>,
     len: usize,
@@ -107,7 +108,7 @@ impl Roll {
 }
 
 /// Whole texts.
-#[derive(Default)]
+#[derive(Clone, Default)]
 pub struct ExactIndex {
     table: Table,
     longest: usize,
@@ -143,7 +144,7 @@ impl ExactIndex {
 }
 
 /// How many patterns have each length, in rising order.
-#[derive(Default)]
+#[derive(Clone, Default)]
 struct Lengths(Vec<(usize, usize)>);
 
 impl Lengths {
@@ -165,6 +166,7 @@ impl Lengths {
 }
 
 /// Beginnings or ends of texts.
+#[derive(Clone)]
 pub struct AffixIndex {
     table: Table,
     lengths: Lengths,
@@ -250,6 +252,7 @@ impl AffixIndex {
 }
 
 /// Parts of texts between delimiters. A pattern may span several parts.
+#[derive(Clone)]
 pub struct WordIndex {
     table: Table,
     delims: &'static [u8],
@@ -333,7 +336,7 @@ impl WordIndex {
 }
 
 /// Texts within texts: each pattern is searched in turn.
-#[derive(Default)]
+#[derive(Clone, Default)]
 pub struct SubIndex(Vec<(u32, Finder<'static>)>);
 
 impl SubIndex {

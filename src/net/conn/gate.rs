@@ -72,7 +72,7 @@ fn action_cx<'a>(
         txn,
         vars: VarsMut { sess: Some(&mut client.vars), ..VarsMut::default() },
         effects: cx.effects,
-        maps: &cx.plan.maps,
+        maps: cx.maps.maps(),
         world: &NoWorld,
     }
 }

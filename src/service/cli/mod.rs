@@ -11,6 +11,7 @@ pub mod general;
 pub mod help;
 pub mod limits;
 pub mod line;
+pub mod maps;
 pub mod process;
 pub mod servers;
 pub mod session;
@@ -24,6 +25,7 @@ mod tests;
 
 use crate::base::doc::Doc;
 use crate::base::tick::{Now, Tick};
+use crate::expr::live::LiveMaps;
 use crate::plan::global::CliLevel;
 use crate::plan::Plan;
 use crate::service::board::Board;
@@ -33,8 +35,16 @@ use std::time::Duration;
 pub use vitals::{Process, Role, Vitals};
 
 /// All commands, by family.
-pub const FAMILIES: &[&[Command]] =
-    &[general::ROWS, process::ROWS, stat::ROWS, servers::ROWS, limits::ROWS, sessions::ROWS, tls_keys::ROWS];
+pub const FAMILIES: &[&[Command]] = &[
+    general::ROWS,
+    process::ROWS,
+    stat::ROWS,
+    servers::ROWS,
+    limits::ROWS,
+    maps::ROWS,
+    sessions::ROWS,
+    tls_keys::ROWS,
+];
 
 /// Bytes of output at which a job steps back and lets the client read.
 pub const OUT_HIGH: usize = 16 * 1024;
@@ -172,6 +182,10 @@ impl CliCx<'_> {
 pub trait Host {
     /// What does not change while it runs.
     fn facts(&self) -> Facts;
+    /// Maps and ACL files as they are now; `None` where there are none.
+    fn maps(&mut self) -> Option<&mut LiveMaps> {
+        None
+    }
     /// Everything that was said on stderr since the start.
     fn startup_log(&self) -> Vec<u8>;
     /// Hands a command to every worker. Answers come later, by the ticket; `None` = nobody to ask.
