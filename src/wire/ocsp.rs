@@ -197,4 +197,23 @@ mod tests {
             }
         }
     }
+
+    #[test]
+    fn answers_of_a_real_responder_are_read() {
+        let dir = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/fuzz/corpus/ocsp");
+        let read = |name: &str| std::fs::read(dir.join(name)).unwrap();
+        for (name, status, ends) in [
+            ("good", Status::Good, true),
+            ("revoked", Status::Revoked, true),
+            ("unknown_endless", Status::Unknown, false),
+        ] {
+            let bytes = read(name);
+            let answers = parse(&bytes).unwrap();
+            assert_eq!((answers[0].status, answers[0].next_update.is_some()), (status, ends), "{name}");
+            assert_eq!((answers[0].hash, answers[0].serial), (SHA1, &[0, 200, 1][..]), "{name}");
+        }
+        for seed in std::fs::read_dir(&dir).unwrap() {
+            fuzz_ocsp(&std::fs::read(seed.unwrap().path()).unwrap());
+        }
+    }
 }
