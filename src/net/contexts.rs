@@ -1,6 +1,7 @@
 //! The TLS contexts of a plan: made once, before the fork and before rights are dropped, and shared by
 //! every process that comes from it.
 
+use std::net::IpAddr;
 use std::path::Path;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::sync::Arc;
@@ -9,9 +10,11 @@ use crate::base::ids::{ListenerId, ServerId};
 use crate::base::tick::Clock;
 use crate::expr::live;
 use crate::net::tls::ticket_file::{self, KeyFile};
+use crate::net::tls::why::Why;
 use crate::net::tls::{BindContext, ServerContext, TlsShared};
 use crate::plan::Plan;
 use crate::shm::changelog::MAPS;
+use crate::shm::failures::Failures;
 use crate::shm::sslcache::{SslCache, SslCacheStats};
 use crate::shm::tickets::Tickets;
 use crate::shm::{Extras, Shared};
@@ -23,12 +26,16 @@ const TICKETS: &str = "tls tickets";
 /// Name of the ticket keys that come from files.
 const TICKET_FILES: &str = "tls ticket files";
 
+/// Name of the counts of failed handshakes.
+const FAILURES: &str = "tls failures";
+
 /// TLS of all `bind` and `server` lines.
 #[derive(Default)]
 pub struct Contexts {
     binds: Vec<Option<Arc<BindContext>>>,
     servers: Vec<Option<Arc<ServerContext>>>,
     tickets: Option<Tickets>,
+    failures: Option<Failures>,
     clock: Arc<AtomicU64>,
     /// `tune.ssl.ticket-rotate`, seconds.
     rotate_s: u32,
@@ -51,6 +58,7 @@ pub fn extras(plan: &Plan) -> Extras {
         if blocks > 0 {
             extras.insert(SESSIONS, SslCache::bytes_needed(blocks).div_ceil(8));
         }
+        extras.insert(FAILURES, Failures::words_needed(Why::ALL.len()));
         extras.insert(TICKETS, Tickets::bytes_needed().div_ceil(8));
         let files = ticket_files(plan).len();
         if files > 0 {
@@ -102,6 +110,11 @@ pub fn cache_stats(plan: &Plan, shm: &Shared) -> SslCacheStats {
     cache(plan, shm).map_or(SslCacheStats::default(), |cache| cache.stats())
 }
 
+/// Failed handshakes of clients, by reason ([`Why`]), over all processes.
+pub fn failures(shm: &Shared) -> Option<Failures> {
+    shm.extra(FAILURES).map(Failures::attach)
+}
+
 impl Contexts {
     /// Loads certificates and builds all contexts. The first error is what the operator must mend; files
     /// of directories that were left out are given to `notice`.
@@ -116,6 +129,7 @@ impl Contexts {
             extras: plan.global.extras.clone(),
         };
         let mut contexts = Contexts {
+            failures: failures(shm),
             tickets: shared.tickets.clone(),
             clock: shared.clock.clone(),
             rotate_s: plan.global.tune.ssl_ticket_rotate,
@@ -160,6 +174,13 @@ impl Contexts {
         self.clock.store(wall_us / 1_000_000, Relaxed);
         if let Some(tickets) = &self.tickets {
             tickets.refresh(wall_us / 1_000_000, self.rotate_s);
+        }
+    }
+
+    /// A client's handshake failed: counted by reason.
+    pub fn note_failure(&self, why: Why, now_us: u64, peer: Option<IpAddr>) {
+        if let Some(failures) = &self.failures {
+            failures.note(why as usize, now_us, peer);
         }
     }
 

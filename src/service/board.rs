@@ -169,6 +169,7 @@ impl Board<'_> {
             streams_total: info(Info::CumStreams),
             maxconn_reached: info(Info::MaxconnReached),
             ssl_busy: info(Info::SslBusy),
+            ssl_failures: contexts::failures(shm).map_or(0, |failures| failures.total()),
             pipes_used: info(Info::PipesUsed),
             pipes_free: info(Info::PipesFree),
             pool_allocated: info(Info::PoolAlloc),

@@ -8,6 +8,7 @@ mod carry;
 pub mod carve;
 pub mod changelog;
 pub mod counters;
+pub mod failures;
 mod gate;
 pub mod layout;
 pub mod objects;

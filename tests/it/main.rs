@@ -20,8 +20,10 @@ mod reload;
 mod rules;
 mod shm_workers;
 mod tls;
+mod tls_failures;
 mod tls_guard;
 mod tls_resume;
+mod tls_verify;
 
 /// The program that was built with these tests.
 const BIN: &str = env!("CARGO_BIN_EXE_lighterman");

@@ -8,6 +8,9 @@ use crate::event::log::sink::Speaker;
 use crate::expr::view::Addr;
 use crate::net::cx::Cx;
 use crate::net::fault::{Cause, Fault, ProxyFault};
+use crate::net::tls::why::Why;
+use crate::net::tls::{Reason, TlsEngine};
+use crate::net::transport::ssl::SslSock;
 use crate::plan::LogLevel;
 use crate::shm::{Info, Object, Stat};
 use lighterman_sys::localtime::LocalTime;
@@ -54,8 +57,45 @@ impl Failure {
     }
 }
 
+/// What a client's TLS handshake was about, for the line that tells of its failure.
+pub(super) struct Story<'s> {
+    why: Why,
+    engine: &'s TlsEngine,
+    /// Bytes received.
+    received: u32,
+}
+
+impl Story<'_> {
+    /// The story of a connection whose handshake failed.
+    pub(super) fn of(fault: Fault, ssl: &SslSock) -> Story<'_> {
+        let engine = ssl.engine();
+        let received = ssl.received();
+        Story { why: Why::of(fault.cause, engine.failure(), received > 0), engine, received }
+    }
+}
+
+/// ` reason=.. sni=.. ver=.. groups=.. alpn=.. cert=.. peer_alert=.. rx=..`; `-` for what is not known.
+impl std::fmt::Display for Story<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, " reason={} ", self.why.word())?;
+        match self.engine.asked() {
+            Some(asked) => asked.fmt(f)?,
+            None => f.write_str("sni=- ver=- groups=- alpn=-")?,
+        }
+        match self.engine.shown().and_then(|cert| cert.file.file_name()) {
+            Some(file) => write!(f, " cert={}", file.to_string_lossy())?,
+            None => f.write_str(" cert=-")?,
+        }
+        match self.engine.failure().filter(|failure| failure.reason == Reason::Alert) {
+            Some(failure) => write!(f, " peer_alert={}", failure.alert)?,
+            None => f.write_str(" peer_alert=-")?,
+        }
+        write!(f, " rx={}", self.received)
+    }
+}
+
 /// Counts and logs it.
-pub(super) fn report(fault: Fault, client: &mut Client, cx: &mut Cx<'_>) {
+pub(super) fn report(fault: Fault, client: &mut Client, story: Option<Story<'_>>, cx: &mut Cx<'_>) {
     let listener = cx.plan.listener(client.facts.listener);
     let failure = Failure::of(fault, listener.tls.is_some());
     client.facts.err = failure.number;
@@ -64,13 +104,20 @@ pub(super) fn report(fault: Fault, client: &mut Client, cx: &mut Cx<'_>) {
     for object in [Object::Front(proxy.id), Object::Listener(listener.id)] {
         cx.shm.count(object, Stat::Ereq, 1);
     }
+    if let Some(story) = &story {
+        let peer = match client.facts.src {
+            Addr::Inet(addr) => Some(addr.ip()),
+            Addr::Unix | Addr::None => None,
+        };
+        cx.tls.note_failure(story.why, cx.now.wall_us, peer);
+    }
     let unheard = proxy.dont_log_null && SILENT.contains(&failure.number);
     if unheard || !cx.log.is_heard(Speaker::Proxy(proxy.id)) {
         return;
     }
     let level = if proxy.log_separate_errors { LogLevel::Err } else { LogLevel::Info };
     let line = format!(
-        "{} [{}] {}/{}: {}{}{}",
+        "{} [{}] {}/{}: {}{}{}{}",
         End(client.facts.src, listener.puid),
         Date(client.facts.accepted_us),
         proxy.name,
@@ -78,6 +125,7 @@ pub(super) fn report(fault: Fault, client: &mut Client, cx: &mut Cx<'_>) {
         failure.text,
         failure.detail.map_or("", |_| ": "),
         failure.detail.unwrap_or_default(),
+        Tail(story, cx.now.wall_us.saturating_sub(client.facts.accepted_us) / 1000),
     );
     cx.log.emit(Speaker::Proxy(proxy.id), level, line.as_bytes());
 }
@@ -122,6 +170,18 @@ pub(super) fn report_server(fault: Fault, side: &mut ServerSide, cx: &mut Cx<'_>
             failure.detail.unwrap_or_default(),
         ),
     );
+}
+
+/// What follows the words that every HAProxy says: what TLS knows, and how long it took.
+struct Tail<'s>(Option<Story<'s>>, u64);
+
+impl std::fmt::Display for Tail<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match &self.0 {
+            Some(story) => write!(f, "{story} ms={}", self.1),
+            None => Ok(()),
+        }
+    }
 }
 
 /// `%ci:%cp`

@@ -210,7 +210,11 @@ impl Conn {
         }
         self.stage = Stage::Failed(fault);
         if let Peer::Client(client) = &mut self.peer {
-            failure::report(fault, client, cx);
+            let story = match &self.xprt {
+                Transport::Ssl(ssl) if in_tls => Some(failure::Story::of(fault, ssl)),
+                _ => None,
+            };
+            failure::report(fault, client, story, cx);
             return self.close(cx);
         }
         if let Some(mut shakes) = self.shakes.take() {

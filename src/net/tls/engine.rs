@@ -13,6 +13,7 @@ use std::sync::Arc;
 use lighterman_sys::tls::{Conn, Failure, Outcome, Reason};
 use openssl::error::ErrorStack;
 
+use super::asked::Asked;
 use super::certs::Cert;
 use super::context::{BindContext, ServerContext};
 use super::host::{Back, Front, Heavy, Verified};
@@ -119,6 +120,8 @@ pub struct TlsEngine {
     /// Lines of the key log, under `tune.ssl.keylog`. (Boxed: almost no connection has one.)
     #[allow(clippy::box_collection, reason = "a third of the size where there is none")]
     keys: Option<Box<Vec<u8>>>,
+    /// What the client asked for, while its handshake lasts.
+    asked: Option<Box<Asked>>,
     /// Bytes the library has encrypted without telling, because `tx` was full: the next write must begin with them.
     owed: u32,
     /// The first failure: nothing can be done afterwards.
@@ -160,6 +163,7 @@ impl TlsEngine {
             heavy: Heavy::Unknown,
             turn: None,
             keys: None,
+            asked: None,
             owed: 0,
             failed: None,
         }
@@ -185,6 +189,7 @@ impl TlsEngine {
         match outcome {
             Outcome::Done(_) => {
                 self.holds = matches!(self.side, Side::Front { .. });
+                self.asked = None;
                 Step::Done
             }
             Outcome::WantRead | Outcome::Closed => Step::WantRead,
@@ -343,6 +348,11 @@ impl TlsEngine {
         self.failed.as_deref().copied()
     }
 
+    /// What the client asked for, while its handshake lasts.
+    pub fn asked(&self) -> Option<&Asked> {
+        self.asked.as_deref()
+    }
+
     /// The certificate shown to the client.
     pub fn shown(&self) -> Option<&Arc<Cert>> {
         match &self.side {
@@ -378,8 +388,9 @@ impl TlsEngine {
         let outcome = match &mut self.side {
             Side::Front { bind, shown, policy, replay } => {
                 let (heavy, turn, policy) = (&mut self.heavy, &mut self.turn, *policy);
-                let keys = &mut self.keys;
-                let mut front = Front { pipe, bind, shown, verified, heavy, policy, replay, turn, keys };
+                let (keys, asked) = (&mut self.keys, &mut self.asked);
+                let mut front =
+                    Front { pipe, bind, shown, verified, heavy, policy, replay, turn, keys, asked };
                 ask(&mut self.conn, &mut front)
             }
             Side::Back { server, name } => {

@@ -52,12 +52,23 @@ fn prefixed(bytes: &[u8]) -> Option<(&[u8], &[u8])> {
     rest.split_at_checked(usize::from(u16::from_be_bytes(*len)))
 }
 
-fn list16(body: &[u8]) -> impl Iterator<Item = u16> + '_ {
+/// Numbers of two bytes in a list with its length.
+pub fn list16(body: &[u8]) -> impl Iterator<Item = u16> + '_ {
     pairs(prefixed(body).map_or(&[][..], |(list, _)| list))
 }
 
 fn pairs(bytes: &[u8]) -> impl Iterator<Item = u16> + '_ {
     bytes.chunks_exact(2).filter_map(|pair| pair.first_chunk().copied().map(u16::from_be_bytes))
+}
+
+/// The names in a list where each follows its length (RFC 7301 section 3.1).
+pub fn protocols(mut list: &[u8]) -> impl Iterator<Item = &[u8]> {
+    std::iter::from_fn(move || {
+        let (len, rest) = list.split_first()?;
+        let (name, rest) = rest.split_at_checked(usize::from(*len))?;
+        list = rest;
+        Some(name)
+    })
 }
 
 #[cfg(test)]

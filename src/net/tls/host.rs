@@ -7,10 +7,11 @@ use lighterman_sys::tls::{Hello, Host, Select, Setup, TicketKey, TicketUse};
 use lighterman_wire::client_hello::extension;
 use openssl::ssl::SslSession;
 
+use super::asked::Asked;
 use super::certs::Cert;
 use super::context::{BindContext, ServerContext};
 use super::engine::Pipe;
-use super::hello::{first_identity, server_name, Can};
+use super::hello::{first_identity, protocols, server_name, Can};
 use super::replay::Replay;
 
 /// `unrecognized_name` of RFC 6066 section 3.
@@ -106,6 +107,8 @@ pub(super) struct Front<'e, 'p> {
     /// The options it should have been made with: the engine makes it anew.
     pub(super) turn: &'e mut Option<usize>,
     pub(super) keys: &'e mut Option<Box<Vec<u8>>>,
+    /// What the hello asked for, kept until the handshake is over.
+    pub(super) asked: &'e mut Option<Box<Asked>>,
 }
 
 impl Front<'_, '_> {
@@ -152,6 +155,7 @@ impl Host for Front<'_, '_> {
     }
 
     fn hello(&mut self, hello: &Hello<'_>, setup: &mut Setup<'_>) -> Select {
+        self.asked.get_or_insert_with(|| Box::new(Asked::of(hello)));
         let full = match *self.heavy {
             Heavy::Granted => false,
             Heavy::Asked => true,
@@ -240,14 +244,4 @@ impl Host for Back<'_, '_> {
             sessions.keep(self.name, session);
         }
     }
-}
-
-/// The names in a list where each follows its length.
-fn protocols(mut list: &[u8]) -> impl Iterator<Item = &[u8]> {
-    std::iter::from_fn(move || {
-        let (len, rest) = list.split_first()?;
-        let (name, rest) = rest.split_at_checked(usize::from(*len))?;
-        list = rest;
-        Some(name)
-    })
 }

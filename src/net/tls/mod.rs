@@ -5,6 +5,7 @@
 //! hands over plain words ([`crate::plan::tls`]); what is built from them ([`context`]) is immutable, made before the
 //! fork and shared by all connections of a `bind` or `server` line.
 
+pub mod asked;
 pub mod authority;
 pub mod certs;
 pub mod context;
@@ -21,6 +22,7 @@ pub mod sni;
 pub mod sources;
 pub mod staple;
 pub mod ticket_file;
+pub mod why;
 
 #[cfg(test)]
 mod tests;

@@ -39,6 +39,8 @@ pub struct SslSock {
     sent_at: Tick,
     /// close_notify is among what was sent: nothing follows.
     ended: bool,
+    /// Bytes of ciphertext received, as far as they were counted: for lines about handshakes that fail.
+    received: u32,
 }
 
 macro_rules! engine {
@@ -75,6 +77,7 @@ impl SslSock {
             sent: 0,
             sent_at: Tick(0),
             ended: false,
+            received: 0,
         }))
     }
 
@@ -98,6 +101,16 @@ impl SslSock {
         self.engine.failure()
     }
 
+    /// The engine, to be asked what a failed handshake was about.
+    pub fn engine(&self) -> &TlsEngine {
+        &self.engine
+    }
+
+    /// Bytes of ciphertext received so far.
+    pub fn received(&self) -> u32 {
+        self.received
+    }
+
     /// The engine may have bytes to give without the socket's help.
     pub fn holds_input(&self) -> bool {
         self.engine.has_plain() || self.rx.is_some()
@@ -110,6 +123,7 @@ impl SslSock {
 
     /// Bytes that were read from the socket before TLS began.
     pub fn push_input(&mut self, input: Buffer) {
+        self.received = input.len() as u32;
         self.rx = Some(input);
     }
 
@@ -183,6 +197,9 @@ impl SslSock {
             self.rx_size = self.rx_size.larger().unwrap_or(self.rx_size);
         }
         self.rx = Some(rx);
+        if let Io::Done(n) = io {
+            self.received = self.received.saturating_add(n as u32);
+        }
         io
     }
 

@@ -17,6 +17,7 @@ pub mod servers;
 pub mod session;
 pub mod sessions;
 pub mod stat;
+pub mod tls_failures;
 pub mod tls_keys;
 pub mod vitals;
 
@@ -43,6 +44,7 @@ pub const FAMILIES: &[&[Command]] = &[
     limits::ROWS,
     maps::ROWS,
     sessions::ROWS,
+    tls_failures::ROWS,
     tls_keys::ROWS,
 ];
 

@@ -37,6 +37,8 @@ pub struct Totals {
     pub streams_total: u64,
     pub maxconn_reached: u64,
     pub ssl_busy: u64,
+    /// Handshakes of clients that failed.
+    pub ssl_failures: u64,
     pub pipes_used: u64,
     pub pipes_free: u64,
     pub pool_allocated: u64,
@@ -195,6 +197,7 @@ lines! {
     "PatternsFreed" "MCP" "patterns removed" u64 |_cx| 0;
     "NbThreadGroups" "CGS" "thread groups per process" u32 |_cx| 1u32;
     "SslBusy" "MCP" "clients refused because too many TLS handshakes wait" u32 |cx| wrap(cx.totals.ssl_busy);
+    "SslFailures" "MCP" "TLS handshakes of clients that failed (see \"show ssl failures\")" u64 |cx| cx.totals.ssl_failures;
 }
 
 /// Date of the version, as `show info` spells it.
@@ -264,7 +267,7 @@ mod tests {
                      TotalSplicedBytesOut BytesOutRate DebugCommandsIssued CumRecvLogs Build_info Memmax_bytes \
                      PoolAlloc_bytes PoolUsed_bytes Start_time_sec Tainted TotalWarnings MaxconnReached \
                      BootTime_ms Niced_tasks CurrStreams CumStreams BlockedTrafficWarnings PatternsAdded \
-                     PatternsFreed NbThreadGroups SslBusy";
+                     PatternsFreed NbThreadGroups SslBusy SslFailures";
         let names: Vec<String> = LINES.iter().map(|line| line.field.name.replace(' ', "_")).collect();
         assert_eq!(names.join(" "), order.split_whitespace().collect::<Vec<_>>().join(" "));
         for line in LINES {

@@ -10,6 +10,7 @@ use openssl::hash::MessageDigest;
 use openssl::nid::Nid;
 use openssl::pkey::{PKey, Private};
 use openssl::rsa::Rsa;
+use openssl::sign::Signer;
 use openssl::ssl::{
     Ssl, SslContext, SslContextBuilder, SslMethod, SslSession, SslSessionCacheMode, SslVerifyMode, SslVersion,
 };
@@ -39,28 +40,70 @@ pub enum Kind {
     Rsa,
 }
 
+/// What a certificate is made for.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Use {
+    Server,
+    Authority,
+}
+
+/// A DER value: tag, length, and these parts.
+fn der(tag: u8, parts: &[&[u8]]) -> Vec<u8> {
+    let body = parts.concat();
+    let len = match body.len() {
+        n @ ..128 => vec![n as u8],
+        n => vec![0x82, (n >> 8) as u8, n as u8],
+    };
+    [&[tag], len.as_slice(), &body].concat()
+}
+
 impl Cert {
     /// Self-signed, P-256, for these names (the first is the common name).
     pub fn new(names: &[&str]) -> Cert {
-        Cert::make(names, Kind::Ecdsa, None, false)
+        Cert::make(names, Kind::Ecdsa, None, Use::Server, 30)
     }
 
     /// Self-signed with an RSA key.
     pub fn rsa(names: &[&str]) -> Cert {
-        Cert::make(names, Kind::Rsa, None, false)
+        Cert::make(names, Kind::Rsa, None, Use::Server, 30)
     }
 
     /// An authority.
     pub fn authority(name: &str) -> Cert {
-        Cert::make(&[name], Kind::Ecdsa, None, true)
+        Cert::make(&[name], Kind::Ecdsa, None, Use::Authority, 30)
     }
 
     /// A certificate signed by this authority.
     pub fn issue(&self, names: &[&str]) -> Cert {
-        Cert::make(names, Kind::Ecdsa, Some(self), false)
+        Cert::make(names, Kind::Ecdsa, Some(self), Use::Server, 30)
     }
 
-    fn make(names: &[&str], kind: Kind, issuer: Option<&Cert>, authority: bool) -> Cert {
+    /// A certificate signed by this authority that ended yesterday.
+    pub fn issue_expired(&self, names: &[&str]) -> Cert {
+        Cert::make(names, Kind::Ecdsa, Some(self), Use::Server, -1)
+    }
+
+    /// The list of what this authority has revoked (RFC 5280 section 5), PEM.
+    pub fn revoke(&self, revoked: &[&Cert]) -> Vec<u8> {
+        let algorithm = der(0x30, &[b"\x06\x08\x2a\x86\x48\xce\x3d\x04\x03\x02"]); // ecdsa-with-SHA256
+        let date = |text: &[u8]| der(0x17, &[text]);
+        let entry = |cert: &&Cert| {
+            let serial = cert.x509.serial_number().to_bn().unwrap().to_vec();
+            der(0x30, &[&der(0x02, &[&[0], &serial]), &date(b"250101000000Z")])
+        };
+        let entries: Vec<u8> = revoked.iter().flat_map(entry).collect();
+        let entries = if entries.is_empty() { entries } else { der(0x30, &[&entries]) };
+        let issuer = self.x509.subject_name().to_der().unwrap();
+        let (now, next) = (date(b"250101000000Z"), date(b"491231235959Z"));
+        let list = der(0x30, &[b"\x02\x01\x01", &algorithm, &issuer, &now, &next, &entries]);
+        let signature =
+            Signer::new(MessageDigest::sha256(), &self.key).unwrap().sign_oneshot_to_vec(&list).unwrap();
+        let whole = der(0x30, &[&list, &algorithm, &der(0x03, &[&[0], &signature])]);
+        let text = openssl::base64::encode_block(&whole);
+        format!("-----BEGIN X509 CRL-----\n{text}\n-----END X509 CRL-----\n").into_bytes()
+    }
+
+    fn make(names: &[&str], kind: Kind, issuer: Option<&Cert>, made_for: Use, days: i64) -> Cert {
         let key = match kind {
             Kind::Rsa => PKey::from_rsa(Rsa::generate(2048).unwrap()).unwrap(),
             Kind::Ecdsa => {
@@ -78,10 +121,13 @@ impl Cert {
         x509.set_serial_number(&serial.to_asn1_integer().unwrap()).unwrap();
         x509.set_subject_name(&name).unwrap();
         x509.set_issuer_name(issuer.map_or(&name, |i| i.x509.subject_name())).unwrap();
-        x509.set_not_before(&Asn1Time::days_from_now(0).unwrap()).unwrap();
-        x509.set_not_after(&Asn1Time::days_from_now(30).unwrap()).unwrap();
+        let now_s =
+            std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap().as_secs() as i64;
+        let day = |days: i64| Asn1Time::from_unix(now_s + days * 86_400).unwrap();
+        x509.set_not_before(&day(days.min(1) - 1)).unwrap();
+        x509.set_not_after(&day(days)).unwrap();
         x509.set_pubkey(&key).unwrap();
-        if authority {
+        if made_for == Use::Authority {
             x509.append_extension(BasicConstraints::new().critical().ca().build().unwrap()).unwrap();
         } else {
             let mut alt = SubjectAlternativeName::new();
@@ -263,6 +309,15 @@ impl Settings {
     pub fn cert(mut self, cert: &Cert) -> Settings {
         self.context.set_certificate(&cert.x509).unwrap();
         self.context.set_private_key(&cert.key).unwrap();
+        self
+    }
+
+    /// Believes nobody but this authority, and wants to see the name it asks for.
+    pub fn trust(mut self, authority: &Cert) -> Settings {
+        let mut store = X509StoreBuilder::new().unwrap();
+        store.add_cert(authority.x509.clone()).unwrap();
+        self.context.set_cert_store(store.build());
+        self.context.set_verify(SslVerifyMode::PEER);
         self
     }
 
