@@ -22,6 +22,7 @@ impl Shared {
                 line.cells[*stat as usize].store(0, Relaxed);
             }
         }
+        self.stick.bury(slot);
         let process = self.process_at(slot);
         let had = |info: Info| process.infos[info as usize].load(Relaxed) as u32;
         lower(&self.global().conns, had(Info::Conns));

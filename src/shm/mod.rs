@@ -17,6 +17,7 @@ mod read;
 pub mod servers;
 mod shared;
 pub mod sslcache;
+pub mod stick;
 pub mod tickets;
 
 #[cfg(test)]

@@ -20,6 +20,7 @@ use super::gate;
 use super::layout::{CounterLine, GlobalCell, ObjectCell, ProcessCell, ServerCell};
 use super::objects::{Names, Object, Rows};
 use super::processes::{ProcessView, Role};
+use super::stick::{Spec, Tables};
 use crate::base::ids::ServerId;
 use crate::base::limits::PROCESSES_MAX;
 
@@ -36,6 +37,7 @@ pub struct Shared {
     generation: u32,
     bells: Arc<Vec<Bell>>,
     extras: BTreeMap<&'static str, Region<AtomicU64>>,
+    pub(super) stick: Tables,
 }
 
 impl Shared {
@@ -52,6 +54,7 @@ impl Shared {
             generation: 0,
             bells: Arc::new(bells),
             extras: BTreeMap::new(),
+            stick: Tables::default(),
         };
         shared.with_extras(extras)
     }
@@ -76,7 +79,8 @@ impl Shared {
         // changes to maps are changes to the files as one configuration has read them
         let kept = self.extras.iter().filter(|(name, _)| **name != MAPS);
         let old = kept.map(|(name, region)| (*name, region.clone())).collect();
-        Shared { parts, rows, slot: self.slot, generation, bells, extras: old }.with_extras(extras)
+        Shared { parts, rows, slot: self.slot, generation, bells, extras: old, stick: self.stick.clone() }
+            .with_extras(extras)
     }
 
     fn with_extras(mut self, extras: &Extras) -> io::Result<Shared> {
@@ -98,7 +102,22 @@ impl Shared {
             generation: self.generation,
             bells: Arc::clone(&self.bells),
             extras: self.extras.iter().map(|(name, region)| (*name, region.clone())).collect(),
+            stick: self.stick.clone(),
         }
+    }
+
+    /// The stick tables.
+    #[inline]
+    pub fn stick(&self) -> &Tables {
+        &self.stick
+    }
+
+    /// Makes the stick tables of the configuration, or takes over those of the one before. Before the first fork with
+    /// this view. Returns what operators should know, one line each.
+    pub fn make_tables(&mut self, specs: &[Spec], now_ms: u64) -> io::Result<Vec<String>> {
+        let (tables, notices) = self.stick.renew(specs, self.slots(), now_ms)?;
+        self.stick = tables;
+        Ok(notices)
     }
 
     /// A further stretch of memory; `None` when the configuration needs none of this name.
