@@ -9,7 +9,7 @@ use super::crtlist::{self, Entry, FilterFault, Token};
 use super::draft::{BindDraft, LineCx};
 use super::driver::Places;
 use super::kw::{self, value};
-use crate::lang::diag::{Diag, Diags, Level};
+use crate::lang::diag::{Diag, Diags, Level, Quote};
 use crate::lang::span::Span;
 use crate::lang::suggest;
 use crate::lang::word::{Word, Words};
@@ -105,7 +105,7 @@ pub fn read_lists(bind: &mut BindDraft, cx: &mut LineCx<'_>) {
     template.tls.default_crt.clear();
     template.tls.self_signed = false;
     template.versions = bind.versions.clone();
-    let mut reader = Reader { template, variants: Vec::new(), known: HashMap::new() };
+    let mut reader = Reader { template, variants: Vec::new(), known: HashMap::new(), warned: 0 };
     for (place, word) in lists {
         match value::file(&word, LIST_MAX as u64) {
             Ok(text) => {
@@ -120,13 +120,24 @@ pub fn read_lists(bind: &mut BindDraft, cx: &mut LineCx<'_>) {
     bind.tls.variants = reader.variants;
 }
 
+/// A list and the word that names it.
+struct File<'l> {
+    word: &'l Word,
+    text: &'l [u8],
+}
+
 struct Reader {
     /// The `bind` line without its certificates: what a line of the list starts from.
     template: BindDraft,
     variants: Vec<BindTls>,
     /// Sets of options by their text.
     known: HashMap<String, usize>,
+    /// How many warnings there were.
+    warned: usize,
 }
+
+/// More warnings about the lists of a line are not told.
+const WARNED_MAX: usize = 100;
 
 impl Reader {
     fn list(&mut self, word: &Word, text: &[u8], cx: &mut LineCx<'_>) -> CrtList {
@@ -137,13 +148,13 @@ impl Reader {
                 break;
             }
             let added = match &line {
-                Ok(entry) => self.entry(entry, &mut list, word, cx),
+                Ok(entry) => self.entry(entry, &mut list, &File { word, text }, cx),
                 Err(fault) => {
                     Err(Diag::alert(place(fault.line, fault.col), fault.what.clone()).help(fault.help))
                 }
             };
             if let Err(diag) = added {
-                cx.diags.push(moved(diag, word));
+                cx.diags.push(moved(diag, word, text));
             }
         }
         list.shrink();
@@ -154,7 +165,7 @@ impl Reader {
         &mut self,
         entry: &Entry<'_>,
         list: &mut CrtList,
-        word: &Word,
+        file: &File<'_>,
         cx: &mut LineCx<'_>,
     ) -> Result<(), Diag> {
         let crt = word_of(&entry.crt, entry.number);
@@ -162,7 +173,7 @@ impl Reader {
         let options = match entry.options.is_empty() {
             true => 0,
             false => {
-                let (options, own) = self.options(entry, word, cx)?;
+                let (options, own) = self.options(entry, file, cx)?;
                 if let Some(mut own) = own {
                     own.crt = match &files {
                         Some(files) => files.crt.clone(),
@@ -180,7 +191,7 @@ impl Reader {
                 Err(FilterFault::Bad(why)) => return Err(bad_filter(token, entry.number, Level::Alert, why)),
                 Err(FilterFault::Never(why)) => {
                     let diag = bad_filter(token, entry.number, Level::Warning, why);
-                    cx.say(moved(diag, word));
+                    self.warn(diag, file, cx);
                 }
             }
         }
@@ -198,7 +209,7 @@ impl Reader {
     fn options(
         &mut self,
         entry: &Entry<'_>,
-        list: &Word,
+        file: &File<'_>,
         cx: &mut LineCx<'_>,
     ) -> Result<(usize, Option<CrtFiles>), Diag> {
         if let Some(known) = self.known.get(entry.options_text) {
@@ -219,7 +230,7 @@ impl Reader {
         let read = kw::BIND_INDEX.options(&mut Words::new(&words), &mut draft, &mut inner);
         let judged = read.and_then(|()| kw::bind_tls::judge(&mut draft, place(entry.number, entry.crt.col)));
         for diag in diags.into_vec() {
-            cx.say(moved(diag, list));
+            self.warn(diag, file, cx);
         }
         judged?;
         let files = draft.files.take();
@@ -231,6 +242,14 @@ impl Reader {
             self.known.insert(entry.options_text.to_string(), option);
         }
         Ok((option, files))
+    }
+
+    /// Says something that does not refuse the line. Not without end: each message looks its line up.
+    fn warn(&mut self, diag: Diag, file: &File<'_>, cx: &mut LineCx<'_>) {
+        self.warned += 1;
+        if self.warned <= WARNED_MAX {
+            cx.say(moved(diag, file.word, file.text));
+        }
     }
 
     /// The number of a set of options; `None` when there are too many.
@@ -264,11 +283,13 @@ fn place(line: u32, col: u32) -> Span {
     Span { file: 0, line, col, len: 1 }
 }
 
-/// A message about a place in the list, as one about the word that names the list: the place goes into the text.
-fn moved(diag: Diag, list: &Word) -> Diag {
-    let what = format!("{}:{}:{}: {}", list.text, diag.at.line, diag.at.col, diag.what);
+/// A message about a place in the list, as one about the word that names the list.
+fn moved(diag: Diag, list: &Word, text: &[u8]) -> Diag {
+    let number = (diag.at.line as usize).saturating_sub(1);
+    let line = text.split(|byte| *byte == b'\n').nth(number).unwrap_or(b"");
+    let quote = Quote { file: list.text.clone(), text: line.trim_ascii_end().to_vec(), at: diag.at };
     let help = diag.help.filter(|help| !help.is_empty());
-    Diag { what, at: list.at, help, also: None, ..diag }
+    Diag { at: list.at, help, also: None, quote: Some(Box::new(quote)), ..diag }
 }
 
 #[cfg(test)]

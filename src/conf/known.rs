@@ -97,7 +97,7 @@ const GLOBAL: &[&str] = &[
     "ssl-f-use", "ssl-passphrase-cmd", "ssl-propquery", "ssl-provider",
     "ssl-provider-path", "ssl-security-level", "ssl-skip-self-issued-ca", "stats admin", "stats-file",
     "tune.disable-zero-copy-forwarding", "tune.http.cookielen", "tune.http.logurilen", "tune.lua.bool-sample-conversion",
-    "tune.ssl.keylog", "tune.ssl.ocsp-update.maxdelay", "tune.ssl.ocsp-update.mindelay", "use-fcgi-app", "wait-ssl-conn",
+    "tune.ssl.ocsp-update.maxdelay", "tune.ssl.ocsp-update.mindelay", "use-fcgi-app", "wait-ssl-conn",
     "wurfl-cache-size", "wurfl-data-file", "wurfl-engine-mode", "wurfl-information-list",
     "wurfl-information-list-separator", "wurfl-patch-file", "wurfl-useragent-priority",
 ];

@@ -55,12 +55,25 @@ pub struct Diag {
     pub help: Option<String>,
     /// A second place that explains the first ("first declared here").
     pub also: Option<(Span, String)>,
+    /// What it is about stands in a file that the configuration names at `at`.
+    pub quote: Option<Box<Quote>>,
+}
+
+/// A line of a file that is no configuration itself: a list, a map.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Quote {
+    /// The file as it was named.
+    pub file: String,
+    /// The line, without its end.
+    pub text: Vec<u8>,
+    /// Line and bytes; its `file` means nothing.
+    pub at: Span,
 }
 
 impl Diag {
     /// A diagnostic of any level.
     pub fn new(level: Level, at: Span, what: impl Into<String>) -> Self {
-        Diag { level, at, what: what.into(), help: None, also: None }
+        Diag { level, at, what: what.into(), help: None, also: None, quote: None }
     }
 
     /// An error at a place.
@@ -110,12 +123,23 @@ impl Diag {
         let mut out = String::new();
         let (on, off) = paint.pair(self.level.colour());
         let _ = write!(out, "{on}[{}]{off} ", self.level.word());
-        if self.at.is_known() {
+        let colours = paint.pair(self.level.colour());
+        if let Some(quote) = &self.quote {
+            let _ = write!(out, "{} : ", place_in(&quote.file, &quote.text, quote.at));
+        } else if self.at.is_known() {
             let _ = write!(out, "{} : ", place(sources, self.at));
         }
         out.push_str(&printable(&self.what));
         out.push('\n');
-        excerpt(&mut out, sources, self.at, paint.pair(self.level.colour()));
+        match &self.quote {
+            Some(quote) => {
+                excerpt_of(&mut out, &quote.text, quote.at, colours);
+                if self.at.is_known() {
+                    let _ = writeln!(out, "  {} : the file is named here", place(sources, self.at));
+                }
+            }
+            None => excerpt(&mut out, sources, self.at, colours),
+        }
         if let Some((at, what)) = &self.also {
             if at.is_known() {
                 let _ = writeln!(out, "  {} : {}", place(sources, *at), printable(what));
@@ -149,21 +173,29 @@ impl Paint {
 }
 
 fn place(sources: &SourceMap, at: Span) -> String {
-    let name = sources.name(at.file);
+    let line = sources.get(at.file).and_then(|source| source.line(at.line)).unwrap_or(b"");
+    place_in(sources.name(at.file), line, at)
+}
+
+fn place_in(name: &str, line: &[u8], at: Span) -> String {
     if at.col == 0 {
         return format!("{name}:{}", at.line);
     }
-    let line = sources.get(at.file).and_then(|source| source.line(at.line)).unwrap_or(b"");
     let before = line.get(..(at.col - 1) as usize).unwrap_or(line);
     format!("{name}:{}:{}", at.line, String::from_utf8_lossy(before).chars().count() + 1)
 }
 
+fn excerpt(out: &mut String, sources: &SourceMap, at: Span, colours: (&str, &str)) {
+    if let Some(line) = sources.get(at.file).and_then(|source| source.line(at.line)) {
+        excerpt_of(out, line, at, colours);
+    }
+}
+
 /// The line with its number, and a caret run below the words meant. Long lines are cut around the run.
-fn excerpt(out: &mut String, sources: &SourceMap, at: Span, (on, off): (&str, &str)) {
-    let Some(line) = sources.get(at.file).and_then(|source| source.line(at.line)).filter(|l| !l.is_empty())
-    else {
+fn excerpt_of(out: &mut String, line: &[u8], at: Span, (on, off): (&str, &str)) {
+    if line.is_empty() {
         return;
-    };
+    }
     let start = (at.col.max(1) - 1) as usize;
     let split = |from: usize, to: usize| {
         let to = to.min(line.len());

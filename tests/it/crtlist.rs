@@ -442,7 +442,7 @@ fn bad_lists_and_files_are_told_before_anything_starts() {
         ("1.pem\nbad.pem b.test\n", "/bad.pem: no certificate inside"),
         ("1.pem\nnone.pem\n", "/none.pem: cannot be read: there is no such file"),
         ("1.pem\nd d.test\n", "/d: cannot be read: it is a directory"),
-        ("1.pem [alpm x]\n", "list.txt:1:8: unknown option \"alpm\" of \"crt-list\""),
+        ("1.pem [alpm x]\n", "list.txt:1:8 : unknown option \"alpm\" of \"crt-list\""),
         ("1.pem [verify required ca-file /nowhere/ca.pem]\n", "/nowhere/ca.pem: cannot be read"),
         ("1.pem [ciphers NONSENSE]\n", "'ciphers': the TLS library accepts nothing of 'NONSENSE'"),
         ("", "no usable certificate in "),

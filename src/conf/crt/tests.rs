@@ -33,9 +33,12 @@ fn read(text: &str, dir: &Dir) -> Result<(Plan, Vec<String>), Vec<String>> {
     let said = |diags: &mut dyn Iterator<Item = &Diag>| -> Vec<String> {
         diags
             .filter(|diag| diag.level >= Level::Warning)
-            .map(|diag| match &diag.help {
-                Some(help) => format!("{} ({help})", diag.what).replace(&base, ""),
-                None => diag.what.replace(&base, ""),
+            .map(|diag| {
+                let place = diag.quote.as_ref().map_or(String::new(), |quote| {
+                    format!("{}:{}:{}: ", quote.file, quote.at.line, quote.at.col)
+                });
+                let help = diag.help.as_ref().map_or(String::new(), |help| format!(" ({help})"));
+                format!("{place}{}{help}", diag.what).replace(&base, "")
             })
             .collect()
     };
