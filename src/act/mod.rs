@@ -7,6 +7,7 @@ pub mod addr;
 pub mod capture;
 pub mod flow;
 pub mod header;
+pub mod lines;
 pub mod map;
 pub mod normalize;
 pub mod redirect;

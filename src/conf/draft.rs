@@ -202,6 +202,8 @@ pub struct ProxyDraft {
     pub switches: Vec<Later>,
     /// `use-server` lines.
     pub use_servers: Vec<Later>,
+    /// `option forwarded`: parts, with the expressions of those that have one.
+    pub forwarded: Option<Vec<(&'static str, Option<Word>)>>,
     /// `default_backend`.
     pub default_backend: Option<Word>,
     /// The expression of `balance hash`.
@@ -245,6 +247,7 @@ impl ProxyDraft {
             monitor_fails: Vec::new(),
             switches: Vec::new(),
             use_servers: Vec::new(),
+            forwarded: None,
             default_backend: None,
             balance_key: None,
             log_format: None,

@@ -261,29 +261,27 @@ const GLOBAL_IGNORED: &[(&str, &str)] = &[
 
 #[rustfmt::skip]
 const PROXY: &[&str] = &[
-    "capture cookie",
-    "appsession", "block", "clitcpka-cnt", "clitcpka-idle", "clitcpka-intvl", "compression", "cookie",
+    "appsession", "clitcpka-cnt", "clitcpka-idle", "clitcpka-intvl", "compression", "cookie",
     "dispatch", "email-alert", "external-check", "filter",
     "filter-sequence", "force-be-switch", "force-persist", "fe-ssl-conn", "guid",
     "hash-preserve-affinity", "http-check", "http-drop-request-trailers", "http-drop-response-trailers",
     "http-send-name-header", "ignore-persist", "load-server-state-from-file", "log-format-sd",
     "log-steps", "max-session-srv-conns", "monitor-net", "persist", "persist rdp-cookie",
-    "publish", "quic-initial", "reqadd", "reqallow", "reqdel", "reqdeny", "reqiallow", "reqidel", "reqideny",
-    "reqipass", "reqirep", "reqisetbe", "reqitarpit", "reqpass", "reqrep", "reqsetbe", "reqtarpit", "retry-on",
-    "rspadd", "rspdel", "rspdeny", "rspidel", "rspideny", "rspirep", "rsprep", "server-state-file-name",
+    "publish", "quic-initial",     "retry-on",
+    "server-state-file-name",
     "server-template", "srvtcpka-cnt", "srvtcpka-idle", "srvtcpka-intvl", "stats", "stick", "stick-table",
-    "tcp-check", "transparent", "use-fcgi-app", "use-server",
+    "tcp-check", "transparent", "use-fcgi-app", 
     "http-request cache-use", "http-response cache-store", "mode log", "mode spop", "balance log-hash",
     "tcp-response inspect",
 ];
 
 #[rustfmt::skip]
 const PROXY_OPTIONS: &[&str] = &[
-    "option checkcache", "option disable-h2-upgrade", "option external-check", "option forwarded",
+    "option disable-h2-upgrade", "option external-check", 
     "option h1-case-adjust-bogus-client", "option h1-case-adjust-bogus-server", "option http-drop-request-trailers",
     "option http-drop-response-trailers", "option http-restrict-req-hdr-names", "option http-use-proxy-header",
     "option http_proxy", "option httpchk", "option ldap-check", "option mysql-check",
-    "option originalto", "option pgsql-check", "option redis-check", "option smtpchk", "option spop-check",
+    "option pgsql-check", "option redis-check", "option smtpchk", "option spop-check",
     "option ssl-hello-chk", "option tcp-check", "option transparent", "option use-small-buffers",
 ];
 

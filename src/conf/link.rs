@@ -138,6 +138,7 @@ pub fn plan(whole: &mut Whole<'_>, diags: &mut Diags) -> Plan {
     for draft in &mut whole.proxies {
         rules::compile(draft, &mut linked, diags);
         rules::logs(draft, &mut linked, diags);
+        rules::forwarded(draft, &mut linked, diags);
         rules::balance(draft, &mut linked, diags);
     }
     for (id, server) in servers.into_iter().flatten() {

@@ -19,7 +19,7 @@ use crate::expr::vars::{Var, VarNames};
 use crate::lang::diag::{Diag, Diags};
 use crate::lang::suggest;
 use crate::lang::word::{Word, Words};
-use crate::plan::proxy::{LogStyle, Switch, SwitchTo};
+use crate::plan::proxy::{Forwarded, LogStyle, Part, Switch, SwitchTo, UseServer, UseTo};
 use crate::plan::rule::{Rule, Site};
 use crate::plan::{ErrorPages, Mode, Users};
 
@@ -129,7 +129,9 @@ pub fn compile(draft: &mut ProxyDraft, names: &mut Linked<'_>, diags: &mut Diags
     for later in &draft.acls {
         job.judge_acl(later);
     }
-    for (nth, (site, later)) in draft.rules.iter().enumerate() {
+    let mut in_order: Vec<_> = draft.rules.iter().enumerate().collect();
+    in_order.sort_by_key(|(_, (_, later))| rank(&later.line));
+    for (nth, (site, later)) in in_order {
         job.names.slot = draft.rule_slots.iter().find(|(rule, _)| *rule == nth).map(|(_, slot)| *slot);
         if let Some(rule) = job.run(later, point(*site), |words, cx| rule(words, *site, &later.line, cx)) {
             draft.proxy.rules.at_mut(*site).push(rule);
@@ -152,12 +154,60 @@ pub fn compile(draft: &mut ProxyDraft, names: &mut Linked<'_>, diags: &mut Diags
         });
         made.flatten().into_iter().for_each(|cond| draft.proxy.monitor_fails.push(cond));
     }
+    for later in draft.use_servers.iter().filter(|_| draft.proxy.is_backend) {
+        if let Some(made) = job.run(later, Point::Request, use_server) {
+            draft.proxy.use_servers.push(made);
+        }
+    }
     let table = job.names.table;
     for later in draft.switches.iter().filter(|_| draft.proxy.is_frontend) {
         if let Some(switch) = job.run(later, Point::Request, |words, cx| switch(words, table, cx)) {
             draft.proxy.switches.push(switch);
         }
     }
+}
+
+/// Where rules of one place stand among each other, whatever the order of their lines: as HAProxy runs them.
+fn rank(line: &Line) -> u8 {
+    match line.words.first().map_or("", |word| word.text.as_str()) {
+        "block" => 0,
+        "reqadd" | "rspadd" => 3,
+        "redirect" => 4,
+        word if word.starts_with("req") || word.starts_with("rsp") => 2,
+        _ => 1,
+    }
+}
+
+/// Compiles `option forwarded`.
+pub fn forwarded(draft: &mut ProxyDraft, names: &mut Linked<'_>, diags: &mut Diags) {
+    let Some(words) = &draft.forwarded else { return };
+    let (acls, proxy) = (Acls::default(), draft.proxy.id);
+    let mut made = Forwarded::default();
+    for (kind, expr) in words {
+        let part = match expr {
+            None => Part::Own,
+            Some(word) => {
+                let point = Point::Request;
+                let mut cx = ParseCx { names: &mut *names, acls: &acls, point, proxy, warnings: Vec::new() };
+                match expr_word(word, &mut cx) {
+                    Ok(expr) => Part::Expr(expr),
+                    Err(diag) => {
+                        diags.push(diag.within("\"option forwarded\""));
+                        continue;
+                    }
+                }
+            }
+        };
+        match *kind {
+            "proto" => made.proto = true,
+            "host" => made.host = part,
+            "by" => made.by = part,
+            "by_port" => made.by_port = part,
+            "for" => made.client = part,
+            _ => made.client_port = part,
+        }
+    }
+    draft.proxy.forwarded = Some(made);
 }
 
 /// Compiles the expression of `balance hash`.
@@ -262,6 +312,13 @@ impl Job<'_, '_> {
 /// `http-request <action> ... [if|unless ...]` and its kin; `redirect ...` stands for itself.
 fn rule(words: &mut Words<'_>, site: Site, line: &Line, cx: &mut ParseCx<'_>) -> Result<Rule, Diag> {
     let own = words.need("a rule set")?;
+    if let Some((kw, parse)) = act::lines::find(&own.text) {
+        let context = format!("\"{kw}\"");
+        let action = parse(words, cx).map_err(|diag| diag.within(&context))?;
+        let cond = Cond::parse(words, cx).map_err(|diag| diag.within(&context))?;
+        words.done().map_err(|diag| diag.within(&context))?;
+        return Ok(Rule { cond, action, kw, at: (line.at().file, line.at().line) });
+    }
     if matches!(own.text.as_str(), "tcp-request" | "tcp-response") {
         words.next();
     }
@@ -306,6 +363,23 @@ fn action(word: &Word, site: Site) -> Result<&'static ActionKw, Diag> {
         Some(help) => diag.help(help),
         None => diag,
     })
+}
+
+/// `use-server <name> [if|unless ...]`
+fn use_server(words: &mut Words<'_>, cx: &mut ParseCx<'_>) -> Result<UseServer, Diag> {
+    words.next();
+    let within = |diag: Diag| diag.within("\"use-server\"");
+    let name = words.need("the name of a server")?;
+    let to = match name.text.contains('%') {
+        true => UseTo::Named(LogFmt::compile(name, Use::Text, cx).map_err(within)?),
+        false => match cx.names.server(cx.proxy, &name.text) {
+            Some(id) => UseTo::Server(id),
+            None => return Err(within(name.err(format!("there is no server \"{}\" here", name.text)))),
+        },
+    };
+    let cond = Cond::parse(words, cx).map_err(within)?;
+    words.done().map_err(within)?;
+    Ok(UseServer { cond, to })
 }
 
 /// `use_backend <name> [if|unless ...]`

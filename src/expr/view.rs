@@ -448,6 +448,8 @@ pub struct Settings {
     pub backend: Option<ProxyId>,
     /// `strict-mode off`: rewrite errors are ignored.
     pub lenient: bool,
+    /// `reqallow`: the words of its age that refuse are passed over.
+    pub lines_allowed: bool,
     /// `expect-proxy layer4`: a PROXY header must come first.
     pub expect_proxy: bool,
     /// `disable-l7-retry`.

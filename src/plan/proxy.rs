@@ -92,6 +92,60 @@ pub enum SwitchTo {
     Named(LogFmt),
 }
 
+/// One `use-server` line.
+pub struct UseServer {
+    /// When; `None`: always.
+    pub cond: Option<Cond>,
+    /// The server.
+    pub to: UseTo,
+}
+
+/// Where a `use-server` line leads.
+pub enum UseTo {
+    /// A server known at load time.
+    Server(ServerId),
+    /// The server of a name that is worked out; none when there is no such server.
+    Named(LogFmt),
+}
+
+/// `option originalto`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct OriginalTo {
+    /// `except`: addresses that are not told.
+    pub except: Option<(IpAddr, u8)>,
+    /// `header`: `X-Original-To` unless said otherwise.
+    pub header: String,
+}
+
+/// `option forwarded`: the parts of the field of RFC 7239 section 4.
+#[derive(Default)]
+pub struct Forwarded {
+    /// `proto`.
+    pub proto: bool,
+    /// `host`: the request's, or what an expression yields.
+    pub host: Part,
+    /// `by`: our address.
+    pub by: Part,
+    /// `by_port`.
+    pub by_port: Part,
+    /// `for`: the client's address.
+    pub client: Part,
+    /// `for_port`.
+    pub client_port: Part,
+}
+
+/// Where a part of `Forwarded` comes from.
+#[derive(Default)]
+pub enum Part {
+    /// It is left out.
+    #[default]
+    None,
+    /// From the connection or the request.
+    Own,
+    /// From an expression.
+    Expr(Expr),
+}
+
 /// A field that is kept for logs and rules (`capture request header`, `declare capture`).
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Capture {
@@ -153,6 +207,8 @@ pub struct Proxy {
     pub default_backend: Option<ProxyId>,
     /// `use_backend`, in order.
     pub switches: Vec<Switch>,
+    /// `use-server`, in order.
+    pub use_servers: Vec<UseServer>,
     /// `http-request` and all its kin.
     pub rules: Rules,
     /// `balance`; roundrobin when nothing is said.
@@ -177,6 +233,14 @@ pub struct Proxy {
     pub http_reuse: HttpReuse,
     /// `option forwardfor`.
     pub forward_for: Option<ForwardFor>,
+    /// `option originalto`.
+    pub original_to: Option<OriginalTo>,
+    /// `option forwarded`.
+    pub forwarded: Option<Forwarded>,
+    /// `capture cookie`: how the cookie begins, and bytes kept at most.
+    pub cookie_capture: Option<(String, usize)>,
+    /// `option checkcache`.
+    pub check_cache: bool,
     /// `monitor-uri`.
     pub monitor_uri: Option<Vec<u8>>,
     /// `monitor fail`: conditions under which `monitor-uri` is answered with 503.
@@ -264,6 +328,7 @@ impl Proxy {
             servers: Vec::new(),
             default_backend: None,
             switches: Vec::new(),
+            use_servers: Vec::new(),
             rules: Rules::default(),
             scheme,
             hash_type: HashType::default(),
@@ -276,6 +341,10 @@ impl Proxy {
             pretend_keep_alive: false,
             http_reuse: HttpReuse::Safe,
             forward_for: None,
+            original_to: None,
+            forwarded: None,
+            cookie_capture: None,
+            check_cache: false,
             monitor_uri: None,
             monitor_fails: Vec::new(),
             errors: ErrorPages::default(),

@@ -202,6 +202,13 @@ impl Backends {
     }
 }
 
+/// A server takes requests that are bound to it: it is up, though it may have no weight or drain, or be a
+/// backup that is not needed.
+pub fn is_alive(shm: &Shared, id: ServerId) -> bool {
+    let cell = shm.server(id);
+    cell.health() == Health::Up && cell.admin() != Admin::Maint
+}
+
 /// The servers of a backend with nothing to do, as shared memory describes them.
 fn views_of(proxy: &Proxy, plan: &Plan, shm: &Shared) -> Vec<ServerView> {
     let mut views: Vec<ServerView> = proxy.servers.iter().map(|id| view(plan, shm, *id)).collect();

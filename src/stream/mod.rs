@@ -10,6 +10,7 @@ pub mod count;
 mod forward;
 mod log;
 mod notes;
+mod origin;
 
 mod queue;
 mod reply;

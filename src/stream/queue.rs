@@ -17,8 +17,9 @@ use crate::net::cx::Cx;
 use crate::plan::Plan;
 use crate::shm::{Object, Shared, Stat};
 
-/// The order of a line: class first (`set-priority-class`), then first come, first served.
-type Key = (i16, u64);
+/// The order of a line: class first (`set-priority-class`), then who came first, by a date in milliseconds
+/// that `set-priority-offset` moves, and within a millisecond by number.
+type Key = (i16, u64, u64);
 
 /// Where a request waits.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -86,9 +87,9 @@ impl Lines {
         lines.into_iter().filter_map(|line| Some((line, self.first(line)?))).min_by_key(|(_, key)| *key)
     }
 
-    fn join(&mut self, line: Line, class: i16, task: TaskId) -> Key {
+    fn join(&mut self, line: Line, (class, date): (i16, u64), task: TaskId) -> Key {
         self.ticket += 1;
-        let key = (class, self.ticket);
+        let key = (class, date, self.ticket);
         self.of(line).insert(key, task);
         key
     }
@@ -222,8 +223,10 @@ impl Stream {
                 return None;
             }
         }
-        let class = self.txn.settings.priority_class.unwrap_or(0);
-        let key = below.backends.lines.join(line, class, self.task);
+        let settings = &self.txn.settings;
+        let date = cx.now.tick.0.saturating_add_signed(settings.priority_offset.unwrap_or(0).into());
+        let rank = (settings.priority_class.unwrap_or(0), date);
+        let key = below.backends.lines.join(line, rank, self.task);
         let position = cx.shm.wait_begins(line.object());
         match line {
             Line::Server(_) => self.txn.server_queue = position,

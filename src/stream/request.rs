@@ -1,6 +1,6 @@
 //! The request: its head, its dates, and where it goes.
 
-use super::notes::capture;
+use super::notes::{capture, capture_cookie};
 use super::{Below, Phase, Step, Stream};
 use crate::expr::view::Txn;
 use crate::msg::Head;
@@ -8,7 +8,6 @@ use crate::net::conn::{millis, Client};
 use crate::net::cx::Cx;
 use crate::net::fault::{Cause, Fault};
 use crate::net::mux::Flow;
-use crate::plan::proxy::ForwardFor;
 use crate::plan::rule::Site;
 use crate::plan::Mode;
 use crate::shm::Stat;
@@ -41,6 +40,9 @@ impl Stream {
         if let Some(head) = &self.req.head {
             if !proxy.logs.is_empty() {
                 note_request_line(&mut self.txn.request_line, head);
+            }
+            if let Some(wanted) = &proxy.cookie_capture {
+                self.txn.req_cookie = capture_cookie(head, b"cookie", wanted);
             }
             if !proxy.req_captures.is_empty() {
                 capture(&mut self.txn.req_caps, &proxy.req_captures, head);
@@ -116,25 +118,6 @@ impl Stream {
         self.error_page(408, below, cx)
     }
 
-    /// What `option forwardfor` and its kin add on the way out.
-    pub(super) fn add_forwarding_fields(&mut self, below: &Below<'_>, cx: &Cx<'_>) {
-        let (front, back) = (cx.plan.proxy(self.frontend), cx.plan.proxy(self.backend));
-        let Some(option) = back.forward_for.as_ref().or(front.forward_for.as_ref()) else { return };
-        let Some(src) = self.source(below).map(|a| a.to_canonical()) else { return };
-        let if_none = front.forward_for.iter().chain(&back.forward_for).any(|o| o.if_none);
-        if let Some(head) = &mut self.req.head {
-            add_forwarded_for(head, option, if_none, src);
-        }
-    }
-
-    /// The client's address as rules see it.
-    pub(super) fn source(&self, below: &Below<'_>) -> Option<std::net::IpAddr> {
-        match self.txn.settings.src {
-            Some(set) => Some(set.ip()),
-            None => below.conns.get(self.front)?.client()?.facts.src.ip(),
-        }
-    }
-
     /// Takes more of the request for rules that want to see it; true when something came.
     pub(super) fn fill_request(&mut self, below: &mut Below<'_>, cx: &mut Cx<'_>) -> bool {
         if self.request_is_whole() {
@@ -154,39 +137,6 @@ impl Stream {
 
     pub(super) fn is_http(&self) -> bool {
         self.mode == Mode::Http
-    }
-}
-
-fn add_forwarded_for(head: &mut Head, option: &ForwardFor, if_none: bool, src: std::net::IpAddr) {
-    use std::io::Write;
-    let name = option.header.as_bytes();
-    if if_none && head.first(name).is_some() {
-        return;
-    }
-    if option.except.is_some_and(|(net, bits)| covers(net, bits, src)) {
-        return;
-    }
-    let mut text = [0u8; 48];
-    let mut room = &mut text[..];
-    // an address always fits: the longest has 45 characters
-    let _ = write!(room, "{src}");
-    let used = 48 - room.len();
-    let _ = head.add(name, &text[..used]);
-}
-
-/// Whether an address lies in a network.
-fn covers(net: std::net::IpAddr, bits: u8, addr: std::net::IpAddr) -> bool {
-    use std::net::IpAddr;
-    match (net, addr) {
-        (IpAddr::V4(n), IpAddr::V4(a)) => {
-            let mask = u32::MAX.checked_shl(32 - u32::from(bits.min(32))).unwrap_or(0);
-            n.to_bits() & mask == a.to_bits() & mask
-        }
-        (IpAddr::V6(n), IpAddr::V6(a)) => {
-            let mask = u128::MAX.checked_shl(128 - u32::from(bits.min(128))).unwrap_or(0);
-            n.to_bits() & mask == a.to_bits() & mask
-        }
-        _ => false,
     }
 }
 

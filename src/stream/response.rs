@@ -1,7 +1,7 @@
 //! The response: its head, its rules, and what to do when the server fails.
 
 use super::answer::{Answering, Ruled};
-use super::notes::capture;
+use super::notes::{capture, capture_cookie};
 use super::{Below, Phase, Stream};
 use crate::msg::framing::Body;
 use crate::net::conn::millis;
@@ -25,6 +25,9 @@ impl Stream {
         self.txn.status = status;
         self.txn.times.response = millis(self.attempt.connected_us, cx.now.wall_us);
         self.attempt.response_us = cx.now.wall_us;
+        if let Some(wanted) = &cx.plan.proxy(self.frontend).cookie_capture {
+            self.txn.res_cookie = capture_cookie(head, b"set-cookie", wanted);
+        }
         let captures = &cx.plan.proxy(self.frontend).res_captures;
         if !captures.is_empty() {
             capture(&mut self.txn.res_caps, captures, head);
@@ -40,6 +43,13 @@ impl Stream {
     /// The rules on the answer run; once they let it pass, it goes to the client.
     pub(super) fn response_judged(&mut self, below: &mut Below<'_>, cx: &mut Cx<'_>) {
         if self.judge_answer(below, cx) != Ruled::Passes {
+            return;
+        }
+        if cx.plan.proxy(self.backend).check_cache && self.would_leak_a_cookie() {
+            self.count_both(Stat::Dresp, cx);
+            self.count_front(Stat::Dresp, cx);
+            self.txn.term = *b"PH--";
+            self.phase = self.error_page(502, below, cx);
             return;
         }
         self.note_status();

@@ -8,7 +8,7 @@ use crate::expr::vars::VarsMut;
 use crate::expr::view::{Bytes, Timeout};
 use crate::net::cx::Cx;
 use crate::plan::proxy::SwitchTo;
-use crate::plan::reply::builtin_page;
+use crate::plan::reply::{builtin_page, Reply};
 use crate::plan::rule::{self, Act, ActionCx, Answer, Need, Site};
 use crate::shm::Stat;
 
@@ -42,7 +42,13 @@ impl Stream {
     ) -> Step {
         let plan = cx.plan;
         let rules = plan.proxy(proxy).rules.at(site);
+        if site == Site::HttpRequest && plan.proxy(proxy).buffer_request && !self.has_body_at_hand() {
+            let time_ms = plan.proxy(proxy).timeouts.request().unwrap_or(i32::MAX as u32);
+            return self.wait_for(Need::Body { at_least: 0, time_ms }, proxy, below, cx);
+        }
         if rules.is_empty() {
+            self.clock.phase_until = None;
+            self.attempt.last_look = false;
             return Step::Go(next);
         }
         let mut cursor = self.cursor;
@@ -126,6 +132,9 @@ impl Stream {
                 Need::Body { time_ms, .. } => time_ms,
             };
             self.attempt.waits_for_body = matches!(need, Need::Body { .. });
+            if self.attempt.waits_for_body {
+                self.ask_for_body(below, cx);
+            }
             if patience == 0 && need == Need::Bytes {
                 self.attempt.last_look = true;
                 return Step::Go(self.phase);
@@ -139,11 +148,31 @@ impl Stream {
         if self.fill_request(below, cx) {
             return Step::Go(self.phase);
         }
+        if let Some(fault) = self.fault {
+            self.client_left(fault, below, cx);
+            return Step::Go(self.phase);
+        }
         if self.request_is_whole() {
             self.attempt.last_look = true;
             return Step::Go(self.phase);
         }
         Step::Wait
+    }
+
+    /// The body, or as much of it as a buffer holds.
+    fn has_body_at_hand(&self) -> bool {
+        self.request_is_whole() || self.attempt.last_look
+    }
+
+    /// A client that holds its body back until it is asked for it (RFC 9110 10.1.1) is asked.
+    fn ask_for_body(&mut self, below: &mut Below<'_>, cx: &mut Cx<'_>) {
+        let Some(head) = &mut self.req.head else { return };
+        if head.first(b"expect").is_some_and(|value| value.eq_ignore_ascii_case(b"100-continue")) {
+            head.remove(b"expect");
+            let mut reply = Reply::start(100, "Continue");
+            reply.end();
+            self.phase = self.send_interim(&reply, below, cx);
+        }
     }
 
     /// Nothing can be added to what rules see of the request.

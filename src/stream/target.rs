@@ -2,20 +2,22 @@
 
 use std::net::SocketAddr;
 
+use super::backends::is_alive;
 use super::queue::{InLine, Line};
 use super::world::WorldView;
 use super::{Below, Phase, Step, Stream};
 use crate::base::buffer::Buffer;
 use crate::base::ids::{ConnId, ServerId};
 use crate::event::sched::{Owner, Wake};
-use crate::expr::sample::Ty;
+use crate::expr::acl::{Cond, Verdict};
+use crate::expr::sample::{Scratch, Ty};
 use crate::expr::view::{Addr, Timeout};
 use crate::net::conn::proxy_out::Greeting;
 use crate::net::conn::{connect, millis, BackState, Conn};
 use crate::net::cx::Cx;
 use crate::net::fault::{Cause, Fault};
 use crate::net::mux::After;
-use crate::plan::proxy::HttpConnection;
+use crate::plan::proxy::{HttpConnection, UseTo};
 use crate::plan::rule::Site;
 use crate::plan::scheme::{PickCx, ServerView};
 use crate::plan::{Mode, Server, ServerAddr};
@@ -62,6 +64,7 @@ impl Stream {
         if self.attempt.began_us == 0 {
             self.attempt.began_us = cx.now.wall_us;
             self.add_forwarding_fields(below, cx);
+            self.use_server_rules(below, cx);
         }
         if self.begun.server().is_none() {
             match self.find_place(below, cx) {
@@ -92,6 +95,32 @@ impl Stream {
         }
     }
 
+    /// `use-server`: the first rule whose condition holds, if its server can be used.
+    fn use_server_rules(&mut self, below: &mut Below<'_>, cx: &mut Cx<'_>) {
+        let plan = cx.plan;
+        let backend = self.backend;
+        let rules = &plan.proxy(backend).use_servers;
+        if rules.is_empty() || self.server.is_some() {
+            return;
+        }
+        below.backends.look(self.backend, cx.shm);
+        let world = WorldView::new(self.front, self.back, below, cx);
+        let Some(acx) = self.action_cx(Site::HttpRequest, below, cx, &world) else { return };
+        let facts = acx.facts();
+        let holds = |cond: &Cond| cond.eval(&facts) == Verdict::Yes;
+        let found = rules.iter().find(|rule| rule.cond.as_ref().is_none_or(holds));
+        let server = match found.map(|rule| &rule.to) {
+            None => None,
+            Some(UseTo::Server(id)) => Some(*id),
+            Some(UseTo::Named(name)) => {
+                let mut text = Scratch::new();
+                name.write(&facts, &mut text);
+                facts.world.find_server(backend, &text)
+            }
+        };
+        self.server = server.filter(|id| is_alive(cx.shm, *id));
+    }
+
     /// A server with a place for this request, or what to do without one.
     fn find_place(&mut self, below: &mut Below<'_>, cx: &mut Cx<'_>) -> Result<ServerId, Step> {
         if let Some(server) = self.take_grant(below, cx) {
@@ -102,7 +131,7 @@ impl Stream {
         }
         self.attempt.in_line = None;
         below.backends.look(self.backend, cx.shm);
-        let bound = self.server.filter(|id| below.backends.view(*id).usable);
+        let bound = self.server.filter(|id| is_alive(cx.shm, *id));
         let picked = bound.or_else(|| self.pick(below, cx)).or_else(|| self.pick_any(below, cx));
         if let Some(server) = picked {
             if self.take_place(server, below, cx) {

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use lighterman_harness::{Reply, Server};
+use lighterman_harness::{Logs, Peer, Reply, Server};
 
 use crate::{program, relay};
 
@@ -128,4 +128,193 @@ fn bodies_are_waited_for() {
     let mut client = proxy.connect("fe");
     client.send(format!("{head}ab"));
     assert_eq!(client.response().status, 408);
+}
+
+#[test]
+fn servers_are_told_where_a_request_comes_from() {
+    let server = Server::named("ok");
+    let lines =
+        "    option originalto except 10.0.0.0/8\n    option forwardfor header X-Client if-none\n    \
+                 option forwarded proto host for for_port by-expr str(_edge)\n    \
+                 http-request set-src str(2001:db8::1) if { path /6 }\n    \
+                 http-request set-dst str(10.0.0.1) if { path /6 }\n    \
+                 http-request set-src-port int(99)";
+    let proxy = relay(lines, server.addr()).start();
+    assert_eq!(ask(&proxy, "GET / HTTP/1.1\nX-Client: before").status, 200);
+    let seen = server.last();
+    assert_eq!(seen.head.all("x-client"), ["before"]);
+    assert_eq!(seen.head.all("x-original-to"), ["127.0.0.1"]);
+    assert_eq!(seen.head.all("forwarded"), ["proto=http;host=x;by=_edge;for=\"127.0.0.1:99\""]);
+    assert_eq!(ask(&proxy, "GET /6 HTTP/1.1").status, 200);
+    let seen = server.last();
+    assert_eq!(seen.head.all("x-client"), ["2001:db8::1"]);
+    assert_eq!(seen.head.all("x-original-to"), Vec::<&str>::new());
+    assert_eq!(seen.head.all("forwarded"), ["proto=http;host=x;by=_edge;for=\"[2001:db8::1]:99\""]);
+}
+
+#[test]
+fn what_is_captured_is_logged_and_cut() {
+    let logs = Logs::udp();
+    let server =
+        Server::http(|_| Reply::status(200, "Set-Cookie: SESSION=answered; path=/\r\nX-R: abcdef\r\n", "ok"));
+    let lines = format!(
+        "    log {} local0\n    log-format \"%CC %CS %hr %hs\"\n    capture cookie SESS len 10\n    \
+         capture request header host len 32\n    http-request capture path len 4\n    \
+         declare capture request len 3\n    http-request capture method id 2\n    \
+         declare capture response len 5\n    http-response capture res.hdr(x-r) id 0",
+        logs.address()
+    );
+    let proxy = relay(&lines, server.addr()).start();
+    assert_eq!(ask(&proxy, "GET /long/path HTTP/1.1\nCookie: a=b; SESSION=asked").status, 200);
+    let line = logs.next();
+    let line = line.trim_end();
+    assert!(line.ends_with("SESSION=as SESSION=an {x|/lon|GET} {abcde}"), "{line}");
+}
+
+#[test]
+fn lines_are_written_on_demand() {
+    let logs = Logs::udp();
+    let server = Server::named("ok");
+    let lines = format!(
+        "    log {} local0\n    log-format \"%ST %HP\"\n    http-request do-log if {{ path /twice }}\n    \
+         http-request set-log-level silent if {{ path /never }}",
+        logs.address()
+    );
+    let proxy = relay(&lines, server.addr()).start();
+    for uri in ["/never", "/once", "/twice"] {
+        assert_eq!(proxy.get("fe", uri).status, 200);
+    }
+    let ends: Vec<String> = (0..3).map(|_| logs.next()).collect();
+    for (line, expected) in ends.iter().zip(["200 /once", "-1 /twice", "200 /twice"]) {
+        assert!(line.trim_end().ends_with(expected), "{line}");
+    }
+}
+
+#[test]
+fn rules_choose_the_server() {
+    let (a, b) = (Server::named("a"), Server::named("b"));
+    let lines = format!(
+        "    use-server b if {{ path_beg /b }}\n    use-server %[req.hdr(x-server)] if {{ req.hdr(x-server) -m found }}\n    \
+         server a {}\n    server b {} weight 0",
+        a.addr(),
+        b.addr()
+    );
+    let proxy = relay(&lines, Server::nobody()).start();
+    assert_eq!(ask(&proxy, "GET /b HTTP/1.1").text(), "b");
+    assert_eq!(ask(&proxy, "GET / HTTP/1.1\nX-Server: b").text(), "b");
+    assert_eq!(ask(&proxy, "GET / HTTP/1.1\nX-Server: a").text(), "a");
+}
+
+#[test]
+fn answers_are_waited_for_judged_and_replaced() {
+    let server = Server::start(|mut peer, _| {
+        while let Some(request) = peer.next_request() {
+            let cookie = if request.uri() == "/cookie" { "ETag: 1\r\nSet-Cookie: a=b\r\n" } else { "" };
+            peer.send(format!("HTTP/1.1 200 OK\r\nContent-Length: 6\r\n{cookie}\r\nsec"));
+            if request.uri() == "/late" {
+                // the rest never comes
+                let _ = peer.rest();
+                return;
+            }
+            peer.send("ret");
+        }
+    });
+    let lines = "    option checkcache\n    http-request set-var(txn.path) path\n    \
+                 http-response wait-for-body time 300ms\n    \
+                 http-response deny if { var(txn.path) -m str /deny } { res.body -m str secret }\n    \
+                 http-response return status 410 content-type text/plain string gone if { var(txn.path) -m str /gone }\n    \
+                 http-response redirect location /there code 307 if { var(txn.path) -m str /moved }\n    \
+                 http-after-response set-header X-After %[status]";
+    let proxy = relay(lines, server.addr()).start();
+    for (uri, status, text) in [
+        ("/", 200, "secret"),
+        ("/deny", 502, ""),
+        ("/gone", 410, "gone"),
+        ("/moved", 307, ""),
+        ("/cookie", 502, ""),
+        ("/late", 504, ""),
+    ] {
+        let response = proxy.get("fe", uri);
+        assert_eq!(
+            (response.status, response.field("x-after")),
+            (status, Some(status.to_string().as_str())),
+            "{uri}"
+        );
+        if !text.is_empty() {
+            assert_eq!(response.text(), text, "{uri}");
+        }
+    }
+}
+
+#[test]
+fn bytes_of_servers_are_judged() {
+    let server = Server::start(|mut peer, _| {
+        peer.send("he");
+        let asked = peer.some(1);
+        peer.send(if asked == b"1" { "llo" } else { "lp!" });
+        let _ = peer.rest();
+    });
+    let lines = "    mode tcp\n    tcp-response inspect-delay 5s\n    \
+                 tcp-response content accept if { res.payload(0,5) -m str hello }\n    \
+                 tcp-response content reject if { res.len ge 5 }";
+    let proxy = relay(lines, server.addr()).start();
+    let mut client = proxy.connect("fe");
+    client.send("1");
+    client.expect("hello");
+    let mut client = proxy.connect("fe");
+    client.send("2");
+    assert_eq!(client.drain().0, b"");
+}
+
+#[test]
+fn bodies_come_before_a_server_is_chosen() {
+    let server = Server::named("ok");
+    let lines = "    option http-buffer-request\n    http-request deny if { req.body -m str stop! }";
+    let proxy = relay(lines, server.addr()).start();
+    let mut client = proxy.connect("fe");
+    client.send("POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 5\r\nExpect: 100-continue\r\n\r\n");
+    client.expect("HTTP/1.1 100 Continue\r\n\r\n");
+    assert_eq!(server.connections(), 0);
+    client.send("stop!");
+    assert_eq!(client.response().status, 403);
+    let mut client = proxy.connect("fe");
+    client.send("POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 5\r\n\r\n");
+    client.send("go on");
+    assert_eq!(client.response().status, 200);
+    assert_eq!(server.last().field("expect"), None);
+}
+
+#[test]
+fn some_clients_are_dropped_and_some_must_say_who_they_are() {
+    let server = Server::named("ok");
+    let lines = "    tcp-request connection expect-proxy layer4 if { src 127.0.0.2 }\n    \
+                 http-request silent-drop if { path /drop }\n    http-request reject if { path /reject }\n    \
+                 http-response set-header X-Src %[src]";
+    let proxy = relay(lines, server.addr()).start();
+    for uri in ["/drop", "/reject"] {
+        let mut client = proxy.connect("fe");
+        client.send(format!("GET {uri} HTTP/1.1\r\nHost: x\r\n\r\n"));
+        assert_eq!(client.drain().0, b"", "{uri}");
+    }
+    assert_eq!(proxy.get("fe", "/").field("x-src"), Some("127.0.0.1"));
+    let mut client = Peer::connect_from("127.0.0.2", proxy.addr("fe"));
+    client.send("PROXY TCP4 192.0.2.7 192.0.2.8 1 2\r\nGET / HTTP/1.1\r\nHost: x\r\n\r\n");
+    assert_eq!(client.response().field("x-src"), Some("192.0.2.7"));
+}
+
+#[test]
+fn old_words_still_work() {
+    let server = Server::http(|_| Reply::status(200, "Server: secret\r\nLocation: http://x/\r\n", "ok"));
+    let lines = "    block if { path_beg /private }\n    reqrep ^([^\\ :]*)\\ /old/(.*) \\1\\ /new/\\2\n    \
+                 reqidel ^x-forwarded-for:\n    reqadd X-Proto:\\ http\n    reqideny ^user-agent:.*bot\n    \
+                 rspidel ^server:\n    rsprep ^Location:\\ http:(.*) Location:\\ https:\\1\n    rspadd X-Via:\\ edge";
+    let proxy = relay(lines, server.addr()).start();
+    let response = ask(&proxy, "GET /old/a HTTP/1.1\nX-Forwarded-For: 1.2.3.4");
+    assert_eq!((response.field("server"), response.field("x-via")), (None, Some("edge")));
+    assert_eq!(response.field("location"), Some("https://x/"));
+    let request = server.last();
+    assert_eq!(request.uri(), "/new/a");
+    assert_eq!((request.field("x-forwarded-for"), request.field("x-proto")), (None, Some("http")));
+    assert_eq!(ask(&proxy, "GET /private HTTP/1.1").status, 403);
+    assert_eq!(ask(&proxy, "GET / HTTP/1.1\nUser-Agent: a Bot").status, 403);
 }

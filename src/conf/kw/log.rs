@@ -64,6 +64,25 @@ pub const GLOBAL_ROWS: &[Keyword<GlobalDraft>] = &[
 /// Keywords of proxies.
 pub const PROXY_ROWS: &[Keyword<ProxyDraft>] = &[
     row(
+        "capture cookie",
+        Places::FRONT_ONLY,
+        |words, draft, _| {
+            let name = words.need("the beginning of a cookie")?;
+            if name.text.is_empty() {
+                return Err(name.err("the name is empty"));
+            }
+            draft.proxy.cookie_capture = Some((name.text.clone(), capture_len(words)?));
+            Ok(())
+        },
+        doc(
+            "capture cookie <name> len <bytes>",
+            "keep a cookie for logs, of requests and of answers",
+            "The first one that begins so is kept with its name, cut to its length; \"name=\" means just this name. \
+             \"%CC\" and \"%CS\" show them.",
+            "capture cookie SESSION= len 32",
+        ),
+    ),
+    row(
         "capture request",
         Places::FRONT_ONLY,
         |words, draft, _| {

@@ -7,6 +7,7 @@ pub mod crt_store;
 pub mod global;
 pub mod limits;
 pub mod log;
+pub mod old;
 pub mod option;
 pub mod option_http;
 pub mod proxy;
@@ -36,11 +37,14 @@ pub const PROXY: &[&[Keyword<ProxyDraft>]] = &[
     acl::ROWS,
     bind::LINE_ROWS,
     log::PROXY_ROWS,
+    old::IDLE_ROWS,
+    old::ROWS,
     option::ROWS,
     option_http::ROWS,
     proxy::ROWS,
     reply::ROWS,
     rules::ROWS,
+    rules::SERVER_ROWS,
     server::LINE_ROWS,
     timeout::ROWS,
 ];

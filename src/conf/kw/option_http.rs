@@ -6,7 +6,7 @@ use crate::conf::draft::{LineCx, ProxyDraft};
 use crate::conf::driver::{doc, switch, Keyword, Places, Prefix};
 use crate::lang::diag::Diag;
 use crate::lang::word::{Word, Words};
-use crate::plan::proxy::{ForwardFor, HttpConnection, LogStyle};
+use crate::plan::proxy::{ForwardFor, HttpConnection, LogStyle, OriginalTo};
 
 /// Options of HTTP mode.
 pub const ROWS: &[Keyword<ProxyDraft>] = &[
@@ -40,6 +40,18 @@ pub const ROWS: &[Keyword<ProxyDraft>] = &[
         |_, draft, cx| connection(draft, cx, HttpConnection::Close),
         CLOSE,
     ),
+    switch(
+        "option checkcache",
+        Places::BACK,
+        |_, draft, cx| set(cx, &mut draft.proxy.check_cache),
+        doc(
+            "[no] option checkcache",
+            "refuse answers that caches would keep with a cookie",
+            "Such an answer, with a Set-Cookie and nothing that forbids caching it, becomes a 502.",
+            "option checkcache",
+        ),
+    ),
+    switch("option forwarded", Places::PROXY, forwarded, FORWARDED),
     switch("option forwardfor", Places::PROXY, forwardfor, FORWARDFOR),
     switch(
         "option http-buffer-request",
@@ -108,6 +120,17 @@ pub const ROWS: &[Keyword<ProxyDraft>] = &[
         ),
     ),
     switch(
+        "option originalto",
+        Places::PROXY,
+        originalto,
+        doc(
+            "[no] option originalto [except <network>] [header <name>]",
+            "tell servers the address the client asked for",
+            "Adds a header, X-Original-To unless another name is given. \"except\": not for addresses of this network.",
+            "option originalto except 127.0.0.1",
+        ),
+    ),
+    switch(
         "option httpclose",
         Places::PROXY,
         |_, draft, cx| connection(draft, cx, HttpConnection::Close),
@@ -158,6 +181,14 @@ const LOOSE_RES: crate::base::doc::Doc = doc(
 const CLOSE: crate::base::doc::Doc =
     doc("[no] option httpclose", "close both connections after each answer", "", "option httpclose");
 
+const FORWARDED: crate::base::doc::Doc = doc(
+    "[no] option forwarded [proto] [host|host-expr <expr>] [by|by-expr <expr>] [by_port|by_port-expr <expr>] \
+     [for|for-expr <expr>] [for_port|for_port-expr <expr>]",
+    "tell servers where a request comes from, by the field Forwarded (RFC 7239)",
+    "\"proto for\" when nothing is said.",
+    "option forwarded proto host for for_port",
+);
+
 const FORWARDFOR: crate::base::doc::Doc = doc(
     "[no] option forwardfor [except <network>] [header <name>] [if-none]",
     "tell servers the client's address",
@@ -205,6 +236,49 @@ fn forwardfor(words: &mut Words<'_>, draft: &mut ProxyDraft, cx: &mut LineCx<'_>
         }
     }
     draft.proxy.forward_for = Some(option);
+    Ok(())
+}
+
+fn originalto(words: &mut Words<'_>, draft: &mut ProxyDraft, cx: &mut LineCx<'_>) -> Result<(), Diag> {
+    if cx.prefix != Prefix::None {
+        draft.proxy.original_to = None;
+        return Ok(());
+    }
+    let mut option = OriginalTo { except: None, header: "X-Original-To".to_string() };
+    while let Some(word) = words.next() {
+        match word.text.as_str() {
+            "except" => option.except = Some(addr::network(words.need("a network")?)?),
+            "header" => option.header = header_name(words.need("a header name")?)?,
+            _ => return Err(word.not_one_of("word", &["except", "header"])),
+        }
+    }
+    draft.proxy.original_to = Some(option);
+    Ok(())
+}
+
+fn forwarded(words: &mut Words<'_>, draft: &mut ProxyDraft, cx: &mut LineCx<'_>) -> Result<(), Diag> {
+    const PARTS: [&str; 6] = ["proto", "host", "by", "by_port", "for", "for_port"];
+    if cx.prefix != Prefix::None {
+        draft.forwarded = None;
+        return Ok(());
+    }
+    let mut parts = Vec::new();
+    while let Some(word) = words.next() {
+        let name = word.text.strip_suffix("-expr").unwrap_or(&word.text);
+        let Some(part) = PARTS.iter().copied().find(|part| *part == name) else {
+            return Err(word.not_one_of("part", &PARTS));
+        };
+        let expr = match word.text.ends_with("-expr") {
+            true if part == "proto" => return Err(word.not_one_of("part", &PARTS)),
+            true => Some(words.need("an expression")?.clone()),
+            false => None,
+        };
+        parts.push((part, expr));
+    }
+    if parts.is_empty() {
+        parts = vec![("proto", None), ("for", None)];
+    }
+    draft.forwarded = Some(parts);
     Ok(())
 }
 

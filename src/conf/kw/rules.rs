@@ -131,6 +131,25 @@ pub const ROWS: &[Keyword<ProxyDraft>] = &[
     ),
 ];
 
+/// Keywords that choose a server.
+pub const SERVER_ROWS: &[Keyword<ProxyDraft>] = &[row(
+    "use-server",
+    Places::BACK_ONLY,
+    |words, draft, cx| {
+        words.need("the name of a server")?;
+        words.rest();
+        draft.use_servers.push(Later { line: cx.line.clone(), section: cx.section });
+        Ok(())
+    },
+    doc(
+        "use-server <name> [if|unless <condition>]",
+        "which server takes what",
+        "The first rule whose condition holds decides, before the algorithm is asked; a server that is down is passed \
+         over. The name may be a log-format string.",
+        "server s1 127.0.0.1:8001\nuse-server s1 if { path_beg /static }",
+    ),
+)];
+
 fn collect(
     words: &mut Words<'_>,
     draft: &mut ProxyDraft,

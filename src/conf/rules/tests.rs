@@ -320,3 +320,59 @@ fn answers_are_made() {
         }
     }
 }
+
+#[test]
+fn old_words_do_what_they_did() {
+    let table = [
+        ("reqadd X-New:\\ a", "GET /a/b?q=1 HTTP/1.1\nHost: h\nX: one\nX: two, three\nX-New: a"),
+        ("reqdel ^X:\\ two", "GET /a/b?q=1 HTTP/1.1\nHost: h\nX: one"),
+        ("reqidel ^x:", "GET /a/b?q=1 HTTP/1.1\nHost: h"),
+        ("reqdel ^x:", "GET /a/b?q=1 HTTP/1.1\nHost: h\nX: one\nX: two, three"),
+        ("reqrep ^([^\\ ]*)\\ /a/(.*) \\1\\ /c/\\2", "GET /c/b?q=1 HTTP/1.1\nHost: h\nX: one\nX: two, three"),
+        ("reqrep ^GET\\ (.*) POST\\ \\1", "POST /a/b?q=1 HTTP/1.1\nHost: h\nX: one\nX: two, three"),
+        ("reqirep ^host:.* Host:\\ new", "GET /a/b?q=1 HTTP/1.1\nHost: new\nX: one\nX: two, three"),
+        ("reqrep ^X:\\ (o.*) Y:\\ \\1", "GET /a/b?q=1 HTTP/1.1\nHost: h\nX: two, three\nY: one"),
+        ("reqadd X-New:\\ a if FALSE", "GET /a/b?q=1 HTTP/1.1\nHost: h\nX: one\nX: two, three"),
+        ("reqadd nothing", "!"),
+        ("reqrep ( x", "!"),
+        ("reqrep ^a", "!"),
+        ("reqsetbe ^a nowhere", "!"),
+    ];
+    for (line, expected) in table {
+        let lines = format!(" {line}");
+        match expected {
+            "!" => assert!(load(&lines).is_err(), "{line}"),
+            _ => assert_eq!(run(&lines, Site::HttpRequest, REQ, RES).req, expected, "{line}"),
+        }
+    }
+    let verdicts = [
+        ("block if { path_beg /a }", "Deny(403, None)"),
+        ("reqdeny ^GET\\ /a", "Deny(403, None)"),
+        ("reqdeny ^get\\ /a", "Next"),
+        ("reqideny ^x:\\ ONE", "Deny(403, None)"),
+        ("reqtarpit ^Host:\\ h", "Tarpit(500, None)"),
+        ("reqallow ^Host:\\ h\n reqdeny .", "Next"),
+        ("reqdeny .\n reqallow ^Host:\\ h", "Deny(403, None)"),
+        ("reqpass .", "Next"),
+        // http-request rules come before the old words but for "block", and "redirect" last
+        ("redirect location /\n reqdeny .\n http-request return status 204", "HTTP/1.1 204 No Content"),
+        (
+            "redirect location / code 301\n reqdeny nothing\n",
+            "HTTP/1.1 301 Moved Permanently\ncontent-length: 0\nlocation: /",
+        ),
+        ("http-request return status 204\n block if TRUE", "Deny(403, None)"),
+    ];
+    for (line, expected) in verdicts {
+        assert_eq!(run(&format!(" {line}"), Site::HttpRequest, REQ, RES).act, expected, "{line}");
+    }
+    let answers = [
+        ("rspadd X-New:\\ a", "HTTP/1.1 200 OK\nServer: s\nX: one\nX-New: a"),
+        ("rspidel ^server:", "HTTP/1.1 200 OK\nX: one"),
+        ("rsprep ^(HTTP/1.1)\\ 200 \\1\\ 201\\ Made", "HTTP/1.1 201 Made\nServer: s\nX: one"),
+        ("rspirep ^x:\\ (.*) X:\\ <\\1>", "HTTP/1.1 200 OK\nServer: s\nX: <one>"),
+    ];
+    for (line, expected) in answers {
+        assert_eq!(run(&format!(" {line}"), Site::HttpResponse, REQ, RES).res, expected, "{line}");
+    }
+    assert_eq!(run(" rspdeny ^Server:", Site::HttpResponse, REQ, RES).act, "Deny(502, None)");
+}
