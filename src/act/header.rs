@@ -181,7 +181,7 @@ impl Rewrite {
     }
 
     /// Rewrites by `edit`, which is lent what turns one text into another.
-    pub(super) fn run<'p, T>(
+    pub(super) fn run<T>(
         &self,
         cx: &mut ActionCx<'_>,
         edit: impl FnOnce(&mut ActionCx<'_>, &mut dyn FnMut(&[u8], &mut Vec<u8>) -> bool) -> T,
