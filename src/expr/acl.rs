@@ -3,6 +3,7 @@
 //! A condition is a disjunction of conjunctions of terms (`a b or c !d`). A term refers to a named ACL, or
 //! holds tests of its own (`{ ... }`). Predefined ACLs are compiled like those of the configuration.
 
+use std::cell::Cell;
 use std::sync::Arc;
 
 use super::cast;
@@ -70,6 +71,8 @@ pub struct Cond {
 #[derive(Default, Clone)]
 pub struct Acls {
     lines: Vec<(String, Vec<Word>)>,
+    /// How many ACLs are being compiled, each for the sake of the one before.
+    depth: Cell<u8>,
 }
 
 impl Acls {
@@ -140,6 +143,13 @@ impl Cond {
         };
         words.next();
         Ok(Some(Cond { any: disjunction(words, cx)?, unless }))
+    }
+
+    /// ACLs that must all hold, by name, as the `acl` fetch takes them.
+    pub fn of_names(names: &[&str], cx: &mut ParseCx<'_>) -> Result<Cond, String> {
+        let words: Vec<Word> = names.iter().map(|name| Word::plain(*name)).collect();
+        let any = disjunction(&mut Words::new(&words), cx).map_err(|diag| diag.what)?;
+        Ok(Cond { any, unless: false })
     }
 
     /// Evaluates the condition.
@@ -296,11 +306,15 @@ fn named(word: &Word, name: &str, cx: &mut ParseCx<'_>) -> Result<Arc<Acl>, Diag
     let lines: Vec<&Vec<Word>> =
         acls.lines.iter().filter(|(known, _)| known == name).map(|(_, w)| w).collect();
     if !lines.is_empty() {
-        let mut acl = Acl::default();
-        for line in lines {
-            acl.tests.push(test(&mut Words::new(line), cx)?);
+        if acls.depth.get() >= DEPTH_MAX {
+            return Err(
+                word.err(format!("the ACL \"{name}\" is told by itself, or by too many others in a row"))
+            );
         }
-        return Ok(Arc::new(acl));
+        acls.depth.set(acls.depth.get() + 1);
+        let tests = lines.iter().map(|line| test(&mut Words::new(line), cx)).collect::<Result<_, _>>();
+        acls.depth.set(acls.depth.get() - 1);
+        return Ok(Arc::new(Acl { tests: tests? }));
     }
     if let Some((_, text)) = PREDEFINED.iter().find(|(known, _)| *known == name) {
         let words: Vec<Word> = text.split(' ').map(Word::plain).collect();
@@ -315,6 +329,9 @@ fn named(word: &Word, name: &str, cx: &mut ParseCx<'_>) -> Result<Arc<Acl>, Diag
         None => diag,
     })
 }
+
+/// ACLs that name each other (`acl()`), at most.
+const DEPTH_MAX: u8 = 16;
 
 /// Flags of a criterion.
 #[derive(Default)]

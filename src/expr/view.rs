@@ -520,6 +520,8 @@ pub enum ProxyCount {
     ServersUp,
     /// Requests waiting, in the backend's queue and in its servers'.
     Queue,
+    /// The same for each server in service, rounded up.
+    QueuePerServer,
     /// Free connection and queue slots over all servers; -1: unlimited.
     ConnSlots,
     /// Total weight in service.
@@ -611,6 +613,10 @@ pub trait World {
     fn proxy_puid(&self, _id: ProxyId) -> u32 {
         0
     }
+    /// `default_backend` of a frontend.
+    fn default_backend(&self, _id: ProxyId) -> Option<ProxyId> {
+        None
+    }
     /// The mode is HTTP.
     fn proxy_is_http(&self, _id: ProxyId) -> bool {
         false
@@ -638,6 +644,14 @@ pub trait World {
     /// `id` of a bind line.
     fn listener_puid(&self, _id: ListenerId) -> u32 {
         0
+    }
+    /// Connections on a bound address, over all workers.
+    fn listener_conns(&self, _id: ListenerId) -> i64 {
+        0
+    }
+    /// The address belongs to this machine.
+    fn is_local(&self, ip: IpAddr) -> bool {
+        ip.is_loopback()
     }
     /// The backend of this name.
     fn find_backend(&self, _name: &[u8]) -> Option<ProxyId> {

@@ -1,5 +1,6 @@
 //! What expressions may ask of everything beyond one stream: the plan, shared memory, sockets.
 
+use std::net::{IpAddr, UdpSocket};
 use std::os::fd::BorrowedFd;
 use std::sync::atomic::Ordering::Relaxed;
 
@@ -94,6 +95,19 @@ impl World for WorldView<'_> {
         self.plan.listener(id).puid
     }
 
+    fn listener_conns(&self, id: ListenerId) -> i64 {
+        self.current(Object::Listener(id))
+    }
+
+    fn is_local(&self, ip: IpAddr) -> bool {
+        // the kernel lends a port of its own addresses only
+        ip.is_loopback() || UdpSocket::bind((ip, 0)).is_ok()
+    }
+
+    fn default_backend(&self, id: ProxyId) -> Option<ProxyId> {
+        self.plan.proxy(id).default_backend
+    }
+
     fn find_backend(&self, name: &[u8]) -> Option<ProxyId> {
         self.plan.backend(name).map(|proxy| proxy.id)
     }
@@ -125,6 +139,10 @@ impl World for WorldView<'_> {
             ProxyCount::Queue => {
                 self.queued(Object::Back(id))
                     + views().map(|v| self.queued(Object::Server(v.id))).sum::<i64>()
+            }
+            ProxyCount::QueuePerServer => {
+                let servers = self.proxy_count(id, ProxyCount::ServersUp).max(1);
+                (self.proxy_count(id, ProxyCount::Queue) + servers - 1) / servers
             }
             ProxyCount::Weight => views().filter(|v| v.usable).map(|v| i64::from(v.weight)).sum(),
             ProxyCount::Retries => self.plan.proxy(id).retries.into(),
@@ -201,7 +219,9 @@ impl World for WorldView<'_> {
             unacked: info.unacked,
             lost: info.lost,
             retrans: info.retrans,
-            ..TcpInfo::default()
+            sacked: info.sacked,
+            fackets: info.fackets,
+            reordering: info.reordering,
         })
     }
 }

@@ -12,6 +12,7 @@ mod h1_keepalive;
 mod h1_refusals;
 mod limits;
 mod logs;
+mod maps;
 mod oracle;
 mod passthrough;
 mod proxy_header;

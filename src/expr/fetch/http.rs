@@ -53,7 +53,8 @@ pub const RES_ROWS: &[Fetch] = side!("res" res res_body RES RES_BODY "response")
 
 /// Rows of the request line and of what is made of it, and of the status.
 pub const ROWS: &[Fetch] = &[
-    Fetch::new("base", Ty::Str, Needs::REQ, |f, _| base(f), "host and path, without the query"),
+    Fetch::new("base", Ty::Str, Needs::REQ, |f, _| base(f, Head::path), "host and path, without the query"),
+    Fetch::new("baseq", Ty::Str, Needs::REQ, |f, _| base(f, Head::pathq), "host, path and query"),
     Fetch::new("base32", Ty::Int, Needs::REQ, |f, _| f.req.map_or(Got::None, |h| int(hash(h, h.path()))), "hash of host and path"),
     Fetch::new("base32+src", Ty::Bin, Needs::REQ, |f, _| with_source(f, Head::path), "hash of host and path, then the client's address"),
     Fetch::new("capture.req.method", Ty::Str, Needs::REQ_KEPT, |f, _| kept(f, 0), "the method, also when the response is there"),
@@ -132,13 +133,13 @@ fn kept<'a>(facts: &Facts<'a>, which: usize) -> Got<'a> {
     text(line_part(facts, which))
 }
 
-fn base<'a>(facts: &Facts<'a>) -> Got<'a> {
+fn base<'a>(facts: &Facts<'a>, path: fn(&Head) -> &[u8]) -> Got<'a> {
     let Some(head) = facts.req else { return Got::None };
     match head.first(b"host") {
-        None | Some([]) => text(Some(head.path())),
+        None | Some([]) => text(Some(path(head))),
         Some(host) => {
             let mut out = Scratch::of(host);
-            out.extend_from_slice(head.path());
+            out.extend_from_slice(path(head));
             Got::Some(Sample::Str(out.into()))
         }
     }
@@ -394,6 +395,7 @@ mod tests {
             ("pathq", "/p/a?x=1&y=2&x=3"),
             ("query", "x=1&y=2&x=3"),
             ("base", "Ex.com:81/p/a"),
+            ("baseq", "Ex.com:81/p/a?x=1&y=2&x=3"),
             ("req.ver", "1.1"),
             ("capture.req.method", "POST"),
             ("capture.req.uri", "/p/a?x=1&y=2&x=3"),

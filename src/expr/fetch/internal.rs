@@ -1,9 +1,11 @@
 //! Fetches about this stream: its proxies by name, its captures, its identity, its rules.
 
 use super::{Fetch, Needs};
-use crate::expr::args::{Args, Kind};
+use crate::expr::acl::{Cond, Verdict};
+use crate::expr::args::{Arg, Args, Kind};
+use crate::expr::compile::ParseCx;
 use crate::expr::sample::{Got, Sample, Ty};
-use crate::expr::view::{Facts, Timeout};
+use crate::expr::view::{Facts, ProxyCount, Timeout};
 
 /// The rows of this family.
 pub const ROWS: &[Fetch] = &[
@@ -21,6 +23,98 @@ pub const ROWS: &[Fetch] = &[
         |f, _| f.txn.backend.map_or(Got::None, |id| text(f.world.proxy_name(id))),
         "name of the backend",
     ),
+    Fetch::new(
+        "be_connect_timeout",
+        Ty::Int,
+        Needs::STREAM,
+        |f, _| of_backend(f, Timeout::Connect),
+        "timeout connect of the backend, milliseconds",
+    ),
+    Fetch::new(
+        "be_queue_timeout",
+        Ty::Int,
+        Needs::STREAM,
+        |f, _| of_backend(f, Timeout::Queue),
+        "timeout queue of the backend, milliseconds",
+    ),
+    Fetch::new(
+        "be_server_timeout",
+        Ty::Int,
+        Needs::STREAM,
+        |f, _| of_backend(f, Timeout::Server),
+        "timeout server of the backend, milliseconds",
+    ),
+    Fetch::new(
+        "be_tarpit_timeout",
+        Ty::Int,
+        Needs::STREAM,
+        |f, _| of_backend(f, Timeout::Tarpit),
+        "timeout tarpit of the backend, milliseconds",
+    ),
+    Fetch::new(
+        "be_tunnel_timeout",
+        Ty::Int,
+        Needs::STREAM,
+        |f, _| of_backend(f, Timeout::Tunnel),
+        "timeout tunnel of the backend, milliseconds",
+    ),
+    Fetch::new(
+        "be_max_retries",
+        Ty::Int,
+        Needs::STREAM,
+        |f, _| {
+            f.txn
+                .backend
+                .map_or(Got::None, |id| Got::Some(Sample::Int(f.world.proxy_count(id, ProxyCount::Retries))))
+        },
+        "retries of the backend",
+    ),
+    Fetch::new(
+        "cur_max_retries",
+        Ty::Int,
+        Needs::STREAM,
+        |f, _| {
+            Got::Some(Sample::Int(
+                f.txn
+                    .settings
+                    .retries
+                    .map_or_else(|| f.world.proxy_count(f.proxy(), ProxyCount::Retries), i64::from),
+            ))
+        },
+        "retries in force",
+    ),
+    Fetch::new(
+        "fe_defbe",
+        Ty::Str,
+        Needs::CONN,
+        |f, _| f.world.default_backend(f.txn.frontend).map_or(Got::None, |id| text(f.world.proxy_name(id))),
+        "name of the frontend's default backend",
+    ),
+    Fetch::new(
+        "internal.strm.is_htx",
+        Ty::Bool,
+        Needs::STREAM,
+        |f, _| Got::Some(Sample::Bool(f.world.proxy_is_http(f.proxy()))),
+        "the stream carries HTTP",
+    ),
+    Fetch::new(
+        "prio_class",
+        Ty::Int,
+        Needs::STREAM,
+        |f, _| Got::Some(Sample::Int(f.txn.settings.priority_class.unwrap_or(0).into())),
+        "class given by set-priority-class",
+    ),
+    Fetch::new(
+        "prio_offset",
+        Ty::Int,
+        Needs::STREAM,
+        |f, _| Got::Some(Sample::Int(f.txn.settings.priority_offset.unwrap_or(0).into())),
+        "offset given by set-priority-offset, milliseconds",
+    ),
+    Fetch::new("acl", Ty::Bool, Needs::NOTHING, conditions, "all these ACLs hold")
+        .args("acl([!]<name>[,[!]<name>...])", 1, &[Kind::Custom; 12])
+        .check(named_acls)
+        .text("What an ACL looks at must be there at this place. An ACL that is told by itself is an error."),
     Fetch::new(
         "capture.req.hdr",
         Ty::Str,
@@ -150,6 +244,30 @@ pub const ROWS: &[Fetch] = &[
         "the identity given by unique-id-format",
     ),
 ];
+
+/// Compiles the ACLs named, as if they stood behind `if`.
+fn named_acls(_: &str, args: &mut [Arg], cx: &mut ParseCx<'_>) -> Result<(), String> {
+    let names: Vec<&str> =
+        args.iter().filter_map(|a| if let Arg::Str(name) = a { Some(&**name) } else { None }).collect();
+    let cond = Cond::of_names(&names, cx)?;
+    if let Some(first) = args.first_mut() {
+        *first = Arg::Cond(std::sync::Arc::new(cond));
+    }
+    Ok(())
+}
+
+fn conditions<'a>(facts: &Facts<'a>, args: &'a Args) -> Got<'a> {
+    let Arg::Cond(cond) = args.get(0) else { return Got::None };
+    match cond.eval(facts) {
+        Verdict::Yes => Got::Some(Sample::Bool(true)),
+        Verdict::No => Got::Some(Sample::Bool(false)),
+        Verdict::NotYet => Got::NotYet,
+    }
+}
+
+fn of_backend<'a>(facts: &Facts<'a>, which: Timeout) -> Got<'a> {
+    facts.txn.backend.and_then(|id| facts.world.timeout(id, which)).map_or(Got::None, int)
+}
 
 fn int<'a>(n: u32) -> Got<'a> {
     Got::Some(Sample::Int(n.into()))

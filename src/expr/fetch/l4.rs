@@ -165,6 +165,83 @@ pub const ROWS: &[Fetch] = &[
         |f, _| f.world.listener_name(f.conn.listener).map_or(Got::None, |n| Got::Some(Sample::text(n))),
         "name of the bind line",
     ),
+    Fetch::new(
+        "fc_fackets",
+        Ty::Int,
+        Needs::CONN,
+        |f, _| tcp_count(f, |t| t.fackets),
+        "forward acknowledgements of the client's connection",
+    ),
+    Fetch::new(
+        "fc_lost",
+        Ty::Int,
+        Needs::CONN,
+        |f, _| tcp_count(f, |t| t.lost),
+        "packets of the client's connection believed lost",
+    ),
+    Fetch::new(
+        "fc_reordering",
+        Ty::Int,
+        Needs::CONN,
+        |f, _| tcp_count(f, |t| t.reordering),
+        "how much packets of the client's connection change places",
+    ),
+    Fetch::new(
+        "fc_retrans",
+        Ty::Int,
+        Needs::CONN,
+        |f, _| tcp_count(f, |t| t.retrans),
+        "packets to the client being sent again",
+    ),
+    Fetch::new(
+        "fc_sacked",
+        Ty::Int,
+        Needs::CONN,
+        |f, _| tcp_count(f, |t| t.sacked),
+        "packets the client has out of order",
+    ),
+    Fetch::new(
+        "fc_unacked",
+        Ty::Int,
+        Needs::CONN,
+        |f, _| tcp_count(f, |t| t.unacked),
+        "packets to the client without an answer yet",
+    ),
+    Fetch::new(
+        "dst_is_local",
+        Ty::Bool,
+        Needs::CONN,
+        |f, _| local(f, f.dst()),
+        "the address the client asked for is one of this machine",
+    ),
+    Fetch::new(
+        "fc_dst_is_local",
+        Ty::Bool,
+        Needs::CONN,
+        |f, _| local(f, f.conn.dst),
+        "the address the client connected to is one of this machine",
+    ),
+    Fetch::new(
+        "fc_src_is_local",
+        Ty::Bool,
+        Needs::CONN,
+        |f, _| local(f, f.conn.src),
+        "the client's connection comes from this machine",
+    ),
+    Fetch::new(
+        "src_is_local",
+        Ty::Bool,
+        Needs::CONN,
+        |f, _| local(f, f.src()),
+        "the client's address is one of this machine",
+    ),
+    Fetch::new(
+        "dst_conn",
+        Ty::Int,
+        Needs::CONN,
+        |f, _| Got::Some(Sample::Int(f.world.listener_conns(f.conn.listener))),
+        "connections on the address the client came to, this one included",
+    ),
     Fetch::new("src", Ty::Addr, Needs::CONN, |f, _| ip(f.src()), "address of the client"),
     Fetch::new("src_port", Ty::Int, Needs::CONN, |f, _| port(f.src()), "port of the client"),
 ];
@@ -183,6 +260,18 @@ fn tcp<'a>(facts: &Facts<'a>, args: &'a Args, side: Side, of: fn(&TcpInfo) -> u3
     let Some(info) = facts.world.tcp_info(side) else { return Got::None };
     let us = i64::from(of(&info));
     Got::Some(Sample::Int(if args.int(0, 0) == 0 { us / 1000 } else { us }))
+}
+
+fn tcp_count<'a>(facts: &Facts<'a>, of: fn(&TcpInfo) -> u32) -> Got<'a> {
+    facts.world.tcp_info(Side::Front).map_or(Got::None, |info| Got::Some(Sample::Int(of(&info).into())))
+}
+
+fn local<'a>(facts: &Facts<'a>, addr: Addr) -> Got<'a> {
+    match addr {
+        Addr::None => Got::None,
+        Addr::Unix => Got::Some(Sample::Bool(true)),
+        Addr::Inet(addr) => Got::Some(Sample::Bool(facts.world.is_local(addr.ip()))),
+    }
 }
 
 fn tlv<'a>(facts: &Facts<'a>, wanted: i64) -> Got<'a> {

@@ -6,6 +6,7 @@ use crate::expr::sample::{Data, Got, Sample, Scratch, Ty};
 use crate::expr::view::{Bytes, Facts};
 use lighterman_wire::client_hello;
 use lighterman_wire::error::Parse;
+use lighterman_wire::rdp;
 
 /// The rows of this family.
 pub const ROWS: &[Fetch] = &[
@@ -41,6 +42,26 @@ pub const ROWS: &[Fetch] = &[
         "a part of the bytes that is preceded by its length",
     )
     .args("payload_lv(<offset>,<length>[,<bytes offset>])", 2, &[Kind::Int, Kind::Int, Kind::Str]),
+    Fetch::new(
+        "req.rdp_cookie",
+        Ty::Str,
+        Needs::REQ_BYTES,
+        |f, a| rdp_cookie(f, a, |c| Some(Sample::text(c.value))),
+        "a cookie in the first packet of a remote desktop client",
+    )
+    .args("req.rdp_cookie([<name>])", 0, &[Kind::Str])
+    .text("Names are compared in any case; without a name, whichever cookie is there."),
+    Fetch::new(
+        "req.rdp_cookie_cnt",
+        Ty::Int,
+        Needs::REQ_BYTES,
+        |f, a| match rdp_cookie(f, a, |_| Some(Sample::Int(1))) {
+            Got::None => Got::Some(Sample::Int(0)),
+            got => got,
+        },
+        "1 when a remote desktop client sent a cookie, else 0",
+    )
+    .args("req.rdp_cookie_cnt([<name>])", 0, &[Kind::Str]),
     Fetch::new("req.proto_http", Ty::Bool, Needs::REQ_BYTES, proto_http, "the client speaks HTTP"),
     Fetch::new(
         "req.ssl_alpn",
@@ -48,6 +69,41 @@ pub const ROWS: &[Fetch] = &[
         Needs::REQ_BYTES,
         |f, _| hello(f, alpn),
         "protocols a TLS client offers, seen in passing",
+    ),
+    Fetch::new(
+        "req.ssl_cipherlist",
+        Ty::Bin,
+        Needs::REQ_BYTES,
+        |f, _| hello(f, |h| list(h.ciphers())),
+        "cipher suites a TLS client offers, two bytes each",
+    ),
+    Fetch::new(
+        "req.ssl_ec_ext",
+        Ty::Bool,
+        Needs::REQ_BYTES,
+        |f, _| hello(f, |h| Some(Sample::Bool(h.groups().next().is_some()))),
+        "a TLS client knows elliptic curves",
+    ),
+    Fetch::new(
+        "req.ssl_keyshare_groups",
+        Ty::Bin,
+        Needs::REQ_BYTES,
+        |f, _| hello(f, |h| list(h.key_share_groups())),
+        "groups a TLS client sends keys for, two bytes each",
+    ),
+    Fetch::new(
+        "req.ssl_sigalgs",
+        Ty::Bin,
+        Needs::REQ_BYTES,
+        |f, _| hello(f, |h| list(h.signature_algorithms())),
+        "signature algorithms a TLS client accepts, two bytes each",
+    ),
+    Fetch::new(
+        "req.ssl_supported_groups",
+        Ty::Bin,
+        Needs::REQ_BYTES,
+        |f, _| hello(f, |h| list(h.groups())),
+        "groups a TLS client supports, two bytes each",
     ),
     Fetch::new(
         "req.ssl_hello_type",
@@ -218,6 +274,27 @@ fn hello<'a>(
     let mut scratch = Vec::new();
     match client_hello::parse(bytes.data, &mut scratch) {
         Parse::Done(hello, _) => ask(&hello).map_or(Got::None, Got::Some),
+        Parse::Need if !bytes.whole => Got::NotYet,
+        _ => Got::None,
+    }
+}
+
+/// Numbers as bytes, as they are on the wire.
+fn list(numbers: impl Iterator<Item = u16>) -> Option<Sample<'static>> {
+    let mut out = Scratch::new();
+    numbers.for_each(|n| out.extend_from_slice(&n.to_be_bytes()));
+    (!out.is_empty()).then(|| Sample::Bin(out.into()))
+}
+
+fn rdp_cookie<'a>(
+    facts: &Facts<'a>,
+    args: &'a Args,
+    answer: fn(rdp::Cookie<'a>) -> Option<Sample<'a>>,
+) -> Got<'a> {
+    let name = args.str(0).as_bytes();
+    let bytes = facts.req_bytes;
+    match rdp::cookie(bytes.data) {
+        Parse::Done(c, _) if name.is_empty() || c.name.eq_ignore_ascii_case(name) => answer(c).into(),
         Parse::Need if !bytes.whole => Got::NotYet,
         _ => Got::None,
     }

@@ -13,7 +13,7 @@ macro_rules! proxies {
 
 /// The rows of proxies.
 pub const PROXY_ROWS: &[Fetch] = proxies! {
-    "avg_queue" "avg_queue([<backend>])" Backend Queue "requests waiting in a backend";
+    "avg_queue" "avg_queue([<backend>])" Backend QueuePerServer "requests waiting in a backend, for each usable server";
     "be_conn" "be_conn([<backend>])" Backend BackConns "connections of a backend";
     "be_conn_free" "be_conn_free([<backend>])" Backend BackConnFree "connections a backend's servers could take";
     "be_sess_rate" "be_sess_rate([<backend>])" Backend BackSessRate "new sessions of a backend in the last second";

@@ -8,7 +8,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use smallvec::SmallVec;
 
-use super::string::ReadyMap;
+use super::string::{Filter, ReadyMap};
 
 /// Addresses and networks.
 #[derive(Clone, Default)]
@@ -21,6 +21,7 @@ pub struct NetIndex {
 #[derive(Clone, Default)]
 struct Family {
     map: ReadyMap<u64, SmallVec<[(u128, u8, u32); 1]>>,
+    filter: Filter,
     /// (bits, patterns with that many), longest first.
     lens: Vec<(u8, usize)>,
 }
@@ -44,7 +45,9 @@ impl Family {
 
     fn add(&mut self, value: u128, bits: u8, id: u32) {
         let net = Self::mask(value, bits);
-        self.map.entry(Self::key(net, bits)).or_default().push((net, bits, id));
+        let key = Self::key(net, bits);
+        self.map.entry(key).or_default().push((net, bits, id));
+        self.filter.add(key, self.map.keys());
         match self.lens.binary_search_by_key(&std::cmp::Reverse(bits), |(b, _)| std::cmp::Reverse(*b)) {
             Ok(at) => self.lens[at].1 += 1,
             Err(at) => self.lens.insert(at, (bits, 1)),
@@ -72,7 +75,8 @@ impl Family {
 
     fn ids(&self, value: u128, bits: u8) -> impl Iterator<Item = u32> + '_ {
         let net = Self::mask(value, bits);
-        let nodes = self.map.get(&Self::key(net, bits)).into_iter().flatten();
+        let key = Self::key(net, bits);
+        let nodes = self.filter.may_hold(key).then(|| self.map.get(&key)).flatten().into_iter().flatten();
         nodes.filter(move |(n, b, _)| (*n, *b) == (net, bits)).map(|(_, _, id)| *id)
     }
 

@@ -23,7 +23,7 @@ impl NumberIndex {
     pub fn add_range(&mut self, low: i64, high: i64, id: u32) {
         // Many single values hash, what comes first among few values and ranges is found by walking.
         if low == high && self.single.len() + self.ranges.len() >= SMALL {
-            self.single.entry(low as u64).or_default().push(id);
+            self.single.entry(key(low)).or_default().push(id);
         } else {
             self.ranges.push((low, high, id));
         }
@@ -32,12 +32,12 @@ impl NumberIndex {
     /// Takes a pattern away.
     pub fn remove(&mut self, text: &str, id: u32) -> bool {
         let Ok((low, _)) = range(text) else { return false };
-        if let Some(ids) = self.single.get_mut(&(low as u64)) {
+        if let Some(ids) = self.single.get_mut(&key(low)) {
             let before = ids.len();
             ids.retain(|i| *i != id);
             let gone = ids.len() < before;
             if ids.is_empty() {
-                self.single.remove(&(low as u64));
+                self.single.remove(&key(low));
             }
             if gone {
                 return true;
@@ -51,14 +51,14 @@ impl NumberIndex {
     /// The ids of the patterns with these bounds.
     pub fn ids(&self, text: &str) -> Vec<u32> {
         let Ok((low, high)) = range(text) else { return Vec::new() };
-        let single = self.single.get(&(low as u64)).filter(|_| low == high).into_iter().flatten();
+        let single = self.single.get(&key(low)).filter(|_| low == high).into_iter().flatten();
         let ranges = self.ranges.iter().filter(|(l, h, _)| (*l, *h) == (low, high)).map(|(_, _, id)| *id);
         single.copied().chain(ranges).collect()
     }
 
     /// The first pattern that holds the number.
     pub fn find(&self, n: i64) -> Option<u32> {
-        let single = self.single.get(&(n as u64)).and_then(|ids| ids.iter().min().copied());
+        let single = self.single.get(&key(n)).and_then(|ids| ids.iter().min().copied());
         let range =
             self.ranges.iter().find(|(low, high, _)| (*low..=*high).contains(&n)).map(|(_, _, id)| *id);
         match (single, range) {
@@ -66,6 +66,12 @@ impl NumberIndex {
             (a, b) => a.or(b),
         }
     }
+}
+
+/// Spreads numbers over the whole key; different numbers have different keys.
+fn key(n: i64) -> u64 {
+    let mixed = (n as u64).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+    (mixed ^ (mixed >> 32)).wrapping_mul(0x9e37_79b9_7f4a_7c15)
 }
 
 /// The bounds a pattern stands for.

@@ -44,12 +44,56 @@ struct Node {
 #[derive(Clone, Default)]
 struct Table {
     map: ReadyMap<u64, SmallVec<[Node; 1]>>,
+    filter: Filter,
     len: usize,
+}
+
+/// Tells most hashes that are not there without a look at the table, which for large sets lies in main
+/// memory: eight bits per key, one of them set.
+#[derive(Clone, Default)]
+pub struct Filter {
+    bits: Vec<u64>,
+    keys: usize,
+}
+
+impl Filter {
+    /// A key was added to a table that holds `all` (this one included).
+    pub fn add<'k>(&mut self, hash: u64, all: impl ExactSizeIterator<Item = &'k u64>) {
+        self.keys += 1;
+        if self.keys * 8 <= self.bits.len() * 64 {
+            return self.set(hash);
+        }
+        // Room for twice as many; keys that were removed are forgotten here.
+        self.keys = all.len();
+        self.bits = vec![0; (self.keys / 4).next_power_of_two()];
+        all.for_each(|hash| self.set(*hash));
+    }
+
+    fn set(&mut self, hash: u64) {
+        let (at, bit) = self.place(hash);
+        if let Some(word) = self.bits.get_mut(at) {
+            *word |= bit;
+        }
+    }
+
+    /// False: the table does not hold it.
+    #[inline]
+    pub fn may_hold(&self, hash: u64) -> bool {
+        let (at, bit) = self.place(hash);
+        self.bits.get(at).is_some_and(|word| word & bit != 0)
+    }
+
+    #[inline]
+    fn place(&self, hash: u64) -> (usize, u64) {
+        let n = (hash >> 24) as usize;
+        ((n >> 6) & self.bits.len().wrapping_sub(1), 1 << (n & 63))
+    }
 }
 
 impl Table {
     fn add(&mut self, hash: u64, text: &[u8], id: u32) {
         self.map.entry(hash).or_default().push(Node { text: text.into(), id });
+        self.filter.add(hash, self.map.keys());
         self.len += 1;
     }
 
@@ -67,6 +111,9 @@ impl Table {
 
     /// The lowest id with this text.
     fn find(&self, hash: u64, text: &[u8]) -> Option<u32> {
+        if !self.filter.may_hold(hash) {
+            return None;
+        }
         let nodes = self.map.get(&hash)?;
         nodes.iter().filter(|node| *node.text == *text).map(|node| node.id).min()
     }
