@@ -54,6 +54,8 @@ pub(super) struct Inherited {
     pub(super) daemon: bool,
     /// The control process's line to the master.
     pub(super) line: Option<OwnedFd>,
+    /// A worker's line to the master, for certificates.
+    pub(super) certs: Option<OwnedFd>,
 }
 
 /// The life of a child; the number is its exit code.
@@ -95,6 +97,7 @@ fn begin(role: Role, plan: &Plan, tls: &Contexts, what: Inherited) -> Result<(),
             handed: what.channels.ends.into_iter().nth(number).map(|(_, theirs)| theirs),
             watch: None,
             master: None,
+            certs: what.certs,
         },
         Role::Control => {
             let mut sockets = what.sockets;
@@ -109,6 +112,7 @@ fn begin(role: Role, plan: &Plan, tls: &Contexts, what: Inherited) -> Result<(),
                 handed: None,
                 watch: Some(watch),
                 master: what.line,
+                certs: None,
             }
         }
     };

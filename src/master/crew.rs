@@ -12,6 +12,7 @@ use super::child::{self, Channels, Inherited, Role};
 use super::{Fatal, Sockets};
 use crate::base::tick::Tick;
 use crate::net::contexts::{self, Contexts};
+use crate::net::tls::store::Store;
 use crate::plan::Plan;
 use crate::service::board::apply_plan;
 use crate::shm::{self, Phase, Shared};
@@ -41,6 +42,8 @@ pub(super) struct Post {
     pub(super) shm: Arc<Shared>,
     /// The master's end of the control process's line.
     pub(super) line: Option<OwnedFd>,
+    /// The master's end of a worker's line for certificates, and the certificates of its generation.
+    pub(super) certs: Option<(OwnedFd, Arc<Store>)>,
 }
 
 impl Crew {
@@ -60,12 +63,14 @@ impl Crew {
     }
 
     /// The crew for another configuration, on the sockets and the memory of this one.
-    pub(super) fn next(&self, plan: Plan, generation: u32) -> Result<Crew, Fatal> {
+    /// `pulse` is called now and then when that takes long.
+    pub(super) fn next(&self, plan: Plan, generation: u32, pulse: &mut dyn FnMut()) -> Result<Crew, Fatal> {
         let workers = worker_count(&plan);
         let sockets = Sockets::open(&plan, workers, &self.sockets)?;
         let channels = Channels::new(workers).map_err(no_memory)?;
         let shm = self.shm.renew(&plan.names(), &contexts::extras(&plan)).map_err(no_memory)?;
-        let tls = contexts_of(&plan, &shm)?;
+        let notice = |text: String| log::warn!("{text}");
+        let tls = Contexts::renew(&plan, &shm, Some(&self.tls), (notice, pulse)).map_err(Fatal)?;
         apply_plan(&plan, workers, &shm);
         Ok(Crew {
             plan,
@@ -101,18 +106,23 @@ impl Crew {
         let slot = self.shm.reserve(roles, number).ok_or_else(|| {
             io::Error::other("too many old generations still finish their work; see hard-stop-after")
         })?;
-        let (ours, theirs) = match role {
-            Role::Control => fds::channel().map(|(ours, theirs)| (Some(ours), Some(theirs)))?,
-            Role::Worker(_) => (None, None),
-        };
+        let (ours, theirs) = fds::channel()?;
         match fork::fork() {
             Ok(Forked::Parent(child)) => {
                 let shm = Arc::clone(&self.shm);
-                Ok(Post { role, child, slot, generation: self.generation, born, shm, line: ours })
+                let (line, certs) = match role {
+                    Role::Control => (Some(ours), None),
+                    Role::Worker(_) => (None, Some((ours, Arc::clone(self.tls.store())))),
+                };
+                Ok(Post { role, child, slot, generation: self.generation, born, shm, line, certs })
             }
             Ok(Forked::Child) => {
                 let_go();
                 drop(ours);
+                let (line, certs) = match role {
+                    Role::Control => (Some(theirs), None),
+                    Role::Worker(_) => (None, Some(theirs)),
+                };
                 let inherited = Inherited {
                     sockets: std::mem::take(&mut self.sockets),
                     channels: std::mem::take(&mut self.channels),
@@ -121,7 +131,8 @@ impl Crew {
                     slot,
                     master,
                     daemon: self.daemon,
-                    line: theirs,
+                    line,
+                    certs,
                 };
                 fork::exit_now(child::live(role, &self.plan, &self.tls, inherited));
             }

@@ -138,6 +138,13 @@ fn become_daemon() -> Result<Daemon, Fatal> {
     }
 }
 
+/// Opens the files workers ask for.
+fn bring_certificates(posts: &[Post]) {
+    for (line, store) in posts.iter().filter_map(|post| post.certs.as_ref()) {
+        store.answer(line.as_fd());
+    }
+}
+
 impl Parent {
     fn leave_terminal(mut self) -> Result<(), Fatal> {
         let cannot = |error: io::Error| Fatal(format!("cannot become a daemon: {error}"));
@@ -207,16 +214,23 @@ impl Keeper {
         }
     }
 
-    fn wait(&self, signals: &Signals, ms: Option<u64>) -> io::Result<()> {
+    fn wait(&mut self, signals: &Signals, ms: Option<u64>) -> io::Result<()> {
         let timeout =
             ms.map(|ms| PollTimeout::try_from(Duration::from_millis(ms)).unwrap_or(PollTimeout::MAX));
         let lines = self.posts.iter().filter_map(|post| post.line.as_ref());
-        let heard = [signals.as_fd()].into_iter().chain(lines.map(AsFd::as_fd));
+        let certs = self.posts.iter().filter_map(|post| post.certs.as_ref().map(|(line, _)| line));
+        let heard = [signals.as_fd()].into_iter().chain(lines.chain(certs).map(AsFd::as_fd));
         let mut fds: Vec<PollFd<'_>> = heard.map(|fd| PollFd::new(fd, PollFlags::POLLIN)).collect();
         match poll(&mut fds, timeout.unwrap_or(PollTimeout::NONE)) {
-            Ok(_) | Err(nix::errno::Errno::EINTR) => Ok(()),
-            Err(errno) => Err(errno.into()),
+            Ok(_) | Err(nix::errno::Errno::EINTR) => {}
+            Err(errno) => return Err(errno.into()),
         }
+        bring_certificates(&self.posts);
+        self.posts.iter_mut().for_each(|post| {
+            // one that has just died would be heard for ever
+            post.certs.take_if(|(line, _)| line::is_cut(line.as_fd()));
+        });
+        Ok(())
     }
 
     /// Milliseconds until something is due.
@@ -306,7 +320,8 @@ impl Keeper {
     fn call_crew(&mut self) -> Result<(), Fatal> {
         let plan = (self.reread)().map_err(Fatal)?;
         self.generation += 1;
-        let mut crew = self.crew.next(plan, self.generation)?;
+        let posts = &self.posts;
+        let mut crew = self.crew.next(plan, self.generation, &mut || bring_certificates(posts))?;
         let now = self.now();
         for role in crew.roles() {
             let (serving, posts) = (&mut self.crew, &mut self.posts);

@@ -25,6 +25,11 @@ fn raise_to_hard() -> Result<(), Fatal> {
     Ok(())
 }
 
+/// Whether [`drop_rights`] takes away the right to open files.
+pub(super) fn would_drop(global: &Global) -> bool {
+    global.chroot.is_some() || global.gid.is_some() || global.uid.is_some()
+}
+
 /// Becomes the user and enters the directory the configuration names. For good.
 pub(super) fn drop_rights(global: &Global) -> Result<(), Fatal> {
     if let Some(dir) = &global.chroot {

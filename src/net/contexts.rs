@@ -9,6 +9,9 @@ use std::sync::Arc;
 use crate::base::ids::{ListenerId, ServerId};
 use crate::base::tick::Clock;
 use crate::expr::live;
+use crate::net::tls::files::Files;
+use crate::net::tls::sources::Pulse;
+use crate::net::tls::store::{Settings, Store};
 use crate::net::tls::ticket_file::{self, KeyFile};
 use crate::net::tls::why::Why;
 use crate::net::tls::{BindContext, ServerContext, TlsShared};
@@ -37,6 +40,7 @@ pub struct Contexts {
     tickets: Option<Tickets>,
     failures: Option<Failures>,
     clock: Arc<AtomicU64>,
+    store: Arc<Store>,
     /// `tune.ssl.ticket-rotate`, seconds.
     rotate_s: u32,
     /// When the operator was last told that there are too many handshakes, milliseconds; of this process.
@@ -116,22 +120,47 @@ pub fn failures(shm: &Shared) -> Option<Failures> {
 }
 
 impl Contexts {
-    /// Loads certificates and builds all contexts. The first error is what the operator must mend; files
+    /// Indexes certificates and builds all contexts. The first error is what the operator must mend; files
     /// of directories that were left out are given to `notice`.
-    pub fn build(plan: &Plan, shm: &Shared, mut notice: impl FnMut(String)) -> Result<Contexts, String> {
+    pub fn build(plan: &Plan, shm: &Shared, notice: impl FnMut(String)) -> Result<Contexts, String> {
+        Self::renew(plan, shm, None, (notice, &mut || {}))
+    }
+
+    /// As [`Contexts::build`], for a configuration that follows another one: what is known of certificate directories is
+    /// used again. `pulse` is called now and then, so that whoever must do other things meanwhile can.
+    pub fn renew(
+        plan: &Plan,
+        shm: &Shared,
+        old: Option<&Contexts>,
+        (mut notice, pulse): (impl FnMut(String), Pulse<'_>),
+    ) -> Result<Contexts, String> {
+        let (how, bad_chains) = Files::new(&plan.global.extras).map_err(|error| error.to_string())?;
+        bad_chains.iter().for_each(|error| notice(error.to_string()));
+        let settings = Settings {
+            cache: plan.global.tune.ssl_cert_cache,
+            how: Arc::new(how),
+            index_dir: plan.global.ssl_index_dir.clone(),
+        };
+        let store = match old {
+            Some(old) => Store::succeeding(settings, &old.store),
+            None => Store::new(settings),
+        };
+        let now = Clock::real().read();
+        store.set_clock(now);
         let shared = TlsShared {
             cache: cache(plan, shm),
             tickets: shm.extra(TICKETS).and_then(Tickets::attach),
             lifetime: plan.global.tune.ssl_lifetime,
             ticket_count: plan.global.tune.ssl_tickets,
             key_log: plan.global.tune.ssl_keylog,
-            clock: Arc::new(AtomicU64::new(Clock::real().read().wall_us / 1_000_000)),
-            extras: plan.global.extras.clone(),
+            clock: Arc::new(AtomicU64::new(now.wall_us / 1_000_000)),
+            store: Arc::new(store),
         };
         let mut contexts = Contexts {
             failures: failures(shm),
             tickets: shared.tickets.clone(),
             clock: shared.clock.clone(),
+            store: Arc::clone(&shared.store),
             rotate_s: plan.global.tune.ssl_ticket_rotate,
             ..Contexts::default()
         };
@@ -146,8 +175,8 @@ impl Contexts {
                 tickets: given.map_or(shared.tickets.clone(), |place| rings.get(place).cloned()),
                 ..shared.clone()
             };
-            let (context, left_out) =
-                BindContext::build(line, &shared).map_err(|error| format!("{}: {error}", listener.at))?;
+            let (context, left_out) = BindContext::build(line, &shared, pulse)
+                .map_err(|error| format!("{}: {error}", listener.at))?;
             left_out.iter().for_each(|error| notice(format!("{}: {error}", listener.at)));
             contexts.binds.push(Some(Arc::new(context)));
         }
@@ -182,6 +211,11 @@ impl Contexts {
         if let Some(failures) = &self.failures {
             failures.note(why as usize, now_us, peer);
         }
+    }
+
+    /// The certificates.
+    pub fn store(&self) -> &Arc<Store> {
+        &self.store
     }
 
     /// Whether it is time to tell that there are too many handshakes.

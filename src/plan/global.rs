@@ -60,6 +60,8 @@ pub struct Global {
     pub quiet: bool,
     /// `ssl-load-extra-files` and its kin.
     pub extras: Extras,
+    /// `ssl-index-dir`.
+    pub ssl_index_dir: Option<PathBuf>,
     /// The `tune.*` words.
     pub tune: Tune,
 }
@@ -106,6 +108,7 @@ impl Default for Global {
             log_hostname: None,
             quiet: false,
             extras: Extras::default(),
+            ssl_index_dir: None,
             tune: Tune::default(),
         }
     }
@@ -164,6 +167,8 @@ pub struct Tune {
     pub sndbuf_server: usize,
     /// `tune.ssl.cachesize`: entries (blocks) of the shared session cache; 0: no cache.
     pub ssl_cachesize: usize,
+    /// `tune.ssl.cert-cache`: bytes of parsed certificates that each process keeps.
+    pub ssl_cert_cache: usize,
     /// `tune.ssl.lifetime`: seconds a session may be resumed.
     pub ssl_lifetime: u32,
     /// `tune.ssl.ticket-rotate`: seconds after which a new key seals tickets; 0: never.
@@ -191,6 +196,7 @@ impl Default for Tune {
             sndbuf_client: 0,
             sndbuf_server: 0,
             ssl_cachesize: 20_000,
+            ssl_cert_cache: 8 << 20,
             ssl_lifetime: 300,
             ssl_ticket_rotate: 12 * 3600,
             ssl_maxrecord: 4096,

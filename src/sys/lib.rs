@@ -23,6 +23,7 @@ pub mod lock;
 pub mod map;
 pub mod raw_write;
 pub mod resume;
+pub mod sealed;
 pub mod signal;
 pub mod sockopt;
 pub mod splice;

@@ -20,3 +20,4 @@ pub mod proxy_header;
 pub mod rdp;
 pub mod scan;
 pub mod token;
+pub mod x509;

@@ -3,6 +3,7 @@
 
 mod accept;
 mod barrier;
+mod certs;
 mod changes;
 mod desk;
 mod dispatch;
@@ -76,6 +77,8 @@ pub struct Seat {
     pub watch: Option<Watch>,
     /// The line to the master: the control process's.
     pub master: Option<OwnedFd>,
+    /// The line to the process that opens certificate files; `None`: this process opens them itself.
+    pub certs: Option<OwnedFd>,
 }
 
 /// Serves until told to stop.
@@ -85,6 +88,7 @@ pub fn serve(plan: &Plan, tls: &Contexts, seat: Seat) -> io::Result<()> {
     worker.number = seat.number;
     worker.obey_signals()?;
     worker.take_duties(seat.handed, seat.watch)?;
+    worker.connect_certs(seat.certs)?;
     worker.listen_to_bell()?;
     worker.office = desk::Office::open(&mut worker, seat.cli, seat.master)?;
     worker.run()

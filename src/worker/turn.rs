@@ -38,6 +38,7 @@ impl Worker<'_> {
         let busy = wait == Some(Duration::ZERO);
         let last_us = if busy { self.house.now.mono_us.saturating_sub(before) } else { 0 };
         self.house.sched.begin_turn(last_us);
+        self.house.tls.store().set_clock(self.house.now);
         self.publish_figures(self.house.now);
         self.house.log.turn(self.house.now);
         self.house.shm.process().beat();
@@ -53,6 +54,7 @@ impl Worker<'_> {
         while let Some((owner, task)) = self.house.sched.next_heavy() {
             self.run_task(owner, task, Wake::GRANT);
         }
+        self.report_certs();
         self.wake_buffer_waiters();
         self.arm_purge();
         self.arm_places();

@@ -162,6 +162,22 @@ pub const ROWS: &[Keyword<GlobalDraft>] = &[
         ),
     ),
     row(
+        "ssl-index-dir",
+        G,
+        |words, draft, _| {
+            draft.global.ssl_index_dir = Some(value::path_below(None, words.need("a directory")?)?);
+            Ok(())
+        },
+        doc(
+            "ssl-index-dir <directory>",
+            "where the indexes of certificate directories are kept",
+            "A directory named by \"crt\" is indexed: which file is for which names. The index is kept for the next \
+             start, which then reads only files that have changed. Without this keyword it is a hidden file beside \
+             the directory, when it has 200 certificates or more.",
+            "ssl-index-dir /var/lib/lighterman",
+        ),
+    ),
+    row(
         "ssl-load-extra-del-ext",
         G,
         |_, draft, _| {

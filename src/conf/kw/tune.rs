@@ -127,6 +127,18 @@ pub const ROWS: &[Keyword<GlobalDraft>] = &[
         ),
     ),
     row(
+        "tune.ssl.cert-cache",
+        G,
+        |words, draft, _| size(words, &mut draft.global.tune.ssl_cert_cache, 65_536..=1 << 40),
+        doc(
+            "tune.ssl.cert-cache <size>",
+            "memory for certificates that were used lately, per process",
+            "A certificate is read when the first client asks for it, and forgotten when others need its room. One with \
+             an EC key takes about 4 KB, one with an RSA key 9 KB. Default 8m.",
+            "tune.ssl.cert-cache 64m",
+        ),
+    ),
+    row(
         "tune.ssl.lifetime",
         G,
         |words, draft, _| {

@@ -4,7 +4,7 @@
 use super::proxy_in::ProxyIn;
 use super::{failure, tally, Conn, Peer, Stage};
 use crate::base::buffer::Buffer;
-use crate::base::ids::ConnId;
+use crate::base::ids::{ConnId, TaskId};
 use crate::base::pool::Pool;
 use crate::base::tick::Stopwatch;
 use crate::event::ready::Ready;
@@ -12,6 +12,7 @@ use crate::event::sched::Wake;
 use crate::net::cx::{Birth, Cx, Verdict};
 use crate::net::fault::{Cause, Fault, ProxyFault};
 use crate::net::sock::Sock;
+use crate::net::tls::store::Awaited;
 use crate::net::transport::{Hands, Transport};
 
 /// What came of one step.
@@ -154,6 +155,9 @@ impl Conn {
                     hands = xprt.handshake(ready, cx.pool);
                     cx.sched.heavy_took(watch.elapsed_us());
                 }
+                if let Some(awaited) = xprt.newly_awaits() {
+                    await_certificate(awaited, *task, cx);
+                }
                 match hands {
                     Hands::Done => Step::Done,
                     Hands::Again | Hands::Heavy => Step::Wait,
@@ -227,6 +231,13 @@ impl Conn {
             }
             None => self.close(cx),
         }
+    }
+}
+
+/// Wakes the task when a certificate has come, or will not come.
+fn await_certificate(awaited: Awaited, task: TaskId, cx: &mut Cx<'_>) {
+    if let Some((clerk, due)) = cx.tls.store().wait(awaited, task) {
+        cx.sched.deadline(clerk, Some(due));
     }
 }
 

@@ -4,14 +4,14 @@
 //! Reading is done by processes that have file rights, at start and (one file at a time) when a certificate is asked for.
 
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 
 use lighterman_sys::tls::Credentials;
+use lighterman_wire::x509::{self, KeyMark};
 use openssl::nid::Nid;
 use openssl::pkey::{Id, PKey, Private};
 use openssl::x509::{X509VerifyResult, X509};
 
-use super::files::{self, CrtBytes, Files, Part, FILE_MAX};
+use super::files::{CrtBytes, Files, Part, FILE_MAX};
 use super::pem::{self, Kind, PemFault};
 use super::staple::{is_timestamp_list, OcspFault, Staple};
 use crate::conf::reader::why;
@@ -90,11 +90,33 @@ pub enum CertFault {
     Timestamps,
     /// It did not sign the certificate.
     Issuer,
+    /// There are more certificates than an index holds.
+    Full,
 }
 
 impl std::error::Error for CertError {}
 
+/// What an EC key and what belongs to a certificate in the library take, measured; an RSA key takes three times as much.
+const KEY_BYTES: usize = 2400;
+
 impl Cert {
+    /// Bytes of memory it takes, about. Intermediates are shared with other certificates and not counted.
+    pub fn weight(&self) -> usize {
+        let names: usize = self.names.iter().map(|name| name.len() + size_of::<String>()).sum();
+        let sides = self.staple.as_ref().map_or(0, |staple| staple.bytes.len())
+            + self.timestamps.as_ref().map_or(0, Vec::len);
+        let key = match self.kind {
+            KeyKind::Ec => KEY_BYTES,
+            KeyKind::Rsa => 3 * KEY_BYTES,
+        };
+        size_of::<Cert>() + self.file.as_os_str().len() + 2 * self.leaf.len() + names + sides + key
+    }
+
+    /// The seconds since 1970 between which it is valid.
+    pub fn validity(&self) -> (i64, i64) {
+        x509::Certificate::parse(&self.leaf).map_or((0, i64::MAX), |cert| (cert.not_before, cert.not_after))
+    }
+
     /// Why its OCSP answer is not stapled now, if so.
     pub fn stale(&self, now_s: u64) -> Option<CertError> {
         let staple = self.staple.as_ref()?;
@@ -105,78 +127,104 @@ impl Cert {
 
 impl std::fmt::Display for CertError {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let file = self.file.display();
-        match &self.fault {
-            CertFault::Unreadable(error) => write!(f, "{file}: cannot be read: {}", why(error)),
+        write!(f, "{}: {}", self.file.display(), self.fault)
+    }
+}
+
+impl std::fmt::Display for CertFault {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            CertFault::Unreadable(error) => write!(f, "cannot be read: {}", why(error)),
             CertFault::TooLarge => {
-                write!(f, "{file}: larger than {} MB, this is no certificate file", FILE_MAX >> 20)
+                write!(f, "larger than {} MB, this is no certificate file", FILE_MAX >> 20)
             }
-            CertFault::NoFile => write!(f, "{file}: this is a device, a pipe or a socket, no file"),
-            CertFault::Pem(fault) => write!(f, "{file}: {fault}"),
-            CertFault::NoCertificate => write!(f, "{file}: no certificate inside"),
-            CertFault::BadCertificate(n) => write!(f, "{file}: certificate number {n} cannot be parsed"),
+            CertFault::NoFile => write!(f, "this is a device, a pipe or a socket, no file"),
+            CertFault::Pem(fault) => write!(f, "{fault}"),
+            CertFault::NoCertificate => write!(f, "no certificate inside"),
+            CertFault::BadCertificate(n) => write!(f, "certificate number {n} cannot be parsed"),
             CertFault::NoKey(Some(beside)) => {
-                write!(f, "{file}: no private key, neither inside nor in {}", beside.display())
+                write!(f, "no private key, neither inside nor in {}", beside.display())
             }
-            CertFault::NoKey(None) => write!(f, "{file}: no private key inside"),
-            CertFault::BadKey => write!(f, "{file}: the private key cannot be parsed"),
+            CertFault::NoKey(None) => write!(f, "no private key inside"),
+            CertFault::BadKey => write!(f, "the private key cannot be parsed"),
             CertFault::EncryptedKey => {
-                write!(f, "{file}: the private key is encrypted; store it without a passphrase")
+                write!(f, "the private key is encrypted; store it without a passphrase")
             }
             CertFault::KeyKind(kind) => {
-                write!(f, "{file}: the private key is {kind}; certificates here have RSA or EC keys")
+                write!(f, "the private key is {kind}; certificates here have RSA or EC keys")
             }
-            CertFault::Mismatch => write!(f, "{file}: the private key does not belong to the certificate"),
-            CertFault::Refused => write!(f, "{file}: the TLS library refuses this certificate and key"),
-            CertFault::NoNames => {
-                write!(f, "{file}: no name inside, it is shown only where nothing else fits")
-            }
-            CertFault::Ocsp(fault) => write!(f, "{file}: {fault}"),
+            CertFault::Mismatch => write!(f, "the private key does not belong to the certificate"),
+            CertFault::Refused => write!(f, "the TLS library refuses this certificate and key"),
+            CertFault::NoNames => write!(f, "no name inside, it is shown only where nothing else fits"),
+            CertFault::Ocsp(fault) => write!(f, "{fault}"),
             CertFault::Timestamps => {
-                write!(f, "{file}: this is no list of certificate timestamps (RFC 6962 section 3.3)")
+                write!(f, "this is no list of certificate timestamps (RFC 6962 section 3.3)")
             }
-            CertFault::Issuer => write!(f, "{file}: no certificate in it signed this one's certificate"),
+            CertFault::Issuer => write!(f, "no certificate in it signed this one's certificate"),
+            CertFault::Full => write!(f, "one certificate too many for this index"),
         }
     }
 }
 
-/// What was found under one `crt`.
-#[derive(Default)]
-pub struct Loaded {
-    /// Certificates that can be shown, in order.
-    pub good: Vec<Arc<Cert>>,
-    /// Files that are no good, with the reason.
-    pub bad: Vec<CertError>,
-    /// What is worth saying about the good ones.
+/// What an index holds of a certificate file.
+#[derive(Debug)]
+pub struct Outline {
+    /// As in [`Cert`].
+    pub names: Vec<String>,
+    /// Its key.
+    pub kind: KeyKind,
+    /// Seconds since 1970.
+    pub not_before: i64,
+    /// Seconds since 1970.
+    pub not_after: i64,
+    /// What is wrong with it that does not make it useless.
     pub notes: Vec<CertError>,
 }
 
-impl Loaded {
-    /// Adds one more.
-    pub fn add(&mut self, result: Result<Cert, CertError>) {
-        match result {
-            Ok(mut cert) => {
-                self.notes.append(&mut cert.notes);
-                self.good.push(Arc::new(cert));
-            }
-            Err(error) => self.bad.push(error),
-        }
+/// What an index wants to know of a file. Much cheaper than [`build`] where the files are as usual, and as strict: whatever is
+/// not plain to see is left to the TLS library.
+pub fn outline(bytes: CrtBytes, how: &Files, now_s: u64) -> Result<Outline, CertError> {
+    let alone = bytes.issuer.is_none() && bytes.ocsp.is_none() && bytes.sctl.is_none();
+    if let Some(outline) = glance(&bytes).filter(|_| alone && bytes.faults.is_empty()) {
+        return Ok(outline);
     }
+    let mut cert = build(bytes, how)?;
+    let (not_before, not_after) = cert.validity();
+    let mut notes = std::mem::take(&mut cert.notes);
+    notes.extend(cert.stale(now_s));
+    Ok(Outline { names: cert.names, kind: cert.kind, not_before, not_after, notes })
 }
 
-/// The certificates under one `crt`: a file, a bundle, or all files of a directory. It is the caller's decision whether bad
-/// files matter.
-pub fn load(path: &Path, how: &Files) -> Loaded {
-    let mut loaded = Loaded::default();
-    let files = match path.is_dir() {
-        true => files::list(path),
-        false => Ok(how.bundle(path)),
+fn glance(bytes: &CrtBytes) -> Option<Outline> {
+    let blocks = pem::blocks(&bytes.pem.bytes).ok()?;
+    let beside = bytes.key.as_ref().map(|part| pem::blocks(&part.bytes)).transpose().ok()?;
+    let key = beside.as_ref().unwrap_or(&blocks).iter().find(|block| block.kind == Kind::Key)?;
+    let mark = x509::private_key(&key.der)?;
+    let kind = match mark {
+        KeyMark::Rsa(_) => KeyKind::Rsa,
+        KeyMark::Ec(_) => KeyKind::Ec,
+        KeyMark::Dsa => return None,
     };
-    match files {
-        Ok(files) => files.into_iter().for_each(|file| loaded.add(load_files(&CrtFiles::new(file), how))),
-        Err(error) => loaded.bad.push(error),
+    let mut leaf = None;
+    for block in blocks.iter().filter(|block| block.kind == Kind::Certificate) {
+        let certificate = x509::Certificate::parse(&block.der)?;
+        if leaf.is_none() && certificate.key == Some(mark) {
+            leaf = Some(certificate);
+        }
     }
-    loaded
+    let leaf = leaf?;
+    let text = |name| std::str::from_utf8(name).ok().and_then(tidy);
+    let mut names: Vec<String> = leaf.dns_names().filter_map(text).collect();
+    if names.is_empty() {
+        names.extend(leaf.common_name().ok()?.and_then(text));
+    }
+    if names.is_empty() {
+        return None;
+    }
+    names.sort_unstable();
+    names.dedup();
+    let (not_before, not_after) = (leaf.not_before, leaf.not_after);
+    Some(Outline { names, kind, not_before, not_after, notes: Vec::new() })
 }
 
 /// One certificate with key and chain, and what stands beside it by the default rules.

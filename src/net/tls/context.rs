@@ -15,11 +15,9 @@ use openssl::x509::X509;
 
 use super::authority;
 use super::certs::{self, Cert, CertError};
-use super::files::Files;
 use super::sessions::ServerSessions;
-use super::sni::{Entry, NameTable};
-use super::sources;
-use crate::plan::crt::Extras;
+use super::sources::{self, Pulse};
+use super::store::Store;
 use crate::plan::tls::{BindTls, CaSource, ServerTls, TlsCommon, TlsVersion, Verify};
 use crate::shm::sslcache::SslCache;
 use crate::shm::tickets::Tickets;
@@ -50,8 +48,8 @@ pub struct TlsShared {
     pub key_log: bool,
     /// Seconds since the epoch, of this process, a little late: for answers that count for a time.
     pub clock: Arc<AtomicU64>,
-    /// `ssl-load-extra-files` and its kin.
-    pub extras: Extras,
+    /// The certificates of all lines.
+    pub store: Arc<Store>,
 }
 
 /// Why a line's TLS cannot be built.
@@ -115,10 +113,9 @@ impl From<ErrorStack> for TlsError {
 pub struct BindContext {
     /// The line's own options first, then those of lines of its lists.
     pub(super) policies: Vec<Policy>,
-    pub(super) names: NameTable,
+    /// The places of its certificates in the store, in order of preference.
+    pub(super) places: Vec<u32>,
     pub(super) strict_sni: bool,
-    /// The context itself shows the one certificate there is.
-    pub(super) single: bool,
     pub(super) shared: TlsShared,
 }
 
@@ -155,42 +152,40 @@ impl Policy {
 }
 
 impl BindContext {
-    /// Loads the certificates and builds the contexts. Beside it: what the operator should know, files of directories that
+    /// Indexes the certificates and builds the contexts. Beside it: what the operator should know, files of directories that
     /// are no good for one (a file that is named itself must be good).
-    pub fn build(line: &BindTls, shared: &TlsShared) -> Result<(BindContext, Vec<String>), TlsError> {
-        let found = sources::read(line, shared)?;
-        Ok((Self::with_entries(line, found.entries, shared)?, found.notes))
+    pub fn build(
+        line: &BindTls,
+        shared: &TlsShared,
+        pulse: Pulse<'_>,
+    ) -> Result<(BindContext, Vec<String>), TlsError> {
+        let found = sources::read(line, shared, pulse)?;
+        if found.places.is_empty() {
+            found.notes.iter().for_each(|note| log::warn!("{note}"));
+        }
+        Ok((Self::with_places(line, found.places, shared)?, found.notes))
     }
 
-    /// Builds the context around certificates that are loaded already.
+    /// Builds the context around certificates that are parsed already.
     pub fn with_certs(
         line: &BindTls,
         certs: Vec<Arc<Cert>>,
         shared: &TlsShared,
     ) -> Result<BindContext, TlsError> {
-        Self::with_entries(line, certs.into_iter().map(Entry::new).collect(), shared)
+        let certs = certs.into_iter().map(|cert| (cert, None)).collect();
+        Self::with_places(line, vec![sources::in_memory(&shared.store, certs)?], shared)
     }
 
-    fn with_entries(
-        line: &BindTls,
-        entries: Vec<Entry>,
-        shared: &TlsShared,
-    ) -> Result<BindContext, TlsError> {
-        if entries.is_empty() {
+    fn with_places(line: &BindTls, places: Vec<u32>, shared: &TlsShared) -> Result<BindContext, TlsError> {
+        if places.is_empty() {
             let paths = line.crt.iter().chain(&line.default_crt).map(|source| source.path().to_owned());
             return Err(TlsError::NoCertificate(paths.collect()));
         }
-        let mut own = Policy::build(line, shared)?;
-        let single = match entries.as_slice() {
-            [only] if line.variants.is_empty() => own.context.set_default_credentials(&only.cert.credentials),
-            _ => false,
-        };
-        let mut policies = vec![own];
+        let mut policies = vec![Policy::build(line, shared)?];
         for variant in &line.variants {
             policies.push(Policy::build(variant, shared)?);
         }
-        let names = NameTable::new(entries);
-        Ok(BindContext { policies, names, strict_sni: line.strict_sni, single, shared: shared.clone() })
+        Ok(BindContext { policies, places, strict_sni: line.strict_sni, shared: shared.clone() })
     }
 
     /// The options of this number; those of the line when there is none.
@@ -198,9 +193,19 @@ impl BindContext {
         self.policies.get(number).or(self.policies.first())
     }
 
-    /// The certificates, in order of preference.
-    pub fn certs(&self) -> impl Iterator<Item = &Arc<Cert>> {
-        self.names.certs()
+    /// The places of its certificates in the store, in order of preference.
+    pub fn places(&self) -> &[u32] {
+        &self.places
+    }
+
+    /// The store of its certificates.
+    pub fn store(&self) -> &Arc<Store> {
+        &self.shared.store
+    }
+
+    /// Whether a client that asks for an unknown name is refused.
+    pub fn is_strict(&self) -> bool {
+        self.strict_sni
     }
 
     /// The cipher suites in force, for `-vv` and tests.
@@ -250,8 +255,8 @@ impl ServerContext {
         }
         let mut context = Context::new(builder, Side::Client, &wishes)?;
         if let Some(files) = &line.crt {
-            let (how, _) = Files::new(&shared.extras)?;
-            context.set_default_credentials(&certs::load_files(files, &how)?.credentials);
+            let how = &shared.store.settings.how;
+            context.set_default_credentials(&certs::load_files(files, how)?.credentials);
         }
         Ok(ServerContext {
             context,

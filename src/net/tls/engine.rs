@@ -18,6 +18,7 @@ use super::certs::Cert;
 use super::context::{BindContext, ServerContext};
 use super::host::{Back, Front, Heavy, Verified};
 use super::replay::Replay;
+use super::store::Awaited;
 use crate::base::buffer::Buffer;
 use crate::base::pool::Pool;
 
@@ -117,6 +118,9 @@ pub struct TlsEngine {
     heavy: Heavy,
     /// The number of the options it should have been made with, when they are others.
     turn: Option<usize>,
+    /// The certificate it waits for, and whether the owner knows.
+    awaits: Option<Awaited>,
+    told: bool,
     /// Lines of the key log, under `tune.ssl.keylog`. (Boxed: almost no connection has one.)
     #[allow(clippy::box_collection, reason = "a third of the size where there is none")]
     keys: Option<Box<Vec<u8>>>,
@@ -162,11 +166,21 @@ impl TlsEngine {
             holds: false,
             heavy: Heavy::Unknown,
             turn: None,
+            awaits: None,
+            told: false,
             keys: None,
             asked: None,
             owed: 0,
             failed: None,
         }
+    }
+
+    /// The certificate the handshake waits for since its last step, for [`super::store::Store::wait`]; told once.
+    pub fn newly_awaits(&mut self) -> Option<Awaited> {
+        if std::mem::replace(&mut self.told, true) {
+            return None;
+        }
+        self.awaits
     }
 
     /// A full handshake may be made in the next step.
@@ -388,10 +402,13 @@ impl TlsEngine {
         let outcome = match &mut self.side {
             Side::Front { bind, shown, policy, replay } => {
                 let (heavy, turn, policy) = (&mut self.heavy, &mut self.turn, *policy);
-                let (keys, asked) = (&mut self.keys, &mut self.asked);
+                let (keys, asked, before) = (&mut self.keys, &mut self.asked, self.awaits);
+                let awaits = &mut self.awaits;
                 let mut front =
-                    Front { pipe, bind, shown, verified, heavy, policy, replay, turn, keys, asked };
-                ask(&mut self.conn, &mut front)
+                    Front { pipe, bind, shown, verified, heavy, policy, replay, turn, awaits, keys, asked };
+                let outcome = ask(&mut self.conn, &mut front);
+                self.told &= self.awaits == before;
+                outcome
             }
             Side::Back { server, name } => {
                 let keys = &mut self.keys;

@@ -16,7 +16,7 @@ use crate::plan::crt::{CrtFiles, Extras};
 /// No certificate file is larger: chains are some KB, ten thousand names some hundred.
 pub(super) const FILE_MAX: u64 = 4 << 20;
 /// Names beside a certificate that belong to it and are not certificates themselves.
-const SIDECARS: &[&str] = &["key", "ocsp", "issuer", "sctl"];
+pub(super) const SIDECARS: &[&str] = &["key", "ocsp", "issuer", "sctl"];
 /// Key kinds a bundle may hold, by the endings of its files.
 const BUNDLE: &[&str] = &["rsa", "ecdsa"];
 
@@ -94,6 +94,18 @@ impl Files {
             }
         }
         vec![path.to_owned()]
+    }
+
+    /// What is looked for beside certificates.
+    pub fn extras(&self) -> &Extras {
+        &self.extras
+    }
+
+    /// Reads a certificate beside which nothing stands.
+    pub fn read_alone(&self, crt: &Path) -> Result<CrtBytes, CertError> {
+        let pem = Part { file: crt.to_owned(), bytes: read(crt)?, named: true };
+        let no_key = self.extras.key.then(|| self.extras.beside(crt, "key"));
+        Ok(CrtBytes { pem, no_key, ..CrtBytes::default() })
     }
 
     /// Reads a certificate and what belongs to it.

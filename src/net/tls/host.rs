@@ -13,6 +13,7 @@ use super::context::{BindContext, ServerContext};
 use super::engine::Pipe;
 use super::hello::{first_identity, protocols, server_name, Can};
 use super::replay::Replay;
+use super::store::{Awaited, Pick};
 
 /// `unrecognized_name` of RFC 6066 section 3.
 const ALERT_UNKNOWN_NAME: u8 = 112;
@@ -106,6 +107,8 @@ pub(super) struct Front<'e, 'p> {
     pub(super) replay: &'e mut Option<Box<Replay>>,
     /// The options it should have been made with: the engine makes it anew.
     pub(super) turn: &'e mut Option<usize>,
+    /// The certificate it waits for.
+    pub(super) awaits: &'e mut Option<Awaited>,
     pub(super) keys: &'e mut Option<Box<Vec<u8>>>,
     /// What the hello asked for, kept until the handshake is over.
     pub(super) asked: &'e mut Option<Box<Asked>>,
@@ -167,24 +170,25 @@ impl Host for Front<'_, '_> {
         }
         let can = Can::of(hello);
         let name = hello.extension(extension::SERVER_NAME).and_then(server_name);
-        let entry = match name.and_then(|name| self.bind.names.find(name, can)) {
-            Some(entry) => entry,
-            None if self.bind.strict_sni => return Select::Refuse(ALERT_UNKNOWN_NAME),
-            None => match self.bind.names.fallback(can) {
-                Some(entry) => entry,
-                None => return Select::Refuse(ALERT_INTERNAL),
-            },
+        let store = &self.bind.shared.store;
+        let (cert, policy) = match store.pick(&self.bind.places, name, can, self.bind.strict_sni) {
+            Pick::Show(cert, policy) => (cert, usize::from(policy)),
+            Pick::Wait(awaited) => {
+                *self.awaits = Some(awaited);
+                return Select::Suspend;
+            }
+            Pick::Nothing(_) if self.bind.strict_sni => return Select::Refuse(ALERT_UNKNOWN_NAME),
+            Pick::Nothing(_) | Pick::Failed => return Select::Refuse(ALERT_INTERNAL),
         };
-        if entry.policy != self.policy {
+        if policy != self.policy {
             // A second hello that asks for another line than the first (RFC 8446 section 4.1.2 forbids it) finds no bytes.
             if self.replay.as_ref().is_none_or(|replay| replay.runs()) {
                 return Select::Refuse(ALERT_ILLEGAL);
             }
-            *self.turn = Some(entry.policy);
+            *self.turn = Some(policy);
             return Select::Suspend;
         }
-        let cert = &entry.cert;
-        if !self.bind.single && !setup.credentials(&cert.credentials) {
+        if !setup.credentials(&cert.credentials) {
             return Select::Refuse(ALERT_INTERNAL);
         }
         let asks = |number| hello.extension(number).is_some();
@@ -196,7 +200,7 @@ impl Host for Front<'_, '_> {
         if let Some(list) = cert.timestamps.as_ref().filter(|_| asks(extension::CERTIFICATE_TIMESTAMP)) {
             setup.timestamps(list);
         }
-        *self.shown = Some(Arc::clone(cert));
+        *self.shown = Some(cert);
         if self.replay.as_ref().is_some_and(|replay| !replay.runs()) {
             *self.replay = None;
         }

@@ -18,9 +18,9 @@ pub mod pem;
 mod replay;
 pub mod selfsigned;
 pub mod sessions;
-pub mod sni;
 pub mod sources;
 pub mod staple;
+pub mod store;
 pub mod ticket_file;
 pub mod why;
 

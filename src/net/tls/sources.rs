@@ -1,130 +1,263 @@
-//! From the `crt`, `crt-list` and `default-crt` of a `bind` line to what can be shown: which certificate for which names,
+//! From the `crt`, `crt-list` and `default-crt` of a `bind` line to indexes in the store: which certificate for which names,
 //! under which options.
+//!
+//! A directory becomes an index of its own, which other lines share and the next start finds again. Files that are named
+//! come together into one; few of them are parsed at once, so that no client waits for them.
 
-use std::collections::HashMap;
-use std::path::{Path, PathBuf};
+use std::io::{IsTerminal, Write};
+use std::path::Path;
 use std::sync::atomic::Ordering::Relaxed;
 use std::sync::Arc;
 
-use super::certs::{self, Cert, CertError, CertFault, Loaded};
+use super::certs::{self, Cert, CertError, CertFault};
 use super::context::{TlsError, TlsShared};
-use super::files::Files;
+use super::files::CrtBytes;
 use super::selfsigned;
-use super::sni::Entry;
-use crate::plan::crt::{CrtFiles, CrtLine, CrtList, CrtSource, LineNames};
+use super::store::build::{Builder, Facts};
+use super::store::index::flag;
+use super::store::scan::{self, Item, Named};
+use super::store::{persist, Index, Store};
+use crate::base::tick::{Clock, Tick};
+use crate::plan::crt::{CrtFiles, CrtList, CrtSource};
 use crate::plan::tls::BindTls;
+use lighterman_sys::sealed::Sealed;
+
+/// Files that are named are parsed at start when a line has no more of them.
+const PARSED_AT_START: usize = 64;
+/// Smaller directories are read faster than they are worth a file beside them.
+const KEPT_FROM: u32 = 200;
+/// A scan that takes longer shows how far it is, milliseconds.
+const SHOW_AFTER_MS: u64 = 300;
 
 /// What the sources of a line gave.
 #[derive(Default)]
 pub struct Found {
-    /// In order of preference.
-    pub entries: Vec<Entry>,
+    /// The places of its indexes in the store, in order of preference.
+    pub places: Vec<u32>,
     /// What the operator should know: files of directories that are no good, files beside a certificate that are none.
     pub notes: Vec<String>,
 }
 
+/// Called now and then during a long scan, so that whoever must do other things meanwhile can.
+pub type Pulse<'p> = &'p mut dyn FnMut();
+
 /// Reads everything a line names. A file that is named itself must be good.
-pub fn read(line: &BindTls, shared: &TlsShared) -> Result<Found, TlsError> {
-    let (how, bad_chains) = Files::new(&shared.extras)?;
-    let mut reader = Reader { how, now_s: shared.clock.load(Relaxed), found: Found::default() };
-    reader.found.notes.extend(bad_chains.iter().map(CertError::to_string));
+pub fn read(line: &BindTls, shared: &TlsShared, pulse: Pulse<'_>) -> Result<Found, TlsError> {
+    let named: usize = line.default_crt.iter().chain(&line.crt).map(count).sum();
+    let mut reader = Reader {
+        store: &shared.store,
+        now_s: shared.clock.load(Relaxed),
+        named: Named::new(&shared.store.settings.how, shared.clock.load(Relaxed)),
+        parses: named <= PARSED_AT_START,
+        builder: Builder::new(None, 0),
+        pulse,
+        found: Found::default(),
+    };
     for source in &line.default_crt {
         reader.source(source, true)?;
     }
     for source in &line.crt {
         reader.source(source, false)?;
     }
+    reader.close_group()?;
     let mut found = reader.found;
-    if found.entries.is_empty() && line.self_signed {
+    found.notes.extend(reader.named.notes.iter().map(CertError::to_string));
+    if found.places.is_empty() && line.self_signed {
         let text = selfsigned::self_signed(&["localhost", "lighterman.localhost", "127.0.0.1", "::1"])?;
         let cert = certs::parse(Path::new("self-signed certificate"), &text, None)?;
-        found.entries.push(Entry::new(Arc::new(cert)));
+        found.places.push(in_memory(&shared.store, vec![(Arc::new(cert), Some(text))])?);
     }
     Ok(found)
 }
 
-struct Reader {
-    how: Files,
+fn count(source: &CrtSource) -> usize {
+    match source {
+        CrtSource::Path(_) | CrtSource::Stored(_) => 1,
+        CrtSource::List(list) => list.len(),
+    }
+}
+
+/// An index of certificates that have no files; their text is kept for other processes when it is given.
+pub fn in_memory(store: &Store, certs: Vec<(Arc<Cert>, Option<Vec<u8>>)>) -> Result<u32, TlsError> {
+    let mut builder = Builder::new(None, 0);
+    let mut stamps = Vec::new();
+    for (cert, _) in &certs {
+        let (not_before, not_after) = cert.validity();
+        let stamp = scan::stamp(&cert.leaf);
+        let facts =
+            Facts { kind: cert.kind, flags: flag::BLOB, not_before, not_after, mark: 0, stamp, options: 0 };
+        let file = cert.file.as_os_str().as_encoded_bytes();
+        builder.add(&facts, file, cert.names.iter().map(String::as_bytes), std::iter::empty());
+        stamps.push(stamp);
+    }
+    let place = store.add(Arc::new(builder.finish().map_err(no_memory)?));
+    for (number, ((cert, text), stamp)) in certs.into_iter().zip(stamps).enumerate() {
+        if let Some(text) = text {
+            let text =
+                Sealed::read("lighterman certificate", text.as_slice(), u64::MAX / 2).map_err(no_memory)?;
+            store.set_blob(place, number as u32, Some(Arc::new(text)));
+        }
+        store.warm(stamp, cert);
+    }
+    Ok(place)
+}
+
+fn no_memory(error: std::io::Error) -> TlsError {
+    CertError { file: "certificates in memory".into(), fault: CertFault::Unreadable(error) }.into()
+}
+
+struct Reader<'r> {
+    store: &'r Store,
     now_s: u64,
+    named: Named<'r>,
+    /// Named files are parsed at once.
+    parses: bool,
+    /// The group of named files that is being read.
+    builder: Builder,
+    pulse: Pulse<'r>,
     found: Found,
 }
 
-impl Reader {
+impl Reader<'_> {
     fn source(&mut self, source: &CrtSource, default: bool) -> Result<(), TlsError> {
         match source {
+            CrtSource::Path(path) if path.is_dir() && !default => self.directory(path),
             CrtSource::Path(path) => {
-                let loaded = certs::load(path, &self.how);
-                let certs = self.judge(loaded, path.is_dir())?;
-                self.found
-                    .entries
-                    .extend(certs.into_iter().map(|cert| Entry { default, ..Entry::new(cert) }));
+                self.file(Item { files: CrtFiles::new(path.clone()), line: None, default })
             }
             CrtSource::Stored(files) => {
-                let certs = self.files(files)?;
-                self.found
-                    .entries
-                    .extend(certs.into_iter().map(|cert| Entry { default, ..Entry::new(cert) }));
+                self.file(Item { files: CrtFiles::clone(files), line: None, default })
             }
-            CrtSource::List(list) => self.list(list)?,
+            CrtSource::List(list) => self.list(list),
         }
-        Ok(())
     }
 
     fn list(&mut self, list: &CrtList) -> Result<(), TlsError> {
-        // A certificate may stand in many lines.
-        let mut known: HashMap<PathBuf, Vec<Arc<Cert>>> = HashMap::new();
         for line in list.lines() {
+            if line.number % 64 == 0 {
+                (self.pulse)();
+            }
             let at = |error: TlsError| {
                 TlsError::At(format!("{}:{}", list.file.display(), line.number), error.into())
             };
-            let certs = match line.files {
-                Some(files) => self.files(files).map_err(at)?,
-                None => {
-                    let path = line.path();
-                    if let Some(known) = known.get(&*path) {
-                        self.entries(&line, known);
-                        continue;
-                    }
-                    if path.is_dir() {
-                        let error = std::io::Error::from(std::io::ErrorKind::IsADirectory);
-                        let fault = CertFault::Unreadable(error);
-                        return Err(at(CertError { file: path.into_owned(), fault }.into()));
-                    }
-                    let loaded = certs::load(&path, &self.how);
-                    let certs = self.judge(loaded, false).map_err(at)?;
-                    known.insert(path.into_owned(), certs.clone());
-                    certs
-                }
+            let files = match line.files {
+                Some(files) => CrtFiles::clone(files),
+                None => CrtFiles::new(line.path().into_owned()),
             };
-            self.entries(&line, &certs);
+            self.file(Item { files, line: Some(line), default: false }).map_err(at)?;
         }
         Ok(())
     }
 
-    fn entries(&mut self, line: &CrtLine<'_>, certs: &[Arc<Cert>]) {
-        for cert in certs {
-            let LineNames { names, except, default } = LineNames::of(line.filters(), &cert.names);
-            let cert = Arc::clone(cert);
-            self.found.entries.push(Entry { cert, names, except, default, policy: line.options });
+    fn file(&mut self, item: Item<'_>) -> Result<(), TlsError> {
+        let (store, parses) = (self.store, self.parses);
+        let how = &store.settings.how;
+        let mut parse = |stamp: u64, bytes: CrtBytes| {
+            if parses {
+                store.warm(stamp, Arc::new(certs::build(bytes, how)?));
+            }
+            Ok(())
+        };
+        self.named.add(&item, &mut self.builder, &mut parse)?;
+        Ok(())
+    }
+
+    /// What was named so far becomes an index: what follows comes after it.
+    fn close_group(&mut self) -> Result<(), TlsError> {
+        if !self.builder.is_empty() {
+            let builder = std::mem::replace(&mut self.builder, Builder::new(None, 0));
+            self.found.places.push(self.store.add(Arc::new(builder.finish().map_err(no_memory)?)));
         }
+        Ok(())
     }
 
-    fn files(&mut self, files: &CrtFiles) -> Result<Vec<Arc<Cert>>, TlsError> {
-        let mut loaded = Loaded::default();
-        loaded.add(certs::load_files(files, &self.how));
-        self.judge(loaded, false)
+    fn directory(&mut self, path: &Path) -> Result<(), TlsError> {
+        self.close_group()?;
+        let dir = std::fs::canonicalize(path).unwrap_or_else(|_| path.to_owned());
+        if let Some(place) = self.store.place_of(&dir) {
+            self.found.places.push(place);
+            return Ok(());
+        }
+        let file = persist::place(&dir, self.store.settings.index_dir.as_deref());
+        let before = self.store.before(&dir);
+        let known = before.or_else(|| self.kept(&file, &dir).map(Arc::new));
+        let mut progress = Progress::new(&dir);
+        let mut pulse = |done, all| {
+            (self.pulse)();
+            progress.show(done, all);
+        };
+        let scanned =
+            scan::directory(&dir, &self.store.settings.how, known.as_deref(), (self.now_s, &mut pulse));
+        progress.clear();
+        let scanned = scanned?;
+        self.found.notes.extend(scanned.bad.iter().map(CertError::to_string));
+        let index = match (scanned.index, known) {
+            (Some(index), _) => {
+                self.keep(&file, &index);
+                Arc::new(index)
+            }
+            (None, Some(known)) => known,
+            (None, None) => return Ok(()),
+        };
+        if !index.is_empty() {
+            self.found.places.push(self.store.add(index));
+        }
+        Ok(())
     }
 
-    /// What is good; what is not is fatal unless it only stands in a directory.
-    fn judge(&mut self, loaded: Loaded, directory: bool) -> Result<Vec<Arc<Cert>>, TlsError> {
-        let mut bad = loaded.bad.into_iter();
-        if !directory {
-            if let Some(error) = bad.next() {
-                return Err(error.into());
+    fn kept(&mut self, file: &Path, dir: &Path) -> Option<Index> {
+        match persist::load(file, dir) {
+            Ok(index) => index,
+            Err(error) => {
+                self.found.notes.push(format!("{}: the index is made again: {error}", file.display()));
+                None
             }
         }
-        let stale = loaded.good.iter().filter_map(|cert| cert.stale(self.now_s));
-        self.found.notes.extend(bad.chain(loaded.notes).chain(stale).map(|error| error.to_string()));
-        Ok(loaded.good)
+    }
+
+    fn keep(&mut self, file: &Path, index: &Index) {
+        if index.len() < KEPT_FROM && self.store.settings.index_dir.is_none() {
+            return;
+        }
+        if let Err(error) = persist::save(file, index) {
+            self.found.notes.push(format!(
+                "{}: the index cannot be kept, the next start reads all certificates again; see \"ssl-index-dir\": {error}",
+                file.display()
+            ));
+        }
+    }
+}
+
+/// One line on the terminal that says how far a long scan is.
+struct Progress<'p> {
+    dir: &'p Path,
+    begun: Tick,
+    terminal: bool,
+    shown: bool,
+}
+
+impl<'p> Progress<'p> {
+    fn new(dir: &'p Path) -> Self {
+        let terminal = std::io::stderr().is_terminal();
+        Progress { dir, begun: Clock::real().read().tick, terminal, shown: false }
+    }
+
+    fn show(&mut self, done: usize, all: usize) {
+        let due = self.terminal && done % 1024 == 0;
+        if due && Clock::real().read().tick.since(self.begun) > SHOW_AFTER_MS {
+            self.shown = true;
+            self.write(format_args!("\rReading certificates in {}: {done} of {all}", self.dir.display()));
+        }
+    }
+
+    fn clear(&mut self) {
+        if self.shown {
+            self.write(format_args!("\r\x1b[K"));
+        }
+    }
+
+    fn write(&self, what: std::fmt::Arguments<'_>) {
+        // a terminal that is gone shows nothing
+        let _ = std::io::stderr().write_fmt(what);
     }
 }

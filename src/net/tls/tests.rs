@@ -9,9 +9,7 @@ use openssl::rsa::Rsa;
 use openssl::x509::X509;
 
 use super::certs::{Cert, CertFault, KeyKind};
-use super::hello::Can;
 use super::selfsigned::{certificate, p256};
-use super::sni::{Entry, NameTable};
 use super::*;
 use crate::base::buffer::Buffer;
 use crate::base::pool::Pool;
@@ -352,47 +350,6 @@ fn servers_are_verified() {
 }
 
 #[test]
-fn names_choose_certificates() {
-    let (ec, rsa) = (p256().unwrap(), rsa());
-    let certs = [
-        cert(&ec, &["first.test"]),
-        cert(&rsa, &["a.test", "www.a.test"]),
-        cert(&ec, &["a.test", "*.a.test"]),
-        cert(&ec, &["*.b.test", "exact.b.test"]),
-        cert(&ec, &["a.test"]),
-        cert(&rsa, &["first.test"]),
-    ];
-    let table = NameTable::new(certs.iter().cloned().map(Entry::new).collect());
-    let rows: &[(&str, bool, Option<usize>)] = &[
-        ("a.test", true, Some(2)),
-        ("a.test", false, Some(1)),
-        ("A.TEST.", true, Some(2)),
-        ("www.a.test", true, Some(1)),
-        ("x.a.test", true, Some(2)),
-        ("x.a.test", false, Some(2)),
-        ("x.y.a.test", true, None),
-        (".a.test", true, None),
-        ("b.test", true, None),
-        ("y.b.test", true, Some(3)),
-        ("exact.b.test", true, Some(3)),
-        ("*.b.test", true, Some(3)),
-        ("", true, None),
-        ("nothing", true, None),
-        ("10.0.0.1", true, None),
-    ];
-    for (name, ec, expected) in rows {
-        let got = table.find(name.as_bytes(), Can { ec: *ec });
-        let got = got.map(|entry| certs.iter().position(|known| Arc::ptr_eq(known, &entry.cert)).unwrap());
-        assert_eq!(got, *expected, "{name}, EC: {ec}");
-    }
-    assert!(table.find(&[0xff; 20], Can { ec: true }).is_none());
-    assert!(table.find(&[b'a'; 300], Can { ec: true }).is_none());
-    assert!(Arc::ptr_eq(&table.fallback(Can { ec: true }).unwrap().cert, &certs[0]));
-    assert!(Arc::ptr_eq(&table.fallback(Can { ec: false }).unwrap().cert, &certs[5]), "its twin in RSA");
-    assert!(NameTable::new(Vec::new()).fallback(Can { ec: true }).is_none());
-}
-
-#[test]
 fn clients_see_the_certificate_they_ask_for() {
     let (shared, _regions) = shared();
     let certs = vec![
@@ -702,22 +659,28 @@ fn directories_are_read_in_order_without_sidecars() {
     }
     let bad = dir.put("bad.pem", b"rubbish");
     let line = BindTls { crt: vec![CrtSource::Path(dir.0.clone())], ..BindTls::default() };
-    let (context, left_out) = BindContext::build(&line, &shared).unwrap();
-    let names: Vec<&str> = context.certs().flat_map(|cert| cert.names.iter().map(String::as_str)).collect();
-    assert_eq!(names, ["a.test", "b.test", "c.test"]);
+    let (context, left_out) = BindContext::build(&line, &shared, &mut || {}).unwrap();
+    let (index, _) = context.store().index(context.places()[0]).unwrap();
+    let files: Vec<String> =
+        index.entries().map(|(_, entry)| index.file(&entry).display().to_string()).collect();
+    let ends = ["/a.test.pem", "/b.test.pem", "/c.test.pem"];
+    assert!(files.len() == 3 && files.iter().zip(ends).all(|(file, end)| file.ends_with(end)), "{files:?}");
     // The bad one, and the three files beside "a.test.pem" that are not what they should be.
     assert_eq!(left_out.len(), 4);
     assert!(left_out[0].starts_with(&bad.display().to_string()), "{left_out:?}");
 
     let named =
         BindTls { crt: vec![CrtSource::Path(dir.0.clone()), CrtSource::Path(bad)], ..BindTls::default() };
-    assert!(BindContext::build(&named, &shared).is_err(), "a file that is named must be good");
+    assert!(BindContext::build(&named, &shared, &mut || {}).is_err(), "a file that is named must be good");
     std::fs::create_dir(dir.0.join("empty")).unwrap();
     let empty = BindTls { crt: vec![CrtSource::Path(dir.0.join("empty"))], ..BindTls::default() };
-    let error = BindContext::build(&empty, &shared).err().unwrap().to_string();
+    let error = BindContext::build(&empty, &shared, &mut || {}).err().unwrap().to_string();
     assert!(error.contains("no usable certificate") && error.contains("empty"), "{error}");
-    let (own, _) = BindContext::build(&BindTls { self_signed: true, ..BindTls::default() }, &shared).unwrap();
-    assert!(own.certs().next().unwrap().names.contains(&"localhost".to_owned()));
+    let (own, _) =
+        BindContext::build(&BindTls { self_signed: true, ..BindTls::default() }, &shared, &mut || {})
+            .unwrap();
+    let (index, _) = own.store().index(own.places()[0]).unwrap();
+    assert!(index.find(b"localhost", false).next().is_some());
 }
 
 #[test]
@@ -736,7 +699,7 @@ fn a_hello_in_any_pieces_finds_the_options_of_its_line() {
         variants: vec![BindTls { common: common(TlsVersion::V12), ..BindTls::default() }],
         ..own.clone()
     };
-    let front = Arc::new(BindContext::build(&line, &shared).unwrap().0);
+    let front = Arc::new(BindContext::build(&line, &shared, &mut || {}).unwrap().0);
     let back = ServerTls { verify: Verify::None, ..ServerTls::default() };
     let back = Arc::new(ServerContext::build(&back, &shared).unwrap());
     for (name, version) in [("a.test", "TLSv1.3"), ("b.test", "TLSv1.2")] {

@@ -14,6 +14,7 @@ use crate::event::ready::Ready;
 use crate::expr::view::TlsView;
 use crate::net::fault::Fault;
 use crate::net::sock::Sock;
+use crate::net::tls::store::Awaited;
 
 pub use ssl::SslSock;
 
@@ -81,6 +82,14 @@ impl Transport {
         match self {
             Transport::Raw(_) => Hands::Done,
             Transport::Ssl(ssl) => ssl.handshake(ready, pool),
+        }
+    }
+
+    /// The certificate the handshake waits for since its last step, for the store of certificates.
+    pub fn newly_awaits(&mut self) -> Option<Awaited> {
+        match self {
+            Transport::Raw(_) => None,
+            Transport::Ssl(ssl) => ssl.newly_awaits(),
         }
     }
 

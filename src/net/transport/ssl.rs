@@ -13,6 +13,7 @@ use crate::expr::view::TlsView;
 use crate::net::fault::{Cause, Fault};
 use crate::net::sock::Sock;
 use crate::net::tls::engine::RECORD_MAX;
+use crate::net::tls::store::Awaited;
 use crate::net::tls::{BindContext, Failure, Pipe, Plain, ServerContext, Step, TlsEngine, Wrote};
 use crate::net::transport::{recv_sock, send_sock, Hands, Io};
 
@@ -130,6 +131,11 @@ impl SslSock {
     /// Bytes that go out as they are, in front of all TLS says.
     pub fn push_output(&mut self, output: Buffer) {
         self.tx = Some(output);
+    }
+
+    /// The certificate the handshake waits for since its last step.
+    pub fn newly_awaits(&mut self) -> Option<Awaited> {
+        self.engine.newly_awaits()
     }
 
     /// The heavy work of the handshake may be done in its next step.

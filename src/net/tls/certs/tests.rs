@@ -8,6 +8,7 @@ use openssl::symm::Cipher;
 use openssl::x509::X509Builder;
 
 use super::super::selfsigned::{certificate, p256};
+use super::super::store::scan;
 use super::*;
 use lighterman_wire::der::tag;
 
@@ -177,10 +178,10 @@ fn every_bad_file_is_told_with_its_reason() {
     for n in ["1.pem", "2.pem"] {
         dir.put(n, [&own_key[..], &crt].concat());
     }
-    let loaded = load(&dir.0, &Files::default());
-    assert_eq!(loaded.good.len(), 2);
+    let scanned = scan::directory(&dir.0, &Files::default(), None, (0, &mut |_, _| {})).unwrap();
+    assert_eq!(scanned.index.unwrap().len(), 2);
     // Directories are passed over, and what does not exist is not in the directory.
-    assert_eq!(loaded.bad.len(), rows.len() + 2);
+    assert_eq!(scanned.bad.len(), rows.len() + 2);
 }
 
 #[test]
@@ -333,16 +334,18 @@ fn bundles_stand_for_their_files() {
     let Line { leaf, key, .. } = line();
     let both = [key_pem(&key), pem(&[&leaf])].concat();
     let base = dir.0.join("site.pem");
-    let load_from = |extras: &Extras| load(&base, &Files::new(extras).unwrap().0);
-    assert_eq!(
-        dir.short(&load_from(&Extras::default()).bad[0]),
-        "site.pem: cannot be read: there is no such file"
-    );
+    let load_from = |extras: &Extras| {
+        let how = Files::new(extras).unwrap().0;
+        let files = how.bundle(&base).into_iter();
+        files.map(|file| load_files(&CrtFiles::new(file), &how)).collect::<Result<Vec<_>, _>>()
+    };
+    let error = load_from(&Extras::default()).err().unwrap();
+    assert_eq!(dir.short(&error), "site.pem: cannot be read: there is no such file");
     dir.put("site.pem.ecdsa", &both);
-    assert_eq!(load_from(&Extras::default()).good.len(), 1);
+    assert_eq!(load_from(&Extras::default()).unwrap().len(), 1);
     dir.put("site.pem.rsa", &both);
-    assert_eq!(load_from(&Extras::default()).good.len(), 2);
-    assert_eq!(load_from(&Extras::none()).good.len(), 0);
+    assert_eq!(load_from(&Extras::default()).unwrap().len(), 2);
+    assert!(load_from(&Extras::none()).is_err());
     dir.put("site.pem", &both);
-    assert_eq!(load_from(&Extras::default()).good.len(), 1);
+    assert_eq!(load_from(&Extras::default()).unwrap().len(), 1);
 }

@@ -1,0 +1,22 @@
+//! Certificates by the hundred thousand: on disk, in an index, and a few of them in memory.
+//!
+//! At start a directory is indexed ([`scan`], or [`persist`] when nothing changed): which file has which names until when
+//! ([`index`]). The index is shared by all processes and read in place. A certificate is read when the first client asks for
+//! it: [`select`] says which one, [`keep::Store`] has it among the parsed ones ([`lru`]) or asks the process with file rights for
+//! the open file ([`errand`]), and the handshake waits meanwhile.
+
+pub mod build;
+pub mod errand;
+pub mod index;
+pub mod keep;
+pub mod lru;
+pub mod persist;
+pub mod scan;
+pub mod select;
+
+#[cfg(test)]
+mod tests;
+
+pub use index::Index;
+pub use keep::{Awaited, Pick, Settings, Store};
+pub use select::{Candidate, Choice, How, Passed};

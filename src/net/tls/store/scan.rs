@@ -1,0 +1,381 @@
+//! Directories and files become an index: every file is looked at once, and again only when its size or date has changed.
+//!
+//! Done at start by the process with file rights, and again for a reload or when a directory is watched. What is wrong with a
+//! file is told file by file; the others are served.
+
+use std::collections::HashMap;
+use std::fs::{self, File};
+use std::io;
+use std::os::fd::AsFd;
+use std::path::{Path, PathBuf};
+
+use nix::sys::stat::{fstatat, FileStat, SFlag};
+use openssl::sha::Sha256;
+use xxhash_rust::xxh3::Xxh3Default;
+
+use super::build::{Builder, Facts};
+use super::index::{flag, path_of, Entry, Index, SIDES};
+use crate::net::tls::certs::{self, CertError, CertFault, Outline};
+use crate::net::tls::files::{CrtBytes, Files, SIDECARS};
+use crate::plan::crt::{CrtFiles, CrtLine, Extras, LineNames};
+
+/// How many files lie between two calls of the pulse.
+const PULSE_EVERY: usize = 64;
+
+/// Told how far a scan is: files done, files in all. Called often, so that whoever must do other things meanwhile can.
+pub type Pulse<'p> = &'p mut dyn FnMut(usize, usize);
+
+/// What came of a scan.
+pub struct Scanned {
+    /// The index; `None` when the one that was known is still right.
+    pub index: Option<Index>,
+    /// Files that are no good.
+    pub bad: Vec<CertError>,
+    /// Files that were read, the others being as they were.
+    pub read: usize,
+}
+
+/// The settings that decide which files belong to a certificate, as a number for [`Index::options`].
+pub fn options_of(extras: &Extras) -> u32 {
+    let bits =
+        [extras.bundle, extras.key, extras.ocsp, extras.issuer, extras.sctl, extras.del_ext].into_iter();
+    bits.enumerate().map(|(n, on)| u32::from(on) << n).sum()
+}
+
+/// The names of a directory that may be certificates or stand beside them, sorted.
+fn list(dir: &Path) -> io::Result<Vec<Vec<u8>>> {
+    let mut names = Vec::new();
+    for entry in fs::read_dir(dir)? {
+        let name = entry?.file_name().into_encoded_bytes();
+        if !name.starts_with(b".") {
+            names.push(name);
+        }
+    }
+    names.sort_unstable();
+    Ok(names)
+}
+
+fn ending(name: &[u8]) -> &[u8] {
+    name.iter().rposition(|byte| *byte == b'.').and_then(|at| name.get(at + 1..)).unwrap_or_default()
+}
+
+fn is_side(name: &[u8]) -> bool {
+    SIDECARS.iter().any(|side| side.as_bytes() == ending(name))
+}
+
+/// A directory at work.
+struct Walk<'w> {
+    dir: &'w Path,
+    handle: File,
+    how: &'w Files,
+    now_s: u64,
+    names: Vec<Vec<u8>>,
+    sides: bool,
+}
+
+/// A file with those beside it, as the directory shows them.
+struct Seen {
+    /// There are some beside it.
+    sides: bool,
+    mark: u64,
+}
+
+impl Walk<'_> {
+    fn stat(&self, name: &[u8]) -> io::Result<FileStat> {
+        Ok(fstatat(self.handle.as_fd(), path_of(name), nix::fcntl::AtFlags::empty())?)
+    }
+
+    /// `None` for what is no file: a directory within the directory.
+    fn look(&self, name: &[u8]) -> io::Result<Option<Seen>> {
+        let stat = self.stat(name)?;
+        match SFlag::from_bits_truncate(stat.st_mode) & SFlag::S_IFMT {
+            SFlag::S_IFREG => {}
+            SFlag::S_IFDIR => return Ok(None),
+            _ => return Err(io::Error::new(io::ErrorKind::InvalidInput, "not a regular file")),
+        }
+        let mut sum = Xxh3Default::new();
+        add_stat(&mut sum, &stat);
+        let mut sides = false;
+        for (side, flag) in SIDES.iter().filter(|_| self.sides) {
+            if !wants(self.how.extras(), *flag) {
+                continue;
+            }
+            let beside = self.how.extras().beside(path_of(name), side);
+            let beside = beside.as_os_str().as_encoded_bytes();
+            if self.names.binary_search_by(|known| known.as_slice().cmp(beside)).is_ok() {
+                sides = true;
+                sum.update(&[*flag]);
+                add_stat(&mut sum, &self.stat(beside)?);
+            }
+        }
+        Ok(Some(Seen { sides, mark: sum.digest() }))
+    }
+
+    fn read(&self, name: &[u8], seen: &Seen) -> Result<(Facts, Outline), CertError> {
+        let files = CrtFiles::new(self.dir.join(path_of(name)));
+        let bytes = match seen.sides {
+            true => self.how.read(&files)?,
+            // nothing stands beside it: no need to look for it again
+            false => self.how.read_alone(&files.crt)?,
+        };
+        facts(bytes, self.how, seen.mark, self.now_s).map(|(facts, outline, _)| (facts, outline))
+    }
+}
+
+fn wants(extras: &Extras, flag: u8) -> bool {
+    match flag {
+        flag::KEY => extras.key,
+        flag::OCSP => extras.ocsp,
+        flag::ISSUER => extras.issuer,
+        _ => extras.sctl,
+    }
+}
+
+fn add_stat(sum: &mut Xxh3Default, stat: &FileStat) {
+    for number in [stat.st_size, stat.st_mtime, stat.st_mtime_nsec] {
+        sum.update(&number.to_le_bytes());
+    }
+}
+
+/// What an index holds of a certificate that was read, and the paths of its files in the order of [`SIDES`].
+fn facts(
+    bytes: CrtBytes,
+    how: &Files,
+    mark: u64,
+    now_s: u64,
+) -> Result<(Facts, Outline, [Option<PathBuf>; 4]), CertError> {
+    let mut content = Sha256::new();
+    content.update(&bytes.pem.bytes);
+    let (mut flags, mut paths) = (0, [const { None }; 4]);
+    let sides = [&bytes.key, &bytes.ocsp, &bytes.issuer, &bytes.sctl];
+    for ((side, path), (_, flag)) in sides.into_iter().zip(&mut paths).zip(SIDES) {
+        if let Some(part) = side {
+            flags |= flag;
+            *path = Some(part.file.clone());
+            content.update(&[flag]);
+            content.update(&part.bytes);
+        }
+    }
+    let stamp = content.finish().first_chunk().copied().map_or(0, u64::from_le_bytes);
+    let outline = certs::outline(bytes, how, now_s)?;
+    let Outline { kind, not_before, not_after, .. } = outline;
+    Ok((Facts { kind, flags, not_before, not_after, mark, stamp, options: 0 }, outline, paths))
+}
+
+/// A number for a content that nobody can find another content for.
+pub fn stamp(content: &[u8]) -> u64 {
+    openssl::sha::sha256(content).first_chunk().copied().map_or(0, u64::from_le_bytes)
+}
+
+/// Walks through the entries of a known index in step with the sorted names of its directory.
+struct Known<'k> {
+    index: Option<&'k Index>,
+    next: u32,
+    names: Vec<Vec<u32>>,
+}
+
+impl<'k> Known<'k> {
+    fn new(index: Option<&'k Index>) -> Self {
+        Known { index, next: 0, names: Vec::new() }
+    }
+
+    fn find(&mut self, name: &[u8]) -> Option<(u32, Entry)> {
+        let index = self.index?;
+        loop {
+            let entry = index.entry(self.next)?;
+            match index.file_text(&entry).cmp(name) {
+                std::cmp::Ordering::Less => self.next += 1,
+                std::cmp::Ordering::Equal => {
+                    self.next += 1;
+                    return Some((self.next - 1, entry));
+                }
+                std::cmp::Ordering::Greater => return None,
+            }
+        }
+    }
+
+    /// The numbers of the names of an entry, worked out for all entries at once.
+    fn names_of(&mut self, number: u32) -> Vec<Vec<u8>> {
+        let Some(index) = self.index else { return Vec::new() };
+        if self.names.is_empty() {
+            self.names = vec![Vec::new(); index.len() as usize];
+            for name in 0..index.name_count() {
+                for (entry, _) in index.list(name).into_iter().flatten() {
+                    self.names.get_mut(entry as usize).into_iter().for_each(|names| names.push(name));
+                }
+            }
+        }
+        let numbers = self.names.get(number as usize).map_or(&[][..], Vec::as_slice);
+        let text = |(name, wild): (&[u8], bool)| [if wild { &b"*."[..] } else { b"" }, name].concat();
+        let mut names: Vec<Vec<u8>> =
+            numbers.iter().filter_map(|number| index.name(*number)).map(text).collect();
+        names.sort_unstable();
+        names
+    }
+}
+
+/// What a pass over the directory decided about a file.
+enum Kept {
+    Known(u32, Entry),
+    Fresh(Facts, Outline),
+}
+
+/// Indexes a directory. `known` is an index of the same directory, made earlier: files that are as they were then are not
+/// read again.
+pub fn directory(
+    dir: &Path,
+    how: &Files,
+    known: Option<&Index>,
+    (now_s, pulse): (u64, Pulse<'_>),
+) -> Result<Scanned, CertError> {
+    let failed = |error| CertError { file: dir.to_owned(), fault: CertFault::Unreadable(error) };
+    let options = options_of(how.extras());
+    let known = known.filter(|index| index.options() == u64::from(options) && index.dir() == Some(dir));
+    let names = list(dir).map_err(failed)?;
+    let sides = names.iter().any(|name| is_side(name));
+    let walk = Walk { dir, handle: File::open(dir).map_err(failed)?, how, now_s, names, sides };
+    let mut old = Known::new(known);
+    let (mut files, mut bad, mut notes, mut read) = (Vec::new(), Vec::new(), Vec::new(), 0);
+    for (done, name) in walk.names.iter().enumerate() {
+        if done % PULSE_EVERY == 0 {
+            pulse(done, walk.names.len());
+        }
+        if is_side(name) {
+            continue;
+        }
+        let seen = match walk.look(name) {
+            Ok(Some(seen)) => seen,
+            Ok(None) => continue,
+            Err(error) => {
+                bad.push(CertError { file: dir.join(path_of(name)), fault: CertFault::Unreadable(error) });
+                continue;
+            }
+        };
+        if let Some((number, entry)) = old.find(name).filter(|(_, entry)| entry.mark == seen.mark) {
+            files.push((done, Kept::Known(number, entry)));
+            continue;
+        }
+        read += 1;
+        match walk.read(name, &seen) {
+            Ok((facts, mut outline)) => {
+                notes.append(&mut outline.notes);
+                files.push((done, Kept::Fresh(facts, outline)));
+            }
+            Err(error) => bad.push(error),
+        }
+    }
+    pulse(walk.names.len(), walk.names.len());
+    bad.append(&mut notes);
+    let all_known = files.iter().all(|(_, file)| matches!(file, Kept::Known(..)));
+    if all_known && known.is_some_and(|index| index.len() as usize == files.len()) {
+        return Ok(Scanned { index: None, bad, read });
+    }
+    let mut builder = Builder::new(Some(dir), options);
+    for (place, file) in files {
+        let Some(name) = walk.names.get(place) else { continue };
+        let nobody = std::iter::empty;
+        let added = match file {
+            Kept::Known(number, entry) => {
+                let names = old.names_of(number);
+                builder.add(&Facts::of(&entry), name, names.iter().map(Vec::as_slice), nobody())
+            }
+            Kept::Fresh(facts, outline) => {
+                builder.add(&facts, name, outline.names.iter().map(String::as_bytes), nobody())
+            }
+        };
+        if added.is_none() {
+            bad.push(CertError { file: dir.join(path_of(name)), fault: CertFault::Full });
+        }
+    }
+    Ok(Scanned { index: Some(builder.finish().map_err(failed)?), bad, read })
+}
+
+/// A file that is named, with what is said of it.
+pub struct Item<'l> {
+    /// The file, and others that were named with it.
+    pub files: CrtFiles,
+    /// The line of a list.
+    pub line: Option<CrtLine<'l>>,
+    /// For names nobody has.
+    pub default: bool,
+}
+
+/// A file that was read, for further lines of a list that name it.
+#[derive(Clone)]
+struct Reading {
+    file: PathBuf,
+    facts: Facts,
+    names: Vec<String>,
+    sides: [Option<PathBuf>; 4],
+}
+
+/// Reads files that are named, each once.
+pub struct Named<'n> {
+    how: &'n Files,
+    now_s: u64,
+    /// By the path in a list that says nothing more of the file.
+    known: HashMap<PathBuf, Vec<Reading>>,
+    /// What is worth saying about files that are good.
+    pub notes: Vec<CertError>,
+}
+
+/// Wants the certificates themselves, with their stamps.
+pub type Parse<'p> = &'p mut dyn FnMut(u64, CrtBytes) -> Result<(), CertError>;
+
+impl<'n> Named<'n> {
+    /// By these rules, at this time in seconds since 1970.
+    pub fn new(how: &'n Files, now_s: u64) -> Self {
+        Named { how, now_s, known: HashMap::new(), notes: Vec::new() }
+    }
+
+    /// Adds a file that is named; those of a bundle when it is the name of one. What is wrong with it is the operator's to
+    /// mend.
+    pub fn add(&mut self, item: &Item<'_>, builder: &mut Builder, parse: Parse<'_>) -> Result<(), CertError> {
+        let plain = item.line.is_some_and(|line| line.files.is_none());
+        let known = self.known.get(&item.files.crt).filter(|_| plain).cloned();
+        let readings = match known {
+            Some(known) => known,
+            None => {
+                let read = self.read(&item.files, parse)?;
+                if plain {
+                    self.known.insert(item.files.crt.clone(), read.clone());
+                }
+                read
+            }
+        };
+        readings.into_iter().try_for_each(|reading| lay_out(item, reading, builder))
+    }
+
+    fn read(&mut self, files: &CrtFiles, parse: Parse<'_>) -> Result<Vec<Reading>, CertError> {
+        let mut readings = Vec::new();
+        for file in self.how.bundle(&files.crt) {
+            let files = CrtFiles { crt: file.clone(), ..files.clone() };
+            let (facts, outline, sides) = facts(self.how.read(&files)?, self.how, 0, self.now_s)?;
+            parse(facts.stamp, self.how.read(&files)?)?;
+            self.notes.extend(outline.notes);
+            readings.push(Reading { file, facts, names: outline.names, sides });
+        }
+        Ok(readings)
+    }
+}
+
+fn lay_out(item: &Item<'_>, reading: Reading, builder: &mut Builder) -> Result<(), CertError> {
+    let Reading { file, mut facts, names, sides } = reading;
+    let chosen = match item.line {
+        Some(line) => LineNames::of(line.filters(), &names),
+        None => LineNames { names, ..LineNames::default() },
+    };
+    facts.options = item.line.map_or(0, |line| line.options as u16);
+    facts.flags |= flag::PATHS | if chosen.default || item.default { flag::DEFAULT } else { 0 };
+    let mut text = file.as_os_str().as_encoded_bytes().to_vec();
+    for side in &sides {
+        text.push(0);
+        text.extend(side.iter().flat_map(|path| path.as_os_str().as_encoded_bytes()));
+    }
+    let names = chosen.names.iter().map(String::as_bytes);
+    let except = chosen.except.iter().map(String::as_bytes);
+    match builder.add(&facts, &text, names, except) {
+        Some(_) => Ok(()),
+        None => Err(CertError { file, fault: CertFault::Full }),
+    }
+}

@@ -1,0 +1,41 @@
+//! Certificates that are read when they are asked for: the line to the process with file rights.
+
+use std::io;
+use std::os::fd::{AsRawFd, OwnedFd};
+
+use super::Worker;
+use crate::base::ids::TaskId;
+use crate::event::log::sink::Speaker;
+use crate::event::sched::Wake;
+use crate::plan::LogLevel;
+
+/// The number of the task that hears the answers.
+pub(super) const CERTS: u16 = 8;
+
+impl Worker<'_> {
+    /// Files come from another process from now on.
+    pub(super) fn connect_certs(&mut self, line: Option<OwnedFd>) -> io::Result<()> {
+        if let Some(line) = line {
+            let task = self.house_task(CERTS)?;
+            self.house.poll.watch_read(line.as_raw_fd(), task.pack())?;
+            self.house.tls.store().connect(line, task);
+        }
+        Ok(())
+    }
+
+    /// Files have come, or are overdue: those who wait look again.
+    pub(super) fn hear_certs(&mut self, task: TaskId) {
+        let (tasks, due) = self.house.tls.store().hear(self.house.now);
+        for waiting in tasks {
+            self.house.sched.wake(waiting, Wake::IO);
+        }
+        self.house.sched.deadline(task, due);
+    }
+
+    /// Tells the operator about certificates that could not be read.
+    pub(super) fn report_certs(&mut self) {
+        for line in self.house.tls.store().take_news() {
+            self.house.log.emit(Speaker::Program, LogLevel::Warning, line.as_bytes());
+        }
+    }
+}
