@@ -479,3 +479,59 @@ fn half_a_directory_of_rubbish_does_no_harm_to_the_other_half() {
         }
     }
 }
+
+/// The same lists on Debian's haproxy and here (see `oracle`): every name gets the same certificate.
+#[test]
+fn the_oracle_shows_the_same_certificates() {
+    const HAPROXY: &str = "/usr/sbin/haproxy";
+    if std::env::var("LIGHTERMAN_ORACLE").is_err() {
+        eprintln!("not played, see `make test-oracle`");
+        return;
+    }
+    let files = pems(&[
+        &["first.test", "www.first.test"],
+        &["*.w.test", "w.test"],
+        &["secure.w.test"],
+        &["*.w.test", "other.test"],
+    ]);
+    let start = |binary: &str, lines: &str| {
+        let ours = binary != HAPROXY;
+        let text = "global\n    crt-base \"${certs}\"\ndefaults\n    mode http\n    timeout client 9s\n    timeout server 9s\n    \
+            timeout connect 9s\nfrontend fe\n    bind \"fd@${fe}\" ssl crt-list \"${certs}/list.txt\"\n    \
+            http-request return status 200\n";
+        let program = if ours { Program::bare(binary, text) } else { Program::other(binary, text) };
+        let program = program.listen("fe");
+        let list = program.file("certs/list.txt", lines);
+        files.iter().for_each(|(name, bytes)| drop(program.file(&format!("certs/{name}"), bytes)));
+        program.env("certs", list.strip_suffix("/list.txt").unwrap()).start()
+    };
+    for lines in [
+        "1.pem\n2.pem\n3.pem\n4.pem\n",
+        "1.pem !*\n2.pem *.w.test !secure.w.test\n3.pem secure.w.test\n",
+        "1.pem\n2.pem *.w.test !x.w.test\n4.pem *.w.test\n",
+        "2.pem x.test\n1.pem X.TEST y.test\n\n# z.test\n  3.pem z.test\n",
+        "1.pem [alpn http/1.1] a.w.test\n2.pem\n",
+        "1.pem\n3.pem *.a.b.test b.test\n",
+    ] {
+        let (theirs, ours) = (start(HAPROXY, lines), start(crate::BIN, lines));
+        for name in [
+            "",
+            "first.test",
+            "www.first.test",
+            "x.test",
+            "y.test",
+            "z.test",
+            "w.test",
+            "a.w.test",
+            "x.w.test",
+            "SECURE.w.test",
+            "a.a.w.test",
+            "other.test",
+            "b.test",
+            "x.a.b.test",
+            "nobody",
+        ] {
+            assert_eq!(asks(&ours, name), asks(&theirs, name), "{name:?} with\n{lines}");
+        }
+    }
+}
