@@ -32,6 +32,18 @@ pub const ROWS: &[ActionKw] = &[
         "Until so many bytes are there, the body has ended or the buffer is full. When the time is over a \
          request is answered with 408; 504 takes the place of an answer.",
     ),
+    ActionKw::new(
+        "wait-for-handshake",
+        Sites::HTTP_REQ,
+        |_, _| Ok(Box::new(Handshake)),
+        "wait-for-handshake",
+        "waits for the end of the TLS handshake, if the request came before it",
+        "http-request wait-for-handshake unless METH_GET",
+    )
+    .text(
+        "For requests that must not be recordings of earlier ones, where \"allow-0rtt\" lets them come early. When \
+         the handshake does not end in time (\"timeout client-hs\") the answer is 425.",
+    ),
 ];
 
 struct Hint {
@@ -52,6 +64,18 @@ impl Action for Hint {
         reply.field(&self.name, &value);
         reply.end();
         Act::Interim(Box::new(reply))
+    }
+}
+
+struct Handshake;
+
+impl Action for Handshake {
+    fn run<'p>(&'p self, cx: &mut ActionCx<'_>) -> Act<'p> {
+        match cx.tls.is_some_and(|tls| tls.early()) {
+            false => Act::Next,
+            true if cx.last => Act::Deny(425, None),
+            true => Act::Wait(Need::Handshake),
+        }
     }
 }
 

@@ -312,19 +312,16 @@ const BIND: &[&str] = &[
 
 #[rustfmt::skip]
 const CRT_LIST: &[&str] = &[
-    "allow-0rtt", "ca-verify-file", "client-sigalgs", "ech", "label", "no-ca-names", "ocsp-update",
+    "ca-verify-file", "client-sigalgs", "ech", "label", "no-ca-names", "ocsp-update",
 ];
 
-const CRT_LIST_IGNORED: &[(&str, &str)] =
-    &[("no-allow-0rtt", "early data is not accepted"), ("npn", "clients use ALPN for long")];
+const CRT_LIST_IGNORED: &[(&str, &str)] = &[("npn", "clients use ALPN for long")];
 
 const CRT_STORE: &[&str] = &["acme", "domains", "generate-dummy", "jwt", "keytype", "ocsp-update"];
 
 #[rustfmt::skip]
 const BIND_IGNORED: &[(&str, &str)] = &[
-    ("allow-0rtt", "early data is not accepted, clients send it again"),
     ("expose-fd", "sockets are handed over at every reload"),
-    ("no-allow-0rtt", "early data is not accepted"),
     ("npn", "clients use ALPN for long"),
     ("process", "every worker serves every address"),
     ("severity-output", "messages carry no severity"),

@@ -246,6 +246,14 @@ pub trait TlsView {
     fn hello(&self) -> Option<&HelloFacts> {
         None
     }
+    /// Early data may be read, and the handshake is not over: whatever it says may be a recording.
+    fn early(&self) -> bool {
+        false
+    }
+    /// Early data was accepted on this connection.
+    fn early_rcvd(&self) -> bool {
+        false
+    }
     /// Keying material by label, as in SSLKEYLOGFILE: `CLIENT_RANDOM`, ...
     fn secret(&self, _label: &str) -> Option<Vec<u8>> {
         None

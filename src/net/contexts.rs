@@ -15,8 +15,9 @@ use crate::net::tls::store::{Settings, Store};
 use crate::net::tls::ticket_file::{self, KeyFile};
 use crate::net::tls::why::Why;
 use crate::net::tls::{BindContext, ServerContext, TlsShared};
-use crate::plan::Plan;
+use crate::plan::{Listener, Mode, Plan};
 use crate::shm::changelog::MAPS;
+use crate::shm::early::EarlyWindow;
 use crate::shm::failures::Failures;
 use crate::shm::sslcache::{SslCache, SslCacheStats};
 use crate::shm::tickets::Tickets;
@@ -28,6 +29,8 @@ const SESSIONS: &str = "tls sessions";
 const TICKETS: &str = "tls tickets";
 /// Name of the ticket keys that come from files.
 const TICKET_FILES: &str = "tls ticket files";
+/// Name of the window of tickets whose early data was taken.
+const EARLY: &str = "tls early data";
 
 /// Name of the counts of failed handshakes.
 const FAILURES: &str = "tls failures";
@@ -64,6 +67,9 @@ pub fn extras(plan: &Plan) -> Extras {
         }
         extras.insert(FAILURES, Failures::words_needed(Why::ALL.len()));
         extras.insert(TICKETS, Tickets::bytes_needed().div_ceil(8));
+        if plan.listeners.iter().any(|line| takes_early(plan, line)) {
+            extras.insert(EARLY, EarlyWindow::WORDS);
+        }
         let files = ticket_files(plan).len();
         if files > 0 {
             extras.insert(TICKET_FILES, Tickets::bytes_for_files(files).div_ceil(8));
@@ -88,6 +94,16 @@ pub fn ticket_rings(plan: &Plan, shm: &Shared) -> Vec<Tickets> {
     let places: Vec<u64> = ticket_files(plan).into_iter().map(ticket_file::place).collect();
     let rings = shm.extra(TICKET_FILES).and_then(|region| Tickets::attach_files(region, &places));
     rings.unwrap_or_default()
+}
+
+/// Early data is taken only where a replay is noticed: keys that other boxes know open tickets there too. And only by
+/// what can tell a server of it: HTTP.
+fn takes_early(plan: &Plan, listener: &Listener) -> bool {
+    let http = plan.proxy(listener.proxy).mode == Mode::Http;
+    http && listener.tls.as_ref().is_some_and(|tls| {
+        let asked = tls.early_data || tls.variants.iter().any(|line| line.early_data);
+        asked && tls.ticket_keys.is_none()
+    })
 }
 
 /// Reads all files of keys, before any of them is put in force.
@@ -152,6 +168,7 @@ impl Contexts {
             tickets: shm.extra(TICKETS).and_then(Tickets::attach),
             lifetime: plan.global.tune.ssl_lifetime,
             ticket_count: plan.global.tune.ssl_tickets,
+            early: None,
             key_log: plan.global.tune.ssl_keylog,
             clock: Arc::new(AtomicU64::new(now.wall_us / 1_000_000)),
             store: Arc::new(store),
@@ -173,6 +190,9 @@ impl Contexts {
             let given = line.ticket_keys.as_deref().and_then(|file| files.iter().position(|f| *f == file));
             let shared = TlsShared {
                 tickets: given.map_or(shared.tickets.clone(), |place| rings.get(place).cloned()),
+                early: takes_early(plan, listener)
+                    .then(|| shm.extra(EARLY).and_then(EarlyWindow::attach))
+                    .flatten(),
                 ..shared.clone()
             };
             let (context, left_out) = BindContext::build(line, &shared, pulse)

@@ -179,6 +179,8 @@ pub enum Need {
         /// Milliseconds.
         time_ms: u32,
     },
+    /// The end of the client's TLS handshake.
+    Handshake,
 }
 
 /// What an action may see and change. The caller moves the parts back into place afterwards: nothing

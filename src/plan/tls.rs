@@ -96,6 +96,8 @@ pub struct BindTls {
     pub crl_file: Option<PathBuf>,
     /// `tls-ticket-keys`: the file whose keys seal and open tickets, instead of random ones.
     pub ticket_keys: Option<PathBuf>,
+    /// `allow-0rtt`.
+    pub early_data: bool,
     /// `generate-self-signed`: what `--listen` without `--crt` asks for.
     pub self_signed: bool,
 }
@@ -113,6 +115,7 @@ impl Default for BindTls {
             ca_file: None,
             crl_file: None,
             ticket_keys: None,
+            early_data: false,
             self_signed: false,
         }
     }

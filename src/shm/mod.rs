@@ -8,6 +8,7 @@ mod carry;
 pub mod carve;
 pub mod changelog;
 pub mod counters;
+pub mod early;
 pub mod failures;
 mod gate;
 pub mod layout;

@@ -112,6 +112,8 @@ impl Stream {
             Need::Bytes if site == Site::TcpResponse => cx.plan.proxy(proxy).res_inspect_delay.unwrap_or(0),
             Need::Bytes => 0,
             Need::Body { time_ms, .. } => time_ms,
+            // only requests come early
+            Need::Handshake => 0,
         };
         if full || patience == 0 {
             return false;

@@ -16,8 +16,19 @@ use crate::plan::rule::Site;
 use lighterman_wire::token;
 
 impl Stream {
+    /// A request that came before the end of the handshake may be a recording: the server should know (RFC 8470
+    /// section 5.1). A head without room for it goes as it is, as it does without an address.
+    fn tell_of_early_data(&mut self, below: &Below<'_>) {
+        let early = below.conns.get(self.front).and_then(|conn| conn.tls()).is_some_and(|tls| tls.early());
+        if let Some(head) = self.req.head.as_mut().filter(|head| early && head.first(b"early-data").is_none())
+        {
+            let _ = head.add(b"Early-Data", b"1");
+        }
+    }
+
     /// Adds the fields, on the way out.
     pub(super) fn add_forwarding_fields(&mut self, below: &Below<'_>, cx: &Cx<'_>) {
+        self.tell_of_early_data(below);
         let (front, back) = (cx.plan.proxy(self.frontend), cx.plan.proxy(self.backend));
         let client = back.forward_for.as_ref().or(front.forward_for.as_ref());
         let target = back.original_to.as_ref().or(front.original_to.as_ref());

@@ -12,6 +12,9 @@ use crate::plan::reply::{builtin_page, Reply};
 use crate::plan::rule::{self, Act, ActionCx, Answer, Need, Site};
 use crate::shm::Stat;
 
+/// How long a rule waits for the end of a handshake when no timeout says so, milliseconds.
+const HANDSHAKE_MS: u32 = 10_000;
+
 impl Stream {
     pub(super) fn front_content(&mut self, below: &mut Below<'_>, cx: &mut Cx<'_>) -> Step {
         let next = if self.is_http() { Phase::FrontRules } else { Phase::Switch };
@@ -130,6 +133,7 @@ impl Stream {
             let patience = match need {
                 Need::Bytes => cx.plan.proxy(proxy).inspect_delay.unwrap_or(0),
                 Need::Body { time_ms, .. } => time_ms,
+                Need::Handshake => cx.plan.proxy(self.frontend).timeouts.handshake().unwrap_or(HANDSHAKE_MS),
             };
             self.attempt.waits_for_body = matches!(need, Need::Body { .. });
             if self.attempt.waits_for_body {
@@ -151,6 +155,10 @@ impl Stream {
         if let Some(fault) = self.fault {
             self.client_left(fault, below, cx);
             return Step::Go(self.phase);
+        }
+        if need == Need::Handshake {
+            let over = below.conns.get_mut(self.front).is_none_or(|front| front.advance(cx));
+            return if over { Step::Go(self.phase) } else { Step::Wait };
         }
         if self.request_is_whole() {
             self.attempt.last_look = true;

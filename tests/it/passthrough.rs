@@ -198,3 +198,104 @@ fn many_sessions_at_once_keep_apart() {
     }
     assert_eq!(proxy.stat("fe", "FRONTEND", "scur"), "200");
 }
+
+/// What a TLS client says first: session id, name, protocols; big enough for several segments when asked for.
+fn client_hello(session_id: &[u8], padding: usize) -> Vec<u8> {
+    let block = |bytes: &[u8]| [&(bytes.len() as u16).to_be_bytes()[..], bytes].concat();
+    let extension = |number: u16, body: &[u8]| [&number.to_be_bytes()[..], &block(body)].concat();
+    let name = block(&[&[0][..], &block(b"www.a.test")].concat());
+    let extensions = [
+        extension(21, &vec![0; padding]),
+        extension(0, &name),
+        extension(16, &block(b"\x02h2\x08http/1.1")),
+        extension(43, &[4, 3, 4, 3, 3]),
+    ]
+    .concat();
+    let body = [
+        &[3, 3][..],
+        &[7; 32],
+        &[session_id.len() as u8],
+        session_id,
+        &block(&[0x13, 1, 0xc0, 0x2b]),
+        &[1, 0],
+        &block(&extensions),
+    ]
+    .concat();
+    [&[1, 0][..], &(body.len() as u16).to_be_bytes(), &body].concat()
+}
+
+/// A handshake message in records of at most `size` bytes.
+fn records(message: &[u8], size: usize) -> Vec<u8> {
+    message
+        .chunks(size)
+        .flat_map(|part| [&[22, 3, 1][..], &(part.len() as u16).to_be_bytes(), part].concat())
+        .collect()
+}
+
+#[test]
+fn tls_in_passing_is_read_whatever_its_records_and_segments() {
+    let server = Server::start(|mut peer, n| {
+        peer.take(5);
+        let id = [n as u8 + 1; 32];
+        let body = [&[3, 3][..], &[9; 32], &[32], &id, &[0x13, 1, 0]].concat();
+        let message = [&[2, 0, 0, body.len() as u8][..], &body].concat();
+        peer.send(records(&message, 4096));
+        peer.drain();
+    });
+    let logs = lighterman_harness::logs::Logs::udp();
+    let proxy = program(&format!(
+        "global\n    log {} local0\nlisten fe\n    bind \"fd@${{fe}}\"\n    mode tcp\n    log global\n    \
+         tcp-request inspect-delay 5s\n    acl hello req.ssl_hello_type 1\n    \
+         tcp-request content set-var(sess.sni) req.ssl_sni if hello\n    \
+         tcp-request content set-var(sess.ver) req.ssl_ver if hello\n    \
+         tcp-request content set-var(sess.alpn) req.ssl_alpn if hello\n    \
+         tcp-request content set-var(sess.id) payload_lv(43,1),hex if hello\n    \
+         tcp-request content accept if hello\n    tcp-request content reject\n    \
+         tcp-response inspect-delay 5s\n    \
+         tcp-response content set-var(sess.answer) payload_lv(43,1),hex if {{ rep.ssl_hello_type 2 }}\n    \
+         log-format \"sni=%[var(sess.sni)] ver=%[var(sess.ver)] alpn=%[var(sess.alpn)] id=%[var(sess.id)] \
+         answer=%[var(sess.answer)]\"\n    server s1 {}\n",
+        logs.address(),
+        server.addr()
+    ))
+    .listen("fe")
+    .start();
+    let mut answer = 0;
+    for (id, padding, record, segment) in [
+        (vec![5; 32], 0, 4096, 65536),
+        (Vec::new(), 0, 4096, 65536),
+        // cut into segments anywhere
+        (vec![5; 32], 0, 4096, 1),
+        (vec![5; 32], 3000, 4096, 700),
+        // one message over several records, each in a segment of its own, or all in one
+        (vec![5; 32], 0, 100, 105),
+        (vec![5; 32], 0, 100, 65536),
+        (vec![5; 32], 2500, 1000, 333),
+    ] {
+        let mut client = proxy.connect("fe");
+        for part in records(&client_hello(&id, padding), record).chunks(segment) {
+            client.send(part);
+            if segment < 1000 {
+                deadline::pause(Duration::from_millis(1));
+            }
+        }
+        client.take(5);
+        drop(client);
+        answer += 1;
+        let hex = |bytes: &[u8]| bytes.iter().map(|b| format!("{b:02X}")).collect::<String>();
+        // the id lies within the first record whatever its size
+        let id = if id.is_empty() { "-".into() } else { hex(&id) };
+        let line = logs.next_with("sni=");
+        for expected in [
+            "sni=www.a.test ".to_owned(),
+            "alpn=h2,http/1.1 ".to_owned(),
+            format!(" id={id} "),
+            format!(" answer={}", hex(&[answer; 32])),
+        ] {
+            assert!(line.contains(&expected), "{padding} {record} {segment}: no {expected:?} in {line}");
+        }
+    }
+    let mut plain = proxy.connect("fe");
+    plain.send("GET / HTTP/1.1\r\nHost: x\r\n\r\n");
+    plain.ends();
+}

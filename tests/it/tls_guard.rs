@@ -320,3 +320,75 @@ fn records_begin_small_and_grow() {
         }
     }
 }
+
+/// A session of this frontend in a file, as `s_client` keeps it; `None` without that program.
+fn saved_session(proxy: &Proxy, path: &str) -> Option<()> {
+    s_client(proxy, &["-tls1_3", "-sess_out", path], &["GET /first HTTP/1.0", ""]).map(drop)
+}
+
+#[test]
+fn early_requests_are_taken_once_and_told_to_the_server() {
+    let server = Server::http(|request| {
+        lighterman_harness::Reply::ok(
+            format!("{} early={};", request.head.line, request.field("early-data").unwrap_or("no"))
+                .as_bytes(),
+        )
+    });
+    let lines = "allow-0rtt\n    http-response set-header X-Early %[ssl_fc_early_rcvd]";
+    let proxy = guarded("", lines, &server).workers(2).start();
+    let session = proxy.dir().at("session");
+    let Some(()) = saved_session(&proxy, &session) else { return };
+    let early = proxy.dir().file("early", "GET /early HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n");
+    let resume = ["-tls1_3", "-sess_in", session.as_str(), "-early_data", early.as_str()];
+    let said = s_client(&proxy, &resume, &[]).unwrap();
+    assert!(said.contains("Early data was accepted"), "{said}");
+    assert!(said.contains("GET /early HTTP/1.1 early=1;") && said.contains("X-Early: 1"), "{said}");
+    for again in 0..4 {
+        let said = s_client(&proxy, &resume, &[]).unwrap();
+        assert!(said.contains("Early data was rejected"), "{again}: {said}");
+        assert!(!said.contains("/early"), "{again}: nobody did it again: {said}");
+    }
+}
+
+#[test]
+fn a_rule_waits_for_the_handshake() {
+    let server = Server::http(|request| {
+        lighterman_harness::Reply::ok(
+            format!("{} early={};", request.head.line, request.field("early-data").unwrap_or("no"))
+                .as_bytes(),
+        )
+    });
+    let proxy = guarded("", "allow-0rtt\n    http-request wait-for-handshake", &server).start();
+    let session = proxy.dir().at("session");
+    let Some(()) = saved_session(&proxy, &session) else { return };
+    for request in [
+        "GET /early HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n",
+        "POST /early HTTP/1.1\r\nHost: x\r\nContent-Length: 4\r\nConnection: close\r\n\r\nbody",
+    ] {
+        let Some(()) = saved_session(&proxy, &session) else { return };
+        let early = proxy.dir().file("early", request);
+        let resume = ["-tls1_3", "-sess_in", session.as_str(), "-early_data", early.as_str()];
+        let said = s_client(&proxy, &resume, &[]).unwrap();
+        assert!(said.contains("Early data was accepted"), "{said}");
+        assert!(said.contains("/early HTTP/1.1 early=no;"), "{said}");
+    }
+}
+
+#[test]
+fn early_data_is_refused_where_replays_would_not_be_noticed() {
+    let server = Server::named("ok");
+    let keys = (1..=3u8).map(|n| openssl::base64::encode_block(&[n; 80]) + "\n").collect::<String>();
+    for options in
+        ["", "allow-0rtt no-allow-0rtt", "allow-0rtt tls-ticket-keys \"${keys}\"", "allow-0rtt\n    mode tcp"]
+    {
+        let program = guarded("", options, &server);
+        let file = program.file("keys", &keys);
+        let proxy = program.env("keys", file).start();
+        let session = proxy.dir().at("session");
+        let Some(()) = saved_session(&proxy, &session) else { return };
+        let early = proxy.dir().file("early", "GET /early HTTP/1.1\r\nHost: x\r\n\r\n");
+        let resume = ["-tls1_3", "-sess_in", session.as_str(), "-early_data", early.as_str()];
+        let said = s_client(&proxy, &resume, &[]).unwrap();
+        assert!(!said.contains("Early data was accepted"), "{options}: {said}");
+    }
+}

@@ -23,6 +23,24 @@ const C: Places = Places::CRT_LIST;
 /// TLS options of `bind`.
 pub const ROWS: &[Keyword<BindDraft>] = &[
     row(
+        "allow-0rtt",
+        L,
+        |_, draft, _| {
+            draft.tls.early_data = true;
+            Ok(())
+        },
+        doc(
+            "allow-0rtt",
+            "take requests that TLS 1.3 clients send before the handshake is over",
+            "Such a request may be a recording of an earlier one. Each ticket counts once, over all workers, which rules \
+             out a replay here; requests that go to a server before the handshake is over carry \"Early-Data: 1\", and the \
+             server may answer 425 (RFC 8470). \"http-request wait-for-handshake\" holds back what must not be early. \
+             In HTTP mode only, and not with \"tls-ticket-keys\", whose tickets other boxes take too: there clients are \
+             told to send their request again after the handshake.",
+            "allow-0rtt",
+        ),
+    ),
+    row(
         "alpn",
         L,
         |words, draft, cx| {
@@ -168,6 +186,15 @@ pub const ROWS: &[Keyword<BindDraft>] = &[
             "For a first try: no client trusts it. It counts when no \"crt\" stands on the line.",
             "generate-self-signed",
         ),
+    ),
+    row(
+        "no-allow-0rtt",
+        L,
+        |_, draft, _| {
+            draft.tls.early_data = false;
+            Ok(())
+        },
+        doc("no-allow-0rtt", "the opposite of \"allow-0rtt\"", "", "no-allow-0rtt"),
     ),
     row(
         "no-alpn",

@@ -92,6 +92,13 @@ pub const ROWS: &[Fetch] = &[
         "group of the key exchange with the client",
     ),
     Fetch::new(
+        "ssl_fc_early_rcvd",
+        Ty::Bool,
+        Needs::SESS,
+        |f, _| of(f.tls, |t| Some(Sample::Bool(t.early_rcvd()))),
+        "early data was taken on the client's connection",
+    ),
+    Fetch::new(
         "ssl_fc_err",
         Ty::Int,
         Needs::SESS,
@@ -104,6 +111,13 @@ pub const ROWS: &[Fetch] = &[
         Needs::SESS,
         |f, _| of(f.tls, |t| Some(Sample::Bool(t.cert_now()))),
         "the client showed a certificate in this handshake",
+    ),
+    Fetch::new(
+        "ssl_fc_has_early",
+        Ty::Bool,
+        Needs::SESS,
+        |f, _| of(f.tls, |t| Some(Sample::Bool(t.early()))),
+        "early data came, and the client's handshake is not over",
     ),
     Fetch::new(
         "ssl_fc_has_sni",

@@ -230,6 +230,11 @@ impl Conn {
         self.mux.send(from, pipe!(&mut self.xprt, &mut self.ready, cx))
     }
 
+    /// Goes on with a handshake that has let early data through; true when it is over.
+    pub fn advance(&mut self, cx: &mut Cx<'_>) -> bool {
+        self.xprt.advance(&mut self.ready, cx.pool)
+    }
+
     /// A read may bring something.
     pub fn may_recv(&self) -> bool {
         self.xprt.may_read(&self.ready)

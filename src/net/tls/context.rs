@@ -19,6 +19,7 @@ use super::sessions::ServerSessions;
 use super::sources::{self, Pulse};
 use super::store::Store;
 use crate::plan::tls::{BindTls, CaSource, ServerTls, TlsCommon, TlsVersion, Verify};
+use crate::shm::early::EarlyWindow;
 use crate::shm::sslcache::SslCache;
 use crate::shm::tickets::Tickets;
 
@@ -44,6 +45,8 @@ pub struct TlsShared {
     pub lifetime: u32,
     /// `tune.ssl.tickets`.
     pub ticket_count: usize,
+    /// Tickets whose early data was taken; `None`: early data is refused.
+    pub early: Option<EarlyWindow>,
     /// `tune.ssl.keylog`.
     pub key_log: bool,
     /// Seconds since the epoch, of this process, a little late: for answers that count for a time.
@@ -145,7 +148,7 @@ impl Policy {
             key_log: shared.key_log,
             alpn: !line.common.alpn.is_empty(),
             verify: mode(line.verify),
-            ..Wishes::default()
+            early_data: line.early_data && shared.early.is_some(),
         };
         Ok(Policy { context: Context::new(builder, Side::Server, &wishes)?, alpn: line.common.alpn.clone() })
     }

@@ -16,7 +16,7 @@ use openssl::error::ErrorStack;
 use super::asked::Asked;
 use super::certs::Cert;
 use super::context::{BindContext, ServerContext};
-use super::host::{Back, Front, Heavy, Verified};
+use super::host::{Back, Front, Heavy, KeyLines, Verified};
 use super::replay::Replay;
 use super::store::Awaited;
 use crate::base::buffer::Buffer;
@@ -121,9 +121,8 @@ pub struct TlsEngine {
     /// The certificate it waits for, and whether the owner knows.
     awaits: Option<Awaited>,
     told: bool,
-    /// Lines of the key log, under `tune.ssl.keylog`. (Boxed: almost no connection has one.)
-    #[allow(clippy::box_collection, reason = "a third of the size where there is none")]
-    keys: Option<Box<Vec<u8>>>,
+    /// Lines of the key log, under `tune.ssl.keylog`.
+    keys: Option<Box<KeyLines>>,
     /// What the client asked for, while its handshake lasts.
     asked: Option<Box<Asked>>,
     /// Bytes the library has encrypted without telling, because `tx` was full: the next write must begin with them.
@@ -347,6 +346,14 @@ impl TlsEngine {
         self.conn.pending() > 0
     }
 
+    /// Goes on with a handshake that has let early data through, as far as `rx` allows. True when that is over.
+    pub fn advance(&mut self, pipe: &mut Pipe<'_>) -> bool {
+        if self.failed.is_none() && self.conn.is_early() {
+            self.call(pipe, |conn, host| conn.advance(host));
+        }
+        self.failed.is_some() || !self.conn.is_early()
+    }
+
     /// Whether the peer is a client.
     pub fn is_front(&self) -> bool {
         matches!(self.side, Side::Front { .. })
@@ -382,10 +389,7 @@ impl TlsEngine {
 
     /// The secret with this label in the key log, in hexadecimal digits.
     pub(super) fn secret(&self, label: &str) -> Option<&[u8]> {
-        let lines = self.keys.as_deref()?.split(|byte| *byte == b'\n');
-        let mut words = lines.map(|line| line.split(|byte| *byte == b' '));
-        let line = words.find(|line| line.clone().next() == Some(label.as_bytes()))?;
-        line.last()
+        self.keys.as_deref()?.secret(label)
     }
 
     /// The library's connection, to be asked.

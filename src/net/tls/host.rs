@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use lighterman_sys::tls::{Hello, Host, Select, Setup, TicketKey, TicketUse};
 use lighterman_wire::client_hello::extension;
+use openssl::sha::sha256;
 use openssl::ssl::SslSession;
 
 use super::asked::Asked;
@@ -69,11 +70,7 @@ macro_rules! carry_bytes {
         }
 
         fn key_line(&mut self, line: &[u8]) {
-            let keys = self.keys.get_or_insert_default();
-            if keys.len() + line.len() < KEY_LOG_MAX {
-                keys.extend_from_slice(line);
-                keys.push(b'\n');
-            }
+            self.keys.get_or_insert_default().note(line);
         }
 
         fn accept_bad_certificate(&mut self, error: i32, depth: i32) -> bool {
@@ -81,6 +78,28 @@ macro_rules! carry_bytes {
             false
         }
     };
+}
+
+/// Lines of a connection's key log.
+#[derive(Default)]
+pub(super) struct KeyLines(Vec<u8>);
+
+impl KeyLines {
+    fn note(&mut self, line: &[u8]) {
+        if self.0.len() + line.len() < KEY_LOG_MAX {
+            self.0.extend_from_slice(line);
+            self.0.push(b'\n');
+        }
+    }
+
+    /// The secret with this label, in hexadecimal digits.
+    pub(super) fn secret(&self, label: &str) -> Option<&[u8]> {
+        let mut lines = self.0.split(|byte| *byte == b'\n');
+        lines.find_map(|line| {
+            let mut words = line.split(|byte| *byte == b' ');
+            (words.next() == Some(label.as_bytes())).then(|| words.next_back()).flatten()
+        })
+    }
 }
 
 /// Whether a connection may do the work of a full handshake.
@@ -109,7 +128,7 @@ pub(super) struct Front<'e, 'p> {
     pub(super) turn: &'e mut Option<usize>,
     /// The certificate it waits for.
     pub(super) awaits: &'e mut Option<Awaited>,
-    pub(super) keys: &'e mut Option<Box<Vec<u8>>>,
+    pub(super) keys: &'e mut Option<Box<KeyLines>>,
     /// What the hello asked for, kept until the handshake is over.
     pub(super) asked: &'e mut Option<Box<Asked>>,
 }
@@ -129,6 +148,15 @@ impl Front<'_, '_> {
         psk.is_some_and(sealed_here)
             || hello.extension(extension::SESSION_TICKET).is_some_and(sealed_here)
             || shared.cache.as_ref().is_some_and(|cache| cache.holds(hello.session_id()))
+    }
+
+    /// Early data may be taken with this ticket: for the first time.
+    fn may_come_early(&self, hello: &Hello<'_>) -> bool {
+        let shared = &self.bind.shared;
+        let ticket = hello.extension(extension::PRE_SHARED_KEY).and_then(first_identity);
+        let (Some(window), Some(ticket)) = (&shared.early, ticket) else { return false };
+        let hash = sha256(ticket).iter().take(8).fold(0, |sum, byte| sum << 8 | u64::from(*byte));
+        window.first_use(hash, shared.clock.load(Relaxed))
     }
 }
 
@@ -200,6 +228,9 @@ impl Host for Front<'_, '_> {
         if let Some(list) = cert.timestamps.as_ref().filter(|_| asks(extension::CERTIFICATE_TIMESTAMP)) {
             setup.timestamps(list);
         }
+        if asks(extension::EARLY_DATA) && !self.may_come_early(hello) {
+            setup.refuse_early_data();
+        }
         *self.shown = Some(cert);
         if self.replay.as_ref().is_some_and(|replay| !replay.runs()) {
             *self.replay = None;
@@ -237,7 +268,7 @@ pub(super) struct Back<'e, 'p> {
     pub(super) server: &'e ServerContext,
     pub(super) name: &'e str,
     pub(super) verified: &'e mut Verified,
-    pub(super) keys: &'e mut Option<Box<Vec<u8>>>,
+    pub(super) keys: &'e mut Option<Box<KeyLines>>,
 }
 
 impl Host for Back<'_, '_> {

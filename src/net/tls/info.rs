@@ -9,7 +9,7 @@ use crate::expr::view::TlsView;
 
 impl TlsView for TlsEngine {
     fn version(&self) -> Option<&str> {
-        self.is_established().then(|| self.conn().ssl().version_str())
+        (self.is_established() || self.early()).then(|| self.conn().ssl().version_str())
     }
 
     fn cipher(&self) -> Option<&str> {
@@ -67,6 +67,14 @@ impl TlsView for TlsEngine {
 
     fn err(&self) -> i64 {
         self.failure().map_or(0, |failure| failure.code as i64)
+    }
+
+    fn early(&self) -> bool {
+        self.conn().is_early()
+    }
+
+    fn early_rcvd(&self) -> bool {
+        self.conn().took_early()
     }
 
     fn secret(&self, label: &str) -> Option<Vec<u8>> {

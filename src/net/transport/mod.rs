@@ -100,6 +100,14 @@ impl Transport {
         }
     }
 
+    /// Goes on with a handshake that has let early data through; true when it is over.
+    pub fn advance(&mut self, ready: &mut Ready, pool: &mut Pool) -> bool {
+        match self {
+            Transport::Raw(_) => true,
+            Transport::Ssl(ssl) => ssl.advance(ready, pool),
+        }
+    }
+
     /// The connection is about to be dropped: says goodbye if that costs nothing, gives buffers back.
     pub fn close(&mut self, ready: &mut Ready, pool: &mut Pool) {
         if let Transport::Ssl(ssl) = self {

@@ -182,6 +182,19 @@ impl SslSock {
         }
     }
 
+    /// Goes on with a handshake that has let early data through; true when it is over, or nothing can be done any more.
+    pub fn advance(&mut self, ready: &mut Ready, pool: &mut Pool) -> bool {
+        loop {
+            let over = engine!(self, pool, advance);
+            self.flush(ready, pool);
+            if over || self.engine.has_plain() || !matches!(self.fill(ready, pool), Io::Done(_)) {
+                let over = over || self.engine.failure().is_some() || ready.peer_ended();
+                self.settle(pool);
+                return over;
+            }
+        }
+    }
+
     fn is_server(&self) -> bool {
         self.engine.is_front()
     }

@@ -72,6 +72,16 @@ pub(super) fn prepare(ssl: *mut ffi::SSL) {
     unsafe { ffi::SSL_set_mode(ssl, mode as u32) };
 }
 
+pub(super) fn is_early(ssl: *mut ffi::SSL) -> bool {
+    // SAFETY: ssl is alive.
+    (unsafe { ffi::SSL_in_early_data(ssl) }) == 1
+}
+
+pub(super) fn took_early(ssl: *mut ffi::SSL) -> bool {
+    // SAFETY: ssl is alive.
+    (unsafe { ffi::SSL_early_data_accepted(ssl) }) == 1
+}
+
 pub(super) fn renew_keys(ssl: *mut ffi::SSL) -> bool {
     // SAFETY: ssl is alive; 0: the peer need not do the same.
     (unsafe { ffi::SSL_key_update(ssl, 0) }) == 1
@@ -167,6 +177,11 @@ impl RawSetup<'_> {
         let set =
             unsafe { ffi::SSL_set_chain_and_key(self.ssl, chain.as_ptr(), chain.len(), key, ptr::null()) };
         set == 1
+    }
+
+    pub(super) fn refuse_early_data(&mut self) {
+        // SAFETY: ssl is alive.
+        unsafe { ffi::SSL_set_early_data_enabled(self.ssl, 0) };
     }
 
     pub(super) fn ocsp(&mut self, response: &[u8]) -> bool {

@@ -141,6 +141,27 @@ impl Conn {
         })
     }
 
+    /// Goes on with a handshake that lets data through already, without taking any: done when there is data, or the handshake
+    /// is over and more ciphertext is needed.
+    pub fn advance(&mut self, host: &mut dyn Host) -> Outcome {
+        let ssl = self.ssl.as_ptr();
+        let mut byte = 0u8;
+        self.run(host, || {
+            // SAFETY: ssl is alive; the library writes at most one byte.
+            unsafe { ffi::SSL_peek(ssl, (&raw mut byte).cast(), 1) }
+        })
+    }
+
+    /// Early data may come, the client has not proved that it is there now (RFC 8446 section 2.3).
+    pub fn is_early(&self) -> bool {
+        lib_face::is_early(self.ssl.as_ptr())
+    }
+
+    /// Server: early data was accepted on this connection.
+    pub fn took_early(&self) -> bool {
+        lib_face::took_early(self.ssl.as_ptr())
+    }
+
     /// New keys for what is sent from here on (TLS 1.3), with the next write.
     pub fn renew_keys(&mut self) -> bool {
         lib_face::renew_keys(self.ssl.as_ptr())

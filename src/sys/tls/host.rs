@@ -170,6 +170,11 @@ impl Setup<'_> {
         self.raw.credentials(credentials)
     }
 
+    /// Takes no early data on this connection: the client sends it again after the handshake.
+    pub fn refuse_early_data(&mut self) {
+        self.raw.refuse_early_data();
+    }
+
     /// Staples this OCSP response when the client asks for one.
     pub fn ocsp(&mut self, response: &[u8]) -> bool {
         self.raw.ocsp(response)

@@ -125,6 +125,15 @@ pub(super) fn prepare(ssl: *mut ffi::SSL) {
 pub(super) use more::{BIO_up_ref, ERR_error_string_n, SSL_in_init, X509_STORE_add_crl};
 
 /// Header, content type, initialisation vector, longest MAC and padding.
+/// Early data has calls of its own in this library, which are not used.
+pub(super) fn is_early(_: *mut ffi::SSL) -> bool {
+    false
+}
+
+pub(super) fn took_early(_: *mut ffi::SSL) -> bool {
+    false
+}
+
 pub(super) fn renew_keys(ssl: *mut ffi::SSL) -> bool {
     // SAFETY: ssl is alive; 0: the peer need not do the same.
     (unsafe { more::SSL_key_update(ssl, 0) }) == 1
@@ -227,6 +236,8 @@ impl RawSetup<'_> {
         // SAFETY: live objects; the library takes references of its own.
         (unsafe { more::SSL_use_cert_and_key(self.ssl, leaf, key, chain, 1) }) == 1
     }
+
+    pub(super) fn refuse_early_data(&mut self) {}
 
     pub(super) fn ocsp(&mut self, response: &[u8]) -> bool {
         // SAFETY: ssl is alive in its callback, and nobody else uses it now.
