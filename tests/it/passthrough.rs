@@ -208,6 +208,8 @@ fn client_hello(session_id: &[u8], padding: usize) -> Vec<u8> {
         extension(21, &vec![0; padding]),
         extension(0, &name),
         extension(16, &block(b"\x02h2\x08http/1.1")),
+        extension(10, &block(&[0, 29, 0, 23])),
+        extension(35, b"ticket"),
         extension(43, &[4, 3, 4, 3, 3]),
     ]
     .concat();
@@ -249,11 +251,16 @@ fn tls_in_passing_is_read_whatever_its_records_and_segments() {
          tcp-request content set-var(sess.sni) req.ssl_sni if hello\n    \
          tcp-request content set-var(sess.ver) req.ssl_ver if hello\n    \
          tcp-request content set-var(sess.alpn) req.ssl_alpn if hello\n    \
+         tcp-request content set-var(sess.lists) req.ssl_cipherlist,hex if hello\n    \
+         tcp-request content set-var(sess.groups) req.ssl_supported_groups,hex if hello\n    \
+         tcp-request content set-var(sess.ec) req.ssl_ec_ext if hello\n    \
+         tcp-request content set-var(sess.ticket) req.ssl_st_ext if hello\n    \
          tcp-request content set-var(sess.id) payload_lv(43,1),hex if hello\n    \
          tcp-request content accept if hello\n    tcp-request content reject\n    \
          tcp-response inspect-delay 5s\n    \
          tcp-response content set-var(sess.answer) payload_lv(43,1),hex if {{ rep.ssl_hello_type 2 }}\n    \
-         log-format \"sni=%[var(sess.sni)] ver=%[var(sess.ver)] alpn=%[var(sess.alpn)] id=%[var(sess.id)] \
+         log-format \"sni=%[var(sess.sni)] ver=%[var(sess.ver)] alpn=%[var(sess.alpn)] \
+         rest=%[var(sess.lists)],%[var(sess.groups)],%[var(sess.ec)],%[var(sess.ticket)] id=%[var(sess.id)] \
          answer=%[var(sess.answer)]\"\n    server s1 {}\n",
         logs.address(),
         server.addr()
@@ -288,7 +295,7 @@ fn tls_in_passing_is_read_whatever_its_records_and_segments() {
         let line = logs.next_with("sni=");
         for expected in [
             "sni=www.a.test ".to_owned(),
-            "alpn=h2,http/1.1 ".to_owned(),
+            "alpn=h2,http/1.1 rest=1301C02B,001D0017,1,2 ".to_owned(),
             format!(" id={id} "),
             format!(" answer={}", hex(&[answer; 32])),
         ] {

@@ -33,6 +33,7 @@ pub const ALIASES: &[(&str, &str, &str)] = &[
     ("req_rdp_cookie_cnt", "req.rdp_cookie_cnt", "req.rdp_cookie_cnt"),
     ("req_proto_http", "req.proto_http", "req.proto_http"),
     ("req_ssl_hello_type", "req.ssl_hello_type", "req.ssl_hello_type"),
+    ("rep.ssl_hello_type", "res.ssl_hello_type", "res.ssl_hello_type"),
     ("rep_ssl_hello_type", "res.ssl_hello_type", "res.ssl_hello_type"),
     ("req_ssl_sni", "req.ssl_sni", "req.ssl_sni"),
     ("req_ssl_ver", "req.ssl_ver", "req.ssl_ver"),

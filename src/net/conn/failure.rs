@@ -3,7 +3,7 @@
 //!
 //! Numbers and words are those of `fc_err` and `fc_err_str`.
 
-use super::{Client, ServerSide};
+use super::{Client, Peer, ServerSide};
 use crate::event::log::sink::Speaker;
 use crate::expr::view::Addr;
 use crate::net::cx::Cx;
@@ -132,8 +132,13 @@ pub(super) fn report(fault: Fault, client: &mut Client, story: Option<Story<'_>>
 
 /// A client was sent away because too many wait for a full handshake: counted, and told once in a while, because there
 /// are thousands of them when it happens.
-pub(super) fn report_busy(cx: &mut Cx<'_>) {
+pub(super) fn report_busy(peer: &Peer, cx: &mut Cx<'_>) {
     cx.shm.process().count(Info::SslBusy, 1);
+    let from = match peer {
+        Peer::Client(client) => client.facts.src.ip(),
+        Peer::Server(_) => None,
+    };
+    cx.tls.note_failure(Why::Busy, cx.now.wall_us, from);
     if cx.tls.may_tell_busy(cx.now.tick.0) {
         cx.log.emit_fmt(
             Speaker::Program,

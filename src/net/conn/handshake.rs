@@ -202,7 +202,7 @@ impl Conn {
 
     fn shake_failed(&mut self, fault: Fault, cx: &mut Cx<'_>) -> Verdict {
         if fault.cause == Cause::Busy {
-            failure::report_busy(cx);
+            failure::report_busy(&self.peer, cx);
             return self.close(cx);
         }
         let in_tls = self.shakes.as_ref().is_some_and(|shakes| shakes.is_tls());
