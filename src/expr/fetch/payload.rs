@@ -99,6 +99,13 @@ pub const ROWS: &[Fetch] = &[
         "signature algorithms a TLS client accepts, two bytes each",
     ),
     Fetch::new(
+        "req.ssl_st_ext",
+        Ty::Int,
+        Needs::REQ_BYTES,
+        |f, _| hello(f, ticket),
+        "0: a TLS client knows no tickets, 1: it knows them, 2: it sends one; seen in passing",
+    ),
+    Fetch::new(
         "req.ssl_supported_groups",
         Ty::Bin,
         Needs::REQ_BYTES,
@@ -311,6 +318,11 @@ fn sni(hello: &client_hello::ClientHello<'_>) -> Option<Sample<'static>> {
 fn alpn(hello: &client_hello::ClientHello<'_>) -> Option<Sample<'static>> {
     let names: Vec<&[u8]> = hello.alpn().collect();
     (!names.is_empty()).then(|| owned(&names.join(&b","[..])))
+}
+
+fn ticket(hello: &client_hello::ClientHello<'_>) -> Option<Sample<'static>> {
+    let knows = hello.extension(client_hello::extension::SESSION_TICKET);
+    Some(Sample::Int(knows.map_or(0, |ticket| 1 + i64::from(!ticket.is_empty()))))
 }
 
 /// Major version in the upper half, minor in the lower: 3.3 is TLS 1.2.
