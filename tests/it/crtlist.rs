@@ -449,6 +449,17 @@ fn bad_lists_and_files_are_told_before_anything_starts() {
     ] {
         refuses(list("", lines, &files, &server), expected);
     }
+    let both = list("", "bad.pem\n1.pem\nnone.pem x.test\n", &files, &server).run(&["-d"]);
+    assert_eq!(both.code(), 1);
+    for line in [
+        "several files are no good:",
+        "list.txt:1: ",
+        "/bad.pem: no certificate inside",
+        "list.txt:3: ",
+        "/none.pem: cannot",
+    ] {
+        assert!(both.stderr.contains(line), "no {line:?} in:\n{}", both.stderr);
+    }
     refuses(offload("", "crt none.pem", &files, &server), "/none.pem: cannot be read: there is no such file");
     refuses(offload("", "default-crt bad.pem crt 1.pem", &files, &server), "/bad.pem: no certificate inside");
     refuses(offload("", "crt d", &files, &server), "no usable certificate in ");

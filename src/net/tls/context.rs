@@ -70,6 +70,8 @@ pub enum TlsError {
     Library(ErrorStack),
     /// One of these, in a line of a list.
     At(String, Box<TlsError>),
+    /// More than one thing.
+    Several(Vec<TlsError>),
 }
 
 impl std::error::Error for TlsError {}
@@ -96,6 +98,10 @@ impl std::fmt::Display for TlsError {
             }
             TlsError::Library(error) => write!(f, "the TLS library failed: {error}"),
             TlsError::At(place, error) => write!(f, "{place}: {error}"),
+            TlsError::Several(errors) => {
+                write!(f, "several files are no good:")?;
+                errors.iter().try_for_each(|error| write!(f, "\n  {error}"))
+            }
         }
     }
 }

@@ -11,7 +11,6 @@ use std::sync::Arc;
 
 use super::certs::{self, Cert, CertError, CertFault};
 use super::context::{TlsError, TlsShared};
-use super::files::CrtBytes;
 use super::selfsigned;
 use super::store::build::{Builder, Facts};
 use super::store::index::flag;
@@ -28,6 +27,9 @@ const PARSED_AT_START: usize = 64;
 const KEPT_FROM: u32 = 200;
 /// A scan that takes longer shows how far it is, milliseconds.
 const SHOW_AFTER_MS: u64 = 300;
+
+/// Once so many files that are named are no good, no more are looked at.
+const REFUSED_MAX: usize = 20;
 
 /// What the sources of a line gave.
 #[derive(Default)]
@@ -52,14 +54,23 @@ pub fn read(line: &BindTls, shared: &TlsShared, pulse: Pulse<'_>) -> Result<Foun
         builder: Builder::new(None, 0),
         pulse,
         found: Found::default(),
+        refused: Vec::new(),
     };
-    for source in &line.default_crt {
-        reader.source(source, true)?;
-    }
-    for source in &line.crt {
-        reader.source(source, false)?;
+    for (source, default) in
+        line.default_crt.iter().map(|s| (s, true)).chain(line.crt.iter().map(|s| (s, false)))
+    {
+        let read = reader.source(source, default);
+        reader.refused.extend(read.err());
+        if reader.refused.len() >= REFUSED_MAX {
+            break;
+        }
     }
     reader.close_group()?;
+    match reader.refused.len() {
+        0 => {}
+        1 => return reader.refused.pop().map_or(Ok(Found::default()), Err),
+        _ => return Err(TlsError::Several(reader.refused)),
+    }
     let mut found = reader.found;
     found.notes.extend(reader.named.notes.iter().map(CertError::to_string));
     if found.places.is_empty() && line.self_signed {
@@ -116,6 +127,8 @@ struct Reader<'r> {
     builder: Builder,
     pulse: Pulse<'r>,
     found: Found,
+    /// What is named and no good: all of it is told at once.
+    refused: Vec<TlsError>,
 }
 
 impl Reader<'_> {
@@ -144,7 +157,11 @@ impl Reader<'_> {
                 Some(files) => CrtFiles::clone(files),
                 None => CrtFiles::new(line.path().into_owned()),
             };
-            self.file(Item { files, line: Some(line), default: false }).map_err(at)?;
+            let added = self.file(Item { files, line: Some(line), default: false });
+            self.refused.extend(added.map_err(at).err());
+            if self.refused.len() >= REFUSED_MAX {
+                break;
+            }
         }
         Ok(())
     }
@@ -152,9 +169,9 @@ impl Reader<'_> {
     fn file(&mut self, item: Item<'_>) -> Result<(), TlsError> {
         let (store, parses) = (self.store, self.parses);
         let how = &store.settings.how;
-        let mut parse = |stamp: u64, bytes: CrtBytes| {
+        let mut parse = |stamp: u64, files: &CrtFiles| {
             if parses {
-                store.warm(stamp, Arc::new(certs::build(bytes, how)?));
+                store.warm(stamp, Arc::new(certs::build(how.read(files)?, how)?));
             }
             Ok(())
         };

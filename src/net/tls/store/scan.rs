@@ -319,8 +319,8 @@ pub struct Named<'n> {
     pub notes: Vec<CertError>,
 }
 
-/// Wants the certificates themselves, with their stamps.
-pub type Parse<'p> = &'p mut dyn FnMut(u64, CrtBytes) -> Result<(), CertError>;
+/// Told of the certificates that are good, by their stamps and files.
+pub type Parse<'p> = &'p mut dyn FnMut(u64, &CrtFiles) -> Result<(), CertError>;
 
 impl<'n> Named<'n> {
     /// By these rules, at this time in seconds since 1970.
@@ -351,7 +351,7 @@ impl<'n> Named<'n> {
         for file in self.how.bundle(&files.crt) {
             let files = CrtFiles { crt: file.clone(), ..files.clone() };
             let (facts, outline, sides) = facts(self.how.read(&files)?, self.how, 0, self.now_s)?;
-            parse(facts.stamp, self.how.read(&files)?)?;
+            parse(facts.stamp, &files)?;
             self.notes.extend(outline.notes);
             readings.push(Reading { file, facts, names: outline.names, sides });
         }
