@@ -432,6 +432,70 @@ fn timestamps_are_shown_to_those_who_ask() {
     }
 }
 
+/// A long list is read when clients ask; by then workers have no right to.
+#[test]
+fn what_belongs_to_a_certificate_comes_with_it_when_it_is_read_late() {
+    let server = Server::named("ok");
+    let root = Cert::authority("Root");
+    let middle = root.issue(&["Middle"]);
+    let (found, named) = (middle.issue(&["found.test"]), middle.issue(&["named.test"]));
+    let stamp =
+        [&[0][..], &[7; 32], &[0, 0, 1, 0x8b, 0, 0, 0, 0], &[0, 0, 4, 3, 0, 4, 0x30, 2, 2, 0]].concat();
+    let entry = [&(stamp.len() as u16).to_be_bytes()[..], &stamp].concat();
+    let sctl = [&(entry.len() as u16).to_be_bytes()[..], &entry].concat();
+    let other = Cert::new(&["other.test"]).pem();
+    let many: Vec<String> = (0..80).map(|n| format!("{n}.pem")).collect();
+    let mut files: Vec<(&str, Vec<u8>)> = many.iter().map(|name| (name.as_str(), other.clone())).collect();
+    files.extend([
+        ("found.pem", found.cert_pem()),
+        ("found.pem.key", found.key_pem()),
+        ("found.pem.issuer", middle.cert_pem()),
+        ("found.pem.sctl", sctl.clone()),
+        ("named.pem", named.cert_pem()),
+        ("a/key", named.key_pem()),
+        ("a/issuer", middle.cert_pem()),
+        ("a/sctl", sctl),
+    ]);
+    let mut lines: String = many.iter().map(|name| format!("{name} {name}.test\n")).collect();
+    lines += "found.pem\nnamed.pem [key a/key issuer a/issuer sctl a/sctl ssl-max-ver TLSv1.2]\n";
+    for workers in [None, Some(2)] {
+        let program = list("", &lines, &files, &server);
+        let logs = program.file("logs.cnf", "enabled_logs=\n");
+        let proxy = match workers {
+            Some(n) => program.workers(n).start(),
+            None => program.start(),
+        };
+        for name in ["found.test", "named.test"] {
+            let peer = Client::new().sni(name).build().connect(proxy.addr("fe"));
+            assert_eq!(
+                (Cert::name_of(&peer).as_str(), peer.tls().peer_cert_chain().unwrap().len()),
+                (name, 2)
+            );
+            let said = s_client(&proxy, &["-ct", "-ctlogfile", &logs, "-servername", name]);
+            assert!(said.contains("SCTs present (1)"), "{name}: {said}");
+        }
+        assert_eq!(asks(&proxy, "42.pem.test"), "other.test");
+    }
+}
+
+#[test]
+fn a_reload_reads_the_list_again_or_keeps_the_old_one() {
+    let server = Server::named("ok");
+    let files = pems(&[&["a.test"], &["b.test"]]);
+    let program = list("", "1.pem\n", &files, &server);
+    let path = program.file("certs/list.txt", "1.pem\n2.pem x.test\n");
+    let proxy = program.workers(2).start();
+    shows(&proxy, &[("x.test", "b.test"), ("y.test", "a.test")]);
+    std::fs::write(&path, "1.pem\n2.pem [ssl-max-ver TLSv1.2] y.test\n").unwrap();
+    let answer = proxy.master("reload");
+    assert!(answer.contains("Success=1"), "{answer}");
+    shows(&proxy, &[("x.test", "a.test"), ("y.test", "b.test")]);
+    std::fs::write(&path, "1.pem\n2.pem [alpm x] z.test\n").unwrap();
+    let answer = proxy.master("reload");
+    assert!(answer.contains("Success=0") && answer.contains("list.txt:2:8 : unknown option"), "{answer}");
+    shows(&proxy, &[("x.test", "a.test"), ("y.test", "b.test"), ("z.test", "a.test")]);
+}
+
 #[test]
 fn bad_lists_and_files_are_told_before_anything_starts() {
     let server = Server::named("ok");
