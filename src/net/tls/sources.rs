@@ -147,7 +147,7 @@ impl Reader<'_> {
 
     fn list(&mut self, list: &CrtList) -> Result<(), TlsError> {
         for line in list.lines() {
-            if line.number % 64 == 0 {
+            if line.number.is_multiple_of(64) {
                 (self.pulse)();
             }
             let at = |error: TlsError| {
@@ -260,7 +260,7 @@ impl<'p> Progress<'p> {
     }
 
     fn show(&mut self, done: usize, all: usize) {
-        let due = self.terminal && done % 1024 == 0;
+        let due = self.terminal && done.is_multiple_of(1024);
         if due && Clock::real().read().tick.since(self.begun) > SHOW_AFTER_MS {
             self.shown = true;
             self.write(format_args!("\rReading certificates in {}: {done} of {all}", self.dir.display()));
