@@ -77,6 +77,12 @@ impl NameTable {
         self.backends.get(name).copied()
     }
 
+    /// Whether a section is a frontend, and whether it is a backend.
+    pub fn capable(&self, section: ProxyId) -> (bool, bool) {
+        let is = |names: &HashMap<String, ProxyId>| names.values().any(|id| *id == section);
+        (is(&self.frontends), is(&self.backends))
+    }
+
     /// A server of a backend.
     pub fn server(&self, backend: ProxyId, name: &str) -> Option<ServerId> {
         self.servers.get(&(backend, name.to_string())).copied()

@@ -98,6 +98,10 @@ impl Names for Linked<'_> {
         self.slots.map(|(req, res)| if response { res } else { req })
     }
 
+    fn capable(&self, section: ProxyId) -> (bool, bool) {
+        self.table.capable(section)
+    }
+
     fn env(&self, name: &str) -> Option<String> {
         self.env.var(name)
     }

@@ -56,6 +56,10 @@ pub trait Names {
     fn captures(&self, _response: bool) -> Option<u32> {
         None
     }
+    /// Whether a section is a frontend, and whether it is a backend.
+    fn capable(&self, _section: ProxyId) -> (bool, bool) {
+        (true, true)
+    }
     /// Environment variable.
     fn env(&self, name: &str) -> Option<String> {
         std::env::var(name).ok()
@@ -390,7 +394,9 @@ fn arguments(
             Some(a) => Some(a),
         };
         let value = match arg {
-            None => absent(*kind, cx),
+            None => absent(*kind, cx).map_err(|what| {
+                Flaw::new(call.at, call.end - call.at, format!("\"{}\" {what}", call.name))
+            })?,
             Some(a) => one(*kind, &a.text, cx).map_err(|(what, help)| {
                 Flaw::new(a.at, a.len.max(1), format!("argument {} of \"{}\": {what}", i + 1, call.name))
                     .help(help)
@@ -402,11 +408,14 @@ fn arguments(
 }
 
 /// What an argument that was left out means: the section at hand where a section is due.
-fn absent(kind: Kind, cx: &ParseCx<'_>) -> Arg {
+fn absent(kind: Kind, cx: &ParseCx<'_>) -> Result<Arg, &'static str> {
+    let (front, back) = cx.names.capable(cx.proxy);
     match kind {
-        Kind::Frontend | Kind::Backend => Arg::Proxy(cx.proxy),
-        Kind::Table => Arg::Table(cx.proxy),
-        _ => Arg::Absent,
+        Kind::Frontend if !front => Err("needs the name of a frontend: this section is none"),
+        Kind::Backend if !back => Err("needs the name of a backend: this section is none"),
+        Kind::Frontend | Kind::Backend => Ok(Arg::Proxy(cx.proxy)),
+        Kind::Table => Ok(Arg::Table(cx.proxy)),
+        _ => Ok(Arg::Absent),
     }
 }
 

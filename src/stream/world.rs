@@ -3,6 +3,7 @@
 use std::net::{IpAddr, UdpSocket};
 use std::os::fd::BorrowedFd;
 use std::sync::atomic::Ordering::Relaxed;
+use std::sync::OnceLock;
 
 use super::Below;
 use crate::base::ids::{ConnId, ListenerId, ProxyId, ServerId};
@@ -188,7 +189,10 @@ impl World for WorldView<'_> {
     }
 
     fn hostname(&self) -> &str {
-        self.plan.global.node.as_deref().or(self.plan.global.log_hostname.as_deref()).unwrap_or_default()
+        static OWN: OnceLock<String> = OnceLock::new();
+        let global = &self.plan.global;
+        let named = global.node.as_deref().or(global.log_hostname.as_deref()).filter(|name| !name.is_empty());
+        named.unwrap_or_else(|| OWN.get_or_init(lighterman_sys::cred::host_name))
     }
 
     fn timeout(&self, id: ProxyId, which: Timeout) -> Option<u32> {

@@ -26,7 +26,6 @@ pub const ALIASES: &[(&str, &str, &str)] = &[
     ("req_len", "req.len", "req.len"),
     ("req_ver", "req.ver", "req.ver"),
     ("resp_ver", "res.ver", "res.ver"),
-    ("meth", "method", "method"),
     ("rdp_cookie", "req.rdp_cookie", "req.rdp_cookie"),
     ("rdp_cookie_cnt", "req.rdp_cookie_cnt", "req.rdp_cookie_cnt"),
     ("req_rdp_cookie", "req.rdp_cookie", "req.rdp_cookie"),

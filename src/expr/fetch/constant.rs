@@ -42,6 +42,14 @@ pub const ROWS: &[Fetch] = &[
         |f, _| Got::Some(Sample::text(f.world.hostname())),
         "the name of this machine",
     ),
+    Fetch::new(
+        "meth",
+        Ty::Meth,
+        Needs::NOTHING,
+        |_, a| Got::Some(Sample::Meth(Data::Ref(a.str(0).as_bytes()))),
+        "a method",
+    )
+    .args("meth(<method>)", 1, &[Kind::Str]),
     Fetch::new("nbproc", Ty::Int, Needs::NOTHING, |f, _| count(f, ProcessCount::Workers), "workers"),
     Fetch::new("pid", Ty::Int, Needs::NOTHING, |f, _| count(f, ProcessCount::Pid), "the process id"),
     Fetch::new(
@@ -50,6 +58,13 @@ pub const ROWS: &[Fetch] = &[
         Needs::NOTHING,
         |f, _| count(f, ProcessCount::Worker),
         "number of this worker, from 1",
+    ),
+    Fetch::new(
+        "thread",
+        Ty::Int,
+        Needs::NOTHING,
+        |f, _| Got::Some(Sample::Int(f.world.process(ProcessCount::Worker) - 1)),
+        "number of this worker, from 0",
     ),
     Fetch::new("rand", Ty::Int, Needs::NOTHING, rand, "a random number")
         .args("rand([<range>])", 0, &[Kind::Int])

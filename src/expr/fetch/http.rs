@@ -35,7 +35,7 @@ macro_rules! side {
             Fetch::new(concat!($p, ".hdr_ip"), Ty::Addr, Needs::$needs, |f, a| value_ip(f.$head, a), concat!("an address in a field of the ", $whose))
                 .args(concat!($p, ".hdr_ip([<name>[,<occurrence>]])"), 0, OCCURRENCE)
                 .each(|f, a, v| each_value(f.$head, a, &mut |s| ip(s).is_some_and(&mut *v))),
-            Fetch::new(concat!($p, ".hdr_names"), Ty::Str, Needs::$needs, |f, a| names(f.$head, a), concat!("names of all fields of the ", $whose)).args(concat!($p, ".hdr_names([<delimiter>])"), 0, NAME),
+            Fetch::new(concat!($p, ".hdr_names"), Ty::Str, Needs::$needs, |f, a| names(f.$head, a), concat!("names of all fields of the ", $whose, ", in small letters")).args(concat!($p, ".hdr_names([<delimiter>])"), 0, NAME),
             Fetch::new(concat!($p, ".hdr_val"), Ty::Int, Needs::$needs, |f, a| number(value(f.$head, a)), concat!("a number in a field of the ", $whose))
                 .args(concat!($p, ".hdr_val([<name>[,<occurrence>]])"), 0, OCCURRENCE)
                 .each(|f, a, v| each_value(f.$head, a, &mut |s| cast::cast(s, Ty::Int).is_some_and(&mut *v))),
@@ -261,7 +261,9 @@ fn names<'a>(head: Option<&'a Head>, args: &'a Args) -> Got<'a> {
         if !out.is_empty() {
             out.push(delimiter);
         }
+        let at = out.len();
         out.extend_from_slice(name);
+        out[at..].make_ascii_lowercase();
     }
     Got::Some(Sample::Str(out.into()))
 }
@@ -422,7 +424,7 @@ mod tests {
             ("req.hdr_val(n)", "12"),
             ("req.hdr_ip(ip)", "5.6.7.8"),
             ("req.hdr_ip(ip,2)", "::1"),
-            ("req.hdr_names(;)", "Host;A;B;N;Ip;Ip"),
+            ("req.hdr_names(;)", "host;a;b;n;ip;ip"),
             ("base32+src,bytes(4),hex", "0A000001"),
             ("res.hdr(a)", "error: \"res.hdr\" looks at the response, which a request rule does not have"),
         ];
