@@ -11,6 +11,7 @@ pub mod cast;
 pub mod compile;
 pub mod conv;
 pub mod fetch;
+pub mod fuzz;
 pub mod live;
 pub mod logfmt;
 pub mod map;
