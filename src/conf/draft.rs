@@ -204,6 +204,10 @@ pub struct ProxyDraft {
     pub use_servers: Vec<Later>,
     /// `option forwarded`: parts, with the expressions of those that have one.
     pub forwarded: Option<Vec<(&'static str, Option<Word>)>>,
+    /// `force-persist` (true) and `ignore-persist` lines.
+    pub persist_rules: Vec<(bool, Later)>,
+    /// `dynamic-cookie-key`.
+    pub cookie_key: Option<String>,
     /// `default_backend`.
     pub default_backend: Option<Word>,
     /// The expression of `balance hash`.
@@ -248,6 +252,8 @@ impl ProxyDraft {
             switches: Vec::new(),
             use_servers: Vec::new(),
             forwarded: None,
+            persist_rules: Vec::new(),
+            cookie_key: None,
             default_backend: None,
             balance_key: None,
             log_format: None,

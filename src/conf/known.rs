@@ -261,12 +261,12 @@ const GLOBAL_IGNORED: &[(&str, &str)] = &[
 
 #[rustfmt::skip]
 const PROXY: &[&str] = &[
-    "appsession", "clitcpka-cnt", "clitcpka-idle", "clitcpka-intvl", "compression", "cookie",
+    "clitcpka-cnt", "clitcpka-idle", "clitcpka-intvl", "compression",
     "dispatch", "email-alert", "external-check", "filter",
-    "filter-sequence", "force-be-switch", "force-persist", "fe-ssl-conn", "guid",
+    "filter-sequence", "force-be-switch", "fe-ssl-conn", "guid",
     "hash-preserve-affinity", "http-check", "http-drop-request-trailers", "http-drop-response-trailers",
-    "http-send-name-header", "ignore-persist", "load-server-state-from-file", "log-format-sd",
-    "log-steps", "max-session-srv-conns", "monitor-net", "persist", "persist rdp-cookie",
+    "http-send-name-header", "load-server-state-from-file", "log-format-sd",
+    "log-steps", "max-session-srv-conns", "monitor-net",
     "publish", "quic-initial",     "retry-on",
     "server-state-file-name",
     "server-template", "srvtcpka-cnt", "srvtcpka-idle", "srvtcpka-intvl", "stats", "stick", "stick-table",

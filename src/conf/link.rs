@@ -22,8 +22,9 @@ use crate::lang::diag::{Diag, Diags};
 use crate::lang::span::{SourceMap, Span};
 use crate::lang::suggest;
 use crate::lang::word::Word;
+use crate::plan::cookie::Cookie;
 use crate::plan::scheme::Scheme;
-use crate::plan::Plan;
+use crate::plan::{Plan, Server, ServerAddr};
 
 /// Everything the lines have said.
 pub struct Whole<'a> {
@@ -248,6 +249,16 @@ fn listeners(whole: &mut Whole<'_>, at: usize, plan: &mut Plan) {
     }
 }
 
+/// `cookie ... dynamic`: a server without a value of its own gets one made from its address.
+fn dynamic_cookie(server: &mut Server, cookie: Option<&Cookie>) {
+    if let (Some(cookie), None, ServerAddr::Inet(addr)) = (cookie, &server.cookie, &server.addr) {
+        if cookie.dynamic {
+            server.cookie = Some(cookie.made_from(*addr));
+            server.dynamic_cookie = true;
+        }
+    }
+}
+
 /// Makes the servers of a proxy; returns their drafts, for what only expressions can finish.
 fn servers(
     whole: &mut Whole<'_>,
@@ -256,6 +267,14 @@ fn servers(
     names: &mut NameTable,
     diags: &mut Diags,
 ) -> Vec<(ServerId, ServerDraft)> {
+    let draft = &mut whole.proxies[at];
+    if let Some(cookie) = draft.proxy.cookie.as_mut().filter(|cookie| cookie.dynamic) {
+        cookie.key = draft.cookie_key.clone().unwrap_or_default();
+        if cookie.key.is_empty() && !draft.servers.is_empty() {
+            let diag = Diag::alert(draft.at, "\"cookie ... dynamic\" needs a secret");
+            diags.push(diag.help("add \"dynamic-cookie-key <text>\""));
+        }
+    }
     let draft = &whole.proxies[at];
     let mut made = Vec::new();
     for nth in 0..draft.servers.len() {
@@ -285,6 +304,7 @@ fn servers(
     let mut named: HashMap<String, Span> = HashMap::new();
     let proxy_id = draft.proxy.id;
     let source = draft.source;
+    let cookie = draft.proxy.cookie.clone();
     let mut drafts = Vec::new();
     for mut server in made {
         if let Some(first) = named.insert(server.server.name.clone(), server.at) {
@@ -303,8 +323,9 @@ fn servers(
         plain.proxy = proxy_id;
         plain.puid = numbers.take(server.puid_at.map(|_| plain.puid));
         plain.source = plain.source.or(source);
+        dynamic_cookie(plain, cookie.as_deref());
         names.servers.insert((proxy_id, plain.name.clone()), id);
-        let blank = crate::plan::Server::new(id, proxy_id, &plain.name, plain.addr.clone());
+        let blank = Server::new(id, proxy_id, &plain.name, plain.addr.clone());
         plan.servers.push(std::mem::replace(plain, blank));
         whole.proxies[at].proxy.servers.push(id);
         drafts.push((id, server));

@@ -19,6 +19,7 @@ use crate::expr::vars::{Var, VarNames};
 use crate::lang::diag::{Diag, Diags};
 use crate::lang::suggest;
 use crate::lang::word::{Word, Words};
+use crate::plan::cookie::PersistRule;
 use crate::plan::proxy::{Forwarded, LogStyle, Part, Switch, SwitchTo, UseServer, UseTo};
 use crate::plan::rule::{Rule, Site};
 use crate::plan::{ErrorPages, Mode, Users};
@@ -162,6 +163,15 @@ pub fn compile(draft: &mut ProxyDraft, names: &mut Linked<'_>, diags: &mut Diags
         if let Some(made) = job.run(later, Point::Request, use_server) {
             draft.proxy.use_servers.push(made);
         }
+    }
+    for (force, later) in draft.persist_rules.iter().filter(|_| draft.proxy.is_backend) {
+        let made = job.run(later, Point::Request, |words, cx| {
+            words.next();
+            let cond = Cond::parse(words, cx)?;
+            words.done().map(|()| cond)
+        });
+        let rule = made.flatten().map(|cond| PersistRule { force: *force, cond });
+        draft.proxy.persist_rules.extend(rule);
     }
     let table = job.names.table;
     for later in draft.switches.iter().filter(|_| draft.proxy.is_frontend) {

@@ -28,32 +28,51 @@ pub fn first_set_cookie<'a>(head: &'a Head, name: &[u8]) -> Option<&'a [u8]> {
     set_cookies(head).find(|(n, _)| *n == name).map(|(_, v)| v)
 }
 
-/// Cuts every request cookie of that name out; a line that becomes empty goes as well. How many were cut.
-pub fn remove_cookie(head: &mut Head, name: &[u8]) -> Result<usize, EditError> {
-    let mut cut = 0;
+/// What becomes of a request cookie.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Fate {
+    /// Nothing.
+    Stays,
+    /// It goes, with the separator next to it.
+    Goes,
+    /// So many bytes at the beginning of its value go.
+    Loses(usize),
+}
+
+/// Decides on every request cookie of that name by its value; all other bytes stay as they are, and a line
+/// that becomes empty goes. How many were changed.
+pub fn edit_cookies(
+    head: &mut Head,
+    name: &[u8],
+    mut fate: impl FnMut(&[u8]) -> Fate,
+) -> Result<usize, EditError> {
+    let mut changed = 0;
     for id in lines(head, Tag::Cookie) {
-        let Some(value) = head.value(id) else { continue };
-        let mut kept = Vec::with_capacity(value.len());
-        let mut here = 0;
-        for pair in Pairs::new(value) {
-            if pair.name == name {
-                here += 1;
-                continue;
-            }
-            let text = value.get(pair.span.0..pair.span.1).unwrap_or_default();
-            if !kept.is_empty() {
-                kept.extend_from_slice(b"; ");
-            }
-            kept.extend_from_slice(lighterman_wire::scan::trim(text));
+        let Some(line) = head.value(id) else { continue };
+        let (mut out, mut from, mut here) = (Vec::with_capacity(line.len()), 0, 0);
+        for pair in Pairs::new(line).filter(|pair| pair.name == name) {
+            let (keep_to, go_on) = match fate(pair.value) {
+                Fate::Stays => continue,
+                Fate::Loses(bytes) => (pair.value_at, pair.value_at + bytes.min(pair.value.len())),
+                // behind another cookie, the semicolon in front goes too; the first one takes that behind it
+                Fate::Goes => (pair.span.0.saturating_sub(1), pair.span.1),
+            };
+            out.extend_from_slice(line.get(from..keep_to).unwrap_or_default());
+            from = go_on;
+            here += 1;
         }
-        match here {
-            0 => continue,
-            _ if kept.is_empty() => head.remove_field(id),
-            _ => head.set_value(id, &kept)?,
+        if here == 0 {
+            continue;
         }
-        cut += here;
+        out.extend_from_slice(line.get(from..).unwrap_or_default());
+        let first = out.iter().take_while(|byte| matches!(byte, b';' | b' ' | b'\t')).count();
+        match out.get(first..) {
+            Some(left) if !left.is_empty() => head.set_value(id, left)?,
+            _ => head.remove_field(id),
+        }
+        changed += here;
     }
-    Ok(cut)
+    Ok(changed)
 }
 
 /// Gives every request cookie of that name another value. How many there were.
@@ -85,6 +104,20 @@ pub fn replace_set_cookie(head: &mut Head, name: &[u8], value: &[u8]) -> Result<
         let (mut out, mut from) = (Vec::with_capacity(line.len() + value.len()), 0);
         splice(&mut out, line, &mut from, found.pair, value);
         out.extend_from_slice(line.get(from..).unwrap_or_default());
+        head.set_value(id, &out)?;
+        changed += 1;
+    }
+    Ok(changed)
+}
+
+/// Puts a text in front of the value of every `Set-Cookie` of that name. How many there were.
+pub fn prefix_set_cookie(head: &mut Head, name: &[u8], prefix: &[u8]) -> Result<usize, EditError> {
+    let mut changed = 0;
+    for id in lines(head, Tag::SetCookie) {
+        let Some(line) = head.value(id) else { continue };
+        let Some(found) = set_cookie(line).filter(|c| c.pair.name == name) else { continue };
+        let (before, after) = line.split_at_checked(found.pair.value_at).unwrap_or((line, &[]));
+        let out = [before, prefix, after].concat();
         head.set_value(id, &out)?;
         changed += 1;
     }

@@ -4,6 +4,7 @@
 //! Everything is named by its index ([`ProxyId`], [`ServerId`], [`ListenerId`]); what changes at run
 //! time lives elsewhere (worker state, shared memory) under the same index.
 
+pub mod cookie;
 pub mod crt;
 pub mod global;
 pub mod listener;

@@ -2,6 +2,7 @@
 
 use std::net::IpAddr;
 
+use super::cookie::{Cookie, PersistRule};
 use super::log::LogTarget;
 use super::reply::ErrorPages;
 use super::rule::{Action, Rule, Site};
@@ -225,6 +226,12 @@ pub struct Proxy {
     pub all_backups: bool,
     /// `option persist`.
     pub persist_down: bool,
+    /// `cookie`.
+    pub cookie: Option<Box<Cookie>>,
+    /// `force-persist` and `ignore-persist`, in order.
+    pub persist_rules: Vec<PersistRule>,
+    /// `persist rdp-cookie`: the name of the cookie.
+    pub persist_rdp: Option<String>,
     /// `option httpclose`, `http-server-close`, `http-keep-alive`.
     pub http_connection: HttpConnection,
     /// `option http-pretend-keepalive`.
@@ -337,6 +344,9 @@ impl Proxy {
             redispatch: 0,
             all_backups: false,
             persist_down: false,
+            cookie: None,
+            persist_rules: Vec::new(),
+            persist_rdp: None,
             http_connection: HttpConnection::KeepAlive,
             pretend_keep_alive: false,
             http_reuse: HttpReuse::Safe,

@@ -69,6 +69,8 @@ pub struct Server {
     pub maxqueue: u32,
     /// `cookie`.
     pub cookie: Option<String>,
+    /// The value of the cookie was made from the address.
+    pub dynamic_cookie: bool,
     /// `ssl` and its family.
     pub tls: Option<Box<ServerTls>>,
     /// `sni`: the name asked for in the TLS handshake.
@@ -108,6 +110,7 @@ impl Server {
             minconn: 0,
             maxqueue: 0,
             cookie: None,
+            dynamic_cookie: false,
             tls: None,
             sni: None,
             send_proxy: None,

@@ -41,6 +41,9 @@ pub(super) enum Ruled {
 /// Sites in the order in which they run; of each, the backend's rules come before the frontend's.
 const SITES: [Site; 3] = [Site::TcpResponse, Site::HttpResponse, Site::HttpAfter];
 
+/// The cookie of persistence is set before `http-after-response` is looked at.
+const BEFORE_LAST: usize = 4;
+
 impl Stream {
     /// Has the rules judge what the server answers, from where they stopped.
     pub(super) fn judge_answer(&mut self, below: &mut Below<'_>, cx: &mut Cx<'_>) -> Ruled {
@@ -53,6 +56,12 @@ impl Stream {
                 Site::TcpResponse => !front,
                 _ => self.mode == Mode::Http && !(front && self.frontend == self.backend),
             };
+            if self.answering.step == BEFORE_LAST && self.persist_answer(below, cx).is_err() {
+                self.txn.failed_rewrites += 1;
+                self.settle_rules(below, cx);
+                self.replace_answer(Act::Failed, below, cx);
+                return Ruled::Replaced;
+            }
             if runs {
                 match self.run_answer_rules(site, proxy, below, cx) {
                     Ruled::Passes => {}

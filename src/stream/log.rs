@@ -35,6 +35,7 @@ impl Stream {
     pub(super) fn write_log(&mut self, below: &mut Below<'_>, cx: &mut Cx<'_>) {
         let plan = cx.plan;
         let proxy = plan.proxy(self.frontend);
+        self.note_cookies(cx);
         let Some(level) = self.log_level(proxy) else { return };
         let speaker = Speaker::Proxy(self.frontend);
         if !cx.log.is_heard(speaker) {

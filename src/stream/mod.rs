@@ -12,6 +12,7 @@ mod log;
 mod notes;
 mod origin;
 
+mod persist;
 mod queue;
 mod reply;
 mod request;
@@ -108,6 +109,7 @@ pub struct Stream {
     attempt: target::Attempt,
     reply: reply::Pending,
     answering: answer::Answering,
+    persist: persist::Persistence,
     /// Both muxes pass bytes (TCP mode, 101, CONNECT).
     tunnel: bool,
     /// The server broke off in the middle: what is here is sent, then it is over.
@@ -161,6 +163,7 @@ impl Stream {
             attempt: target::Attempt::default(),
             reply: reply::Pending::default(),
             answering: answer::Answering::default(),
+            persist: persist::Persistence::default(),
             tunnel: proxy.mode == Mode::Tcp,
             cut: false,
             response_ready: proxy.mode == Mode::Tcp,

@@ -65,10 +65,14 @@ impl Stream {
             self.attempt.began_us = cx.now.wall_us;
             self.add_forwarding_fields(below, cx);
             self.use_server_rules(below, cx);
+            if self.persist_request(below, cx).is_err() {
+                self.txn.term = *b"PR--";
+                return Step::Go(self.error_page(500, below, cx));
+            }
         }
         if self.begun.server().is_none() {
             match self.find_place(below, cx) {
-                Ok(server) => self.count_server(server, true, below, cx),
+                Ok(server) => self.count_server(server, self.is_balanced(), below, cx),
                 Err(step) => return step,
             }
         }
@@ -131,7 +135,7 @@ impl Stream {
         }
         self.attempt.in_line = None;
         below.backends.look(self.backend, cx.shm);
-        let bound = self.server.filter(|id| is_alive(cx.shm, *id));
+        let bound = self.bound_server(cx);
         let picked = bound.or_else(|| self.pick(below, cx)).or_else(|| self.pick_any(below, cx));
         if let Some(server) = picked {
             if self.take_place(server, below, cx) {
@@ -380,6 +384,7 @@ impl Stream {
             self.attempt.avoid = self.server;
             self.leave_server(below, cx);
             self.server = None;
+            self.unbind();
             self.txn.redispatched = true;
             return Phase::Target;
         }

@@ -6,6 +6,7 @@ mod actions;
 mod balance;
 mod cli;
 mod config;
+mod cookies;
 mod crtlist;
 mod h1_framing;
 mod h1_keepalive;

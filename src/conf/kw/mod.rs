@@ -3,6 +3,7 @@
 pub mod acl;
 pub mod bind;
 pub mod bind_tls;
+pub mod cookie;
 pub mod crt_store;
 pub mod global;
 pub mod limits;
@@ -36,6 +37,7 @@ pub const GLOBAL: &[&[Keyword<GlobalDraft>]] =
 pub const PROXY: &[&[Keyword<ProxyDraft>]] = &[
     acl::ROWS,
     bind::LINE_ROWS,
+    cookie::ROWS,
     log::PROXY_ROWS,
     old::IDLE_ROWS,
     old::ROWS,

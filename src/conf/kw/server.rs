@@ -67,7 +67,7 @@ pub const ROWS: &[Keyword<ServerDraft>] = &[
         "cookie",
         S,
         |words, draft, _| {
-            draft.server.cookie = Some(value::text(words.need("a value")?)?);
+            draft.server.cookie = Some(super::cookie::token(words.need("a value")?, "value")?);
             Ok(())
         },
         doc(

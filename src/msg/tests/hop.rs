@@ -65,9 +65,9 @@ fn request_cookies() {
     assert_eq!(cookie(&head, b"srv"), None);
     assert_eq!(cookies(&head).count(), 4);
     let mut cut = request(base);
-    assert_eq!(remove_cookie(&mut cut, b"SRV"), Ok(2));
-    assert_eq!(text(&cut), "GET / HTTP/1.1\r\nCookie: a=1; b=2\r\nX: y\r\n\r\n");
-    assert_eq!(remove_cookie(&mut cut, b"SRV"), Ok(0));
+    assert_eq!(edit_cookies(&mut cut, b"SRV", |_| Fate::Goes), Ok(2));
+    assert_eq!(text(&cut), "GET / HTTP/1.1\r\nCookie: a=1;b=2\r\nX: y\r\n\r\n");
+    assert_eq!(edit_cookies(&mut cut, b"SRV", |_| Fate::Goes), Ok(0));
     let mut new = request(base);
     assert_eq!(replace_cookie(&mut new, b"SRV", b"longer"), Ok(2));
     assert_eq!(
@@ -75,6 +75,36 @@ fn request_cookies() {
         "GET / HTTP/1.1\r\nCookie: a=1; SRV=longer;b=2\r\nX: y\r\ncookie: SRV=longer\r\n\r\n"
     );
     assert_eq!(replace_cookie(&mut new, b"SRV", b"a\r\n"), Err(EditError::BadValue));
+}
+
+#[test]
+fn cookies_go_and_shrink() {
+    let goes = |_: &[u8]| Fate::Goes;
+    let loses =
+        |value: &[u8]| value.iter().position(|b| *b == b'~').map_or(Fate::Stays, |at| Fate::Loses(at + 1));
+    for (line, without, shorter) in [
+        ("S=c1", "", "S=c1"),
+        ("S=c1; a=1", "a=1", "S=c1; a=1"),
+        ("a=1; S=c1", "a=1", "a=1; S=c1"),
+        ("a=1; S=c1; b=2", "a=1; b=2", "a=1; S=c1; b=2"),
+        ("a=1;S=c1;b=2", "a=1;b=2", "a=1;S=c1;b=2"),
+        ("S=1; S=2", "", "S=1; S=2"),
+        ("S=1; a=1; S=2; b", "a=1; b", "S=1; a=1; S=2; b"),
+        ("S = c1~app; a=1", "a=1", "S = app; a=1"),
+        ("a=S; S=c1~x~y;", "a=S;", "a=S; S=x~y;"),
+        ("S=c1~; b=~", "b=~", "S=; b=~"),
+        ("S; =S; s=1; SS=2", "S; =S; s=1; SS=2", "S; =S; s=1; SS=2"),
+    ] {
+        let head = || request(format!("GET / HTTP/1.1\r\nCookie: {line}\r\n\r\n"));
+        let shown = |value: &str| match value {
+            "" => "GET / HTTP/1.1\r\n\r\n".to_string(),
+            value => format!("GET / HTTP/1.1\r\nCookie: {value}\r\n\r\n"),
+        };
+        let (mut one, mut two) = (head(), head());
+        edit_cookies(&mut one, b"S", goes).unwrap();
+        edit_cookies(&mut two, b"S", loses).unwrap();
+        assert_eq!((text(&one), text(&two)), (shown(without), shown(shorter)), "{line}");
+    }
 }
 
 #[test]
@@ -86,6 +116,9 @@ fn response_cookies() {
     let mut new = response(base);
     assert_eq!(replace_set_cookie(&mut new, b"SRV", b"s1~x"), Ok(1));
     assert_eq!(text(&new), "HTTP/1.1 200 OK\r\nSet-Cookie: SRV=s1~x; Path=/\r\nSet-Cookie: b=2\r\n\r\n");
+    let mut more = response(base);
+    assert_eq!(prefix_set_cookie(&mut more, b"SRV", b"s1~"), Ok(1));
+    assert_eq!(text(&more), text(&new));
     let mut gone = response(base);
     assert_eq!(remove_set_cookie(&mut gone, b"SRV"), 1);
     assert_eq!(text(&gone), "HTTP/1.1 200 OK\r\nSet-Cookie: b=2\r\n\r\n");
