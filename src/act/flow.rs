@@ -41,6 +41,18 @@ pub const ROWS: &[ActionKw] = &[
         "tcp-response content close if { res.len 0 }",
     ),
     ActionKw::new(
+        "switch-mode",
+        Sites::TCP_REQ,
+        switch_mode,
+        "switch-mode http [proto h1]",
+        "the connection is one of HTTP from here on",
+        "tcp-request content switch-mode http if HTTP",
+    )
+    .text(
+        "In a frontend in mode tcp. Its HTTP rules then run for every request of the connection, and a backend in mode \
+         http must be chosen. A backend in mode http alone does as much once it is chosen.",
+    ),
+    ActionKw::new(
         "silent-drop",
         Sites::TCP.or(Sites::HTTP_REQ).or(Sites::HTTP_RES),
         silent,
@@ -53,6 +65,35 @@ pub const ROWS: &[ActionKw] = &[
          \"rst-ttl\", the connection is reset by a packet that dies after so many hops (1).",
     ),
 ];
+
+struct SwitchMode;
+
+fn switch_mode(words: &mut Words<'_>, cx: &mut ParseCx<'_>) -> Result<Box<dyn Action>, Diag> {
+    if cx.names.captures(false).is_none() {
+        let word = words.taken().or(words.peek());
+        let what = "\"switch-mode\" belongs to frontends: a backend cannot change what a client speaks";
+        return Err(word.map_or_else(|| words.missing("a mode"), |word| word.err(what)));
+    }
+    let word = words.need("\"http\"")?;
+    if !word.is("http") {
+        return Err(word.not_one_of("mode", &["http"]));
+    }
+    if words.eat("proto") {
+        let word = words.need("h1")?;
+        match word.text.as_str() {
+            "h1" => {}
+            "h2" => return Err(word.err("proto \"h2\" is known, not supported yet")),
+            _ => return Err(word.not_one_of("protocol", &["h1"])),
+        }
+    }
+    Ok(Box::new(SwitchMode))
+}
+
+impl Action for SwitchMode {
+    fn run<'p>(&'p self, _: &mut ActionCx<'_>) -> Act<'p> {
+        Act::SwitchToHttp
+    }
+}
 
 struct Pass;
 

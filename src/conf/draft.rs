@@ -269,6 +269,15 @@ impl ProxyDraft {
     }
 }
 
+impl ProxyDraft {
+    /// A proxy in mode tcp that makes HTTP of some connections: its HTTP words count for those.
+    pub fn switches_mode(&self) -> bool {
+        self.rules.iter().any(|(site, later)| {
+            *site == Site::TcpContent && later.line.words.iter().any(|word| word.is("switch-mode"))
+        })
+    }
+}
+
 /// Versions a line asks for in its many ways.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Versions {

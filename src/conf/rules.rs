@@ -250,7 +250,7 @@ pub fn logs(draft: &mut ProxyDraft, names: &mut Linked<'_>, diags: &mut Diags) {
         cx.warnings.into_iter().for_each(|warning| diags.push(warning));
         made.map_err(|diag| diags.push(diag)).ok()
     };
-    let http = draft.proxy.mode == Mode::Http;
+    let http = draft.proxy.mode == Mode::Http || draft.switches_mode();
     let style = match draft.proxy.log_style {
         LogStyle::Default => None,
         LogStyle::Custom => draft.log_format.as_ref().map(|(word, _)| word.clone()),
@@ -416,7 +416,7 @@ const LATER: &[&str] = &[
     "add-headers-bin", "attach-srv", "cache-store", "cache-use", "close", "del-headers-bin",
     "do-resolve", "expect-netscaler-cip", "force-be-switch", "ot-group", "pause",
     "sc-add-gpc", "sc-inc-gpc", "sc-inc-gpc0", "sc-inc-gpc1", "sc-set-gpt", "sc-set-gpt0", "send-spoe-group",
-    "set-bandwidth-limit", "set-headers-bin", "switch-mode", "use-service", "wait-for-handshake",
+    "set-bandwidth-limit", "set-headers-bin", "use-service", "wait-for-handshake",
 ];
 
 /// A map or ACL file larger than this is a mistake.

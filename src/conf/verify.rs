@@ -115,7 +115,8 @@ fn timeouts(whole: &Whole<'_>, diags: &mut Diags) {
 
 /// HTTP words of a proxy in mode tcp do nothing.
 fn http_words_in_tcp(whole: &Whole<'_>, diags: &mut Diags) {
-    for draft in whole.proxies.iter().filter(|draft| draft.proxy.mode == Mode::Tcp) {
+    let in_tcp = |draft: &&ProxyDraft| draft.proxy.mode == Mode::Tcp && !draft.switches_mode();
+    for draft in whole.proxies.iter().filter(in_tcp) {
         let mut say = |at: Span, what: &str| {
             let diag =
                 Diag::warning(at, format!("{what} has no effect in {}, which is in mode tcp", text(draft)));

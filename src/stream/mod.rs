@@ -22,6 +22,7 @@ mod rules;
 mod show;
 mod target;
 mod timeout;
+mod upgrade;
 mod world;
 
 use crate::base::arena::Arena;
@@ -99,6 +100,8 @@ pub struct Stream {
     req: Channel,
     res: Channel,
     phase: Phase,
+    /// Where a request goes once its head is there.
+    after_head: Phase,
     cursor: Cursor,
     /// Facts for rules and logs.
     txn: Txn,
@@ -133,12 +136,12 @@ impl Stream {
     ) -> Option<Stream> {
         let conn = below.conns.get_mut(front)?;
         conn.bind(Some(task), cx);
-        let tls = conn.tls().is_some();
+        let (tls, http) = (conn.tls().is_some(), conn.is_http());
         let client = conn.client_mut()?;
         client.requests += 1;
         let sess_vars = std::mem::take(&mut client.vars);
         let (frontend, listener) = (client.facts.frontend, client.facts.listener);
-        let proxy = cx.plan.proxy(frontend);
+        let mode = if http { Mode::Http } else { Mode::Tcp };
         let mut txn = Txn::new(frontend);
         txn.front_tls = tls;
         txn.request_index = client.requests - 1;
@@ -147,13 +150,14 @@ impl Stream {
             task,
             front,
             back: None,
-            mode: proxy.mode,
+            mode,
             frontend,
             backend: frontend,
             server: None,
             req: Channel::new(),
             res: Channel::new(),
-            phase: if proxy.mode == Mode::Http { Phase::Head } else { Phase::FrontContent },
+            phase: if http { Phase::Head } else { Phase::FrontContent },
+            after_head: Phase::FrontContent,
             cursor: 0,
             txn,
             sess_vars,
@@ -164,9 +168,9 @@ impl Stream {
             reply: reply::Pending::default(),
             answering: answer::Answering::default(),
             persist: persist::Persistence::default(),
-            tunnel: proxy.mode == Mode::Tcp,
+            tunnel: !http,
             cut: false,
-            response_ready: proxy.mode == Mode::Tcp,
+            response_ready: !http,
             listener,
             begun: count::Begun::default(),
             fault: None,

@@ -34,6 +34,7 @@ impl Stream {
             }
             _ => return Step::Wait,
         }
+        self.clock.phase_until = None;
         self.txn.times.request = millis(self.txn.times.request_us, cx.now.wall_us);
         self.count_request(cx);
         let proxy = cx.plan.proxy(self.frontend);
@@ -52,7 +53,7 @@ impl Stream {
                 return Step::Go(phase);
             }
         }
-        Step::Go(Phase::FrontContent)
+        Step::Go(self.after_head)
     }
 
     /// Chooses the backend.
@@ -71,18 +72,26 @@ impl Stream {
             self.txn.term = *b"SC--";
             return Step::Go(self.no_server(below, cx));
         };
+        let mode = cx.plan.proxy(backend).mode;
+        if (self.mode, mode) == (Mode::Http, Mode::Tcp) {
+            // a later request of a connection that became HTTP: no server of bytes can answer it
+            self.txn.term = *b"PR--";
+            return Step::Go(self.error_page(500, below, cx));
+        }
         if self.mode == Mode::Tcp && !cx.plan.proxy(backend).rules.at(Site::TcpResponse).is_empty() {
             self.response_ready = false;
         }
         self.backend = backend;
         self.txn.backend = Some(backend);
-        self.count_backend(cx);
         self.clock.phase_until = None;
         self.attempt.last_look = false;
-        if backend == self.frontend {
-            return Step::Go(Phase::Target);
-        }
-        Step::Go(Phase::BackContent)
+        let next = if backend == self.frontend { Phase::Target } else { Phase::BackContent };
+        let step = match (self.mode, mode) {
+            (Mode::Tcp, Mode::Http) => self.upgrade(next, below, cx),
+            _ => Step::Go(next),
+        };
+        self.count_backend(cx);
+        step
     }
 
     /// A request that cannot be understood.

@@ -68,6 +68,9 @@ impl Stream {
         };
         self.cursor = cursor;
         self.settle_rules(below, cx);
+        if matches!(act, Act::SwitchToHttp) && !self.is_http() {
+            return self.upgrade(Phase::FrontRules, below, cx);
+        }
         let passes = matches!(act, Act::Next | Act::Stop | Act::SwitchToHttp);
         if passes {
             self.cursor = 0;

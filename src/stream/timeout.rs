@@ -158,6 +158,7 @@ impl Stream {
             Phase::Tarpit => self.phase = self.end_of_tarpit(below, cx),
             Phase::Target => self.phase = self.queue_timeout(below, cx),
             Phase::Forward => self.answer_too_late(below, cx),
+            Phase::Head => self.phase = self.too_late(below, cx),
             _ if self.attempt.waits_for_body => {
                 self.set_term(b'c');
                 self.phase = self.error_page(408, below, cx);

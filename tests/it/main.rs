@@ -14,6 +14,7 @@ mod h1_refusals;
 mod limits;
 mod logs;
 mod maps;
+mod one_port;
 mod oracle;
 mod passthrough;
 mod proxy_header;

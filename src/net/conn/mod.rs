@@ -17,13 +17,16 @@ use std::os::fd::RawFd;
 
 use std::os::fd::BorrowedFd;
 
+use crate::base::buffer::Buffer;
 use crate::base::ids::{ConnId, ServerId, TaskId};
+use crate::base::pool::Pool;
 use crate::event::ready::{Edges, Ready};
 use crate::event::sched::Wake;
 use crate::expr::vars::Store;
 use crate::expr::view::{BackFacts, ConnFacts, TlsView};
 use crate::net::cx::{Birth, Cx, Verdict};
 use crate::net::fault::{Cause, Fault};
+use crate::net::mux::h1::{H1Mux, Side};
 use crate::net::mux::{After, Channel, Flow, Mux, MuxOps, Pipe};
 use crate::net::transport::Transport;
 use handshake::Shakes;
@@ -294,6 +297,31 @@ impl Conn {
         if let Mux::H1(mux) = &mut self.mux {
             mux.enter_tunnel();
         }
+    }
+
+    /// It carries HTTP.
+    pub fn is_http(&self) -> bool {
+        matches!(self.mux, Mux::H1(_))
+    }
+
+    /// What the client sends is HTTP/1 from here on; `input` was read of it already. False: bytes would be
+    /// lost.
+    pub fn upgrade(&mut self, input: Option<Buffer>, loose: bool, pool: &mut Pool) -> bool {
+        let Mux::Pass(pass) = &mut self.mux else { return false };
+        let input = match (input, pass.has_input()) {
+            (Some(input), true) => {
+                pool.put(input);
+                return false;
+            }
+            (input, _) => input.or(pass.give_input()),
+        };
+        let mut mux = H1Mux::new(Side::Front, open::violations(loose));
+        mux.bind(pass.upper);
+        if let Some(input) = input {
+            mux.push_input(input);
+        }
+        self.mux = Mux::H1(mux);
+        true
     }
 
     /// Bytes that no head could be made of.

@@ -9,7 +9,7 @@ use crate::net::transport::Io;
 
 /// Bytes in, bytes out.
 pub struct PassMux {
-    pub(super) upper: Option<TaskId>,
+    pub(in crate::net) upper: Option<TaskId>,
     /// How large the next receive buffer is: grows with connections that fill them.
     size: Size,
     /// What was read before the mux began.
@@ -48,6 +48,11 @@ impl PassMux {
     /// Something was read before the mux began, and was not taken yet.
     pub fn has_input(&self) -> bool {
         self.input.is_some()
+    }
+
+    /// What was read before the mux began and not taken yet, for the mux that takes its place.
+    pub fn give_input(&mut self) -> Option<Buffer> {
+        self.input.take()
     }
 
     /// See [`super::Mux::release`].
