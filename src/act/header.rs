@@ -41,7 +41,7 @@ pub const ROWS: &[ActionKw] = &[
         "rewrites fields that match, whole",
         "http-request replace-header Cookie foo=([^;]*) bar=\\1",
     )
-    .text("\"\\1\" to \"\\9\" in the replacement stand for the groups of the expression; it is a log-format string."),
+    .text("The whole value is replaced. \"\\1\" to \"\\9\" in the replacement stand for the groups of the expression; it is a log-format string."),
     ActionKw::new(
         "replace-value",
         Sites::HTTP,
@@ -206,11 +206,9 @@ impl Rewrite {
     }
 
     fn replace(&self, template: &Template, text: &[u8], out: &mut Vec<u8>) -> bool {
+        // the whole text is replaced, not the part of it that matches
         let Some(found) = self.regex.captures(text) else { return false };
-        let Some(whole) = found.get(0) else { return false };
-        out.extend_from_slice(&text[..whole.start()]);
         template.expand(&found, out);
-        out.extend_from_slice(&text[whole.end()..]);
         true
     }
 }

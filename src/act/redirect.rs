@@ -15,7 +15,7 @@ pub const ROWS: &[ActionKw] = &[ActionKw::new(
     "redirect",
     Sites::HTTP_REQ.or(Sites::HTTP_RES),
     parse,
-    "redirect location|prefix|scheme <fmt> [code <code>] [drop-query] [append-slash] [keep-query] [ignore-empty] [set-cookie <name>[=<value>]] [clear-cookie <name>[=]]",
+    "redirect location|prefix|scheme <fmt> [code <code>] [drop-query] [append-slash] [keep-query] [ignore-empty] [set-cookie <name>[=<value>]] [set-cookie-fmt <fmt>] [clear-cookie <name>[=]]",
     "sends the client elsewhere",
     "http-request redirect scheme https code 301 unless { ssl_fc }",
 )
@@ -32,6 +32,14 @@ enum Kind {
     Scheme,
 }
 
+enum Cookie {
+    None,
+    /// The same for every request.
+    Fixed(String),
+    /// Its name and value are worked out.
+    Made(LogFmt),
+}
+
 struct Redirect {
     kind: Kind,
     to: LogFmt,
@@ -40,7 +48,7 @@ struct Redirect {
     append_slash: bool,
     ignore_empty: bool,
     keep_query: bool,
-    cookie: Option<String>,
+    cookie: Cookie,
     /// The whole answer, when it is the same for every request.
     ready: Option<Reply>,
 }
@@ -49,7 +57,7 @@ struct Redirect {
 pub(super) fn parse(words: &mut Words<'_>, cx: &mut ParseCx<'_>) -> Result<Box<dyn Action>, Diag> {
     let mut code = 302;
     let (mut drop_query, mut append_slash, mut ignore_empty, mut keep_query) = (false, false, false, false);
-    let (mut cookie, mut to) = (None, None);
+    let (mut cookie, mut to) = (Cookie::None, None);
     while let Some(word) = words.peek() {
         match word.text.as_str() {
             "if" | "unless" => break,
@@ -88,11 +96,15 @@ pub(super) fn parse(words: &mut Words<'_>, cx: &mut ParseCx<'_>) -> Result<Box<d
             }
             "set-cookie" => {
                 words.next();
-                cookie = Some(format!("{}; path=/;", words.need("a cookie")?.text));
+                cookie = Cookie::Fixed(format!("{}; path=/;", words.need("a cookie")?.text));
+            }
+            "set-cookie-fmt" => {
+                words.next();
+                cookie = Cookie::Made(LogFmt::compile(words.need("a cookie")?, Use::Text, cx)?);
             }
             "clear-cookie" => {
                 words.next();
-                cookie = Some(format!("{}; path=/; Max-Age=0;", words.need("a cookie")?.text));
+                cookie = Cookie::Fixed(format!("{}; path=/; Max-Age=0;", words.need("a cookie")?.text));
             }
             _ => {
                 let known = [
@@ -105,6 +117,7 @@ pub(super) fn parse(words: &mut Words<'_>, cx: &mut ParseCx<'_>) -> Result<Box<d
                     "ignore-empty",
                     "keep-query",
                     "set-cookie",
+                    "set-cookie-fmt",
                     "clear-cookie",
                     "if",
                     "unless",
@@ -116,9 +129,9 @@ pub(super) fn parse(words: &mut Words<'_>, cx: &mut ParseCx<'_>) -> Result<Box<d
     let Some((kind, to)) = to else { return Err(words.missing("\"location\", \"prefix\" or \"scheme\"")) };
     let mut made =
         Redirect { kind, to, code, drop_query, append_slash, ignore_empty, keep_query, cookie, ready: None };
-    if kind == Kind::Location && !keep_query {
+    if kind == Kind::Location && !keep_query && !matches!(made.cookie, Cookie::Made(_)) {
         let constant = made.to.constant().filter(|to| !to.is_empty());
-        made.ready = constant.map(|to| made.reply(&to));
+        made.ready = constant.map(|to| made.reply(&to, b""));
     }
     Ok(Box::new(made))
 }
@@ -156,20 +169,28 @@ impl Action for Redirect {
             location.push(join);
             location.extend_from_slice(query);
         }
-        Act::Reply(Answer::Built(Box::new(self.reply(&location))))
+        let mut cookie = Scratch::new();
+        if let Cookie::Made(format) = &self.cookie {
+            format.write(&facts, &mut cookie);
+            cookie.extend_from_slice(b"; path=/;");
+        }
+        Act::Reply(Answer::Built(Box::new(self.reply(&location, &cookie))))
     }
 }
 
 impl Redirect {
-    fn reply(&self, location: &[u8]) -> Reply {
+    /// `made` is the cookie when it had to be worked out.
+    fn reply(&self, location: &[u8], made: &[u8]) -> Reply {
         let mut reply = Reply::start(self.code, status::reason(self.code));
         reply.field(b"content-length", b"0");
         reply.field(b"location", location);
         if matches!(self.code, 302 | 303 | 307) {
             reply.field(b"cache-control", b"no-cache");
         }
-        if let Some(cookie) = &self.cookie {
-            reply.field(b"set-cookie", cookie.as_bytes());
+        match &self.cookie {
+            Cookie::None => {}
+            Cookie::Fixed(cookie) => reply.field(b"set-cookie", cookie.as_bytes()),
+            Cookie::Made(_) => reply.field(b"set-cookie", made),
         }
         reply.end();
         reply

@@ -138,6 +138,9 @@ impl Stream {
     /// A rule decided against what the server answered.
     fn replace_answer(&mut self, act: Act<'_>, below: &mut Below<'_>, cx: &mut Cx<'_>) {
         self.response_ready = self.mode == Mode::Tcp;
+        // what the server answered is not what the client got
+        self.txn.times.response = -1;
+        self.attempt.response_us = 0;
         self.phase = match act {
             Act::Failed => {
                 self.txn.term = *b"PH--";

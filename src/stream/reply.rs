@@ -25,8 +25,8 @@ use lighterman_wire::http::Version;
 pub(super) struct Pending {
     body: Vec<u8>,
     at: usize,
-    /// What is sent when the tarpit is over.
-    pub(super) tarpit: Option<Box<Reply>>,
+    /// What is sent when the tarpit is over: the page of a status, or an answer of its own.
+    pub(super) tarpit: Option<(u16, Option<Box<Reply>>)>,
 }
 
 impl Stream {
@@ -212,7 +212,8 @@ impl Stream {
     pub(super) fn end_of_tarpit(&mut self, below: &mut Below<'_>, cx: &mut Cx<'_>) -> Phase {
         self.txn.times.queue = millis(self.attempt.began_us, cx.now.wall_us);
         match self.reply.tarpit.take() {
-            Some(reply) if self.mode == Mode::Http => self.send_prepared(&reply, below, cx),
+            Some((_, Some(reply))) if self.mode == Mode::Http => self.send_prepared(&reply, below, cx),
+            Some((status, _)) => self.error_page(status, below, cx),
             _ => Phase::Over,
         }
     }

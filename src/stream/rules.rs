@@ -8,7 +8,7 @@ use crate::expr::vars::VarsMut;
 use crate::expr::view::{Bytes, Timeout};
 use crate::net::cx::Cx;
 use crate::plan::proxy::SwitchTo;
-use crate::plan::reply::{builtin_page, Reply};
+use crate::plan::reply::Reply;
 use crate::plan::rule::{self, Act, ActionCx, Answer, Need, Site};
 use crate::shm::Stat;
 
@@ -106,11 +106,13 @@ impl Stream {
             }
             Act::Tarpit(status, answer) => {
                 self.txn.term = *b"PT--";
-                self.reply.tarpit = Some(Box::new(match answer {
-                    Some(Answer::Ready(reply)) => reply.clone(),
-                    Some(Answer::Built(reply)) => *reply,
-                    _ => builtin_page(status).clone(),
-                }));
+                let answer = match answer {
+                    Some(Answer::Ready(reply)) => Some(Box::new(reply.clone())),
+                    Some(Answer::Built(reply)) => Some(reply),
+                    _ => None,
+                };
+                self.reply.tarpit = Some((status, answer));
+                self.count_denied(cx);
                 self.attempt.began_us = cx.now.wall_us;
                 self.clock.phase_until = cx.now.tick.deadline(self.limit(Timeout::Tarpit, cx));
                 Phase::Tarpit
