@@ -318,3 +318,43 @@ fn old_words_still_work() {
     assert_eq!(ask(&proxy, "GET /private HTTP/1.1").status, 403);
     assert_eq!(ask(&proxy, "GET / HTTP/1.1\nUser-Agent: a Bot").status, 403);
 }
+
+#[test]
+fn defaults_carry_rules_that_run_first() {
+    let server = Server::named("ok");
+    let proxy = program(&format!(
+        "defaults shared\n    mode http\n    timeout client 5s\n    timeout server 5s\n    timeout connect 5s\n    \
+         http-request add-header X-Order defaults\n    http-request deny if {{ path /stop }}\n    \
+         http-response add-header X-Back defaults\n\
+         frontend fe from shared\n    bind \"fd@${{fe}}\"\n    http-request add-header X-Order frontend\n    \
+         http-response add-header X-Back frontend\n    http-request allow if {{ path /allow }}\n    \
+         http-request add-header X-Order last\n    default_backend be\n\
+         backend be from shared\n    http-request add-header X-Order backend\n    \
+         http-response add-header X-Back backend\n    server s {}\n",
+        server.addr()
+    ))
+    .listen("fe")
+    .start();
+    let response = proxy.get("fe", "/");
+    let order = server.last().head.all("x-order").join(" ");
+    assert_eq!(order, "defaults frontend last defaults backend");
+    assert_eq!(response.head.all("x-back").join(" "), "defaults backend defaults frontend");
+    assert_eq!(proxy.get("fe", "/allow").status, 200);
+    assert_eq!(server.last().head.all("x-order").join(" "), "defaults frontend defaults backend");
+    assert_eq!(proxy.get("fe", "/stop").status, 403);
+}
+
+#[test]
+fn tarpits_hold_and_answer_with_ones_own_page() {
+    let server = Server::named("ok");
+    let lines =
+        "    timeout tarpit 100ms\n    http-error status 429 content-type text/plain string slow\n    \
+                 http-request tarpit deny_status 429 if { path /page }\n    \
+                 http-request tarpit status 418 content-type text/plain string tea if { path /tea }";
+    let proxy = relay(lines, server.addr()).start();
+    for (uri, status, text) in [("/page", 429, "slow"), ("/tea", 418, "tea"), ("/", 200, "ok")] {
+        let response = proxy.get("fe", uri);
+        assert_eq!((response.status, response.text().as_str()), (status, text), "{uri}");
+    }
+    assert_eq!(server.requests().len(), 1);
+}
