@@ -13,6 +13,7 @@ pub mod normalize;
 pub mod redirect;
 pub mod reply;
 pub mod settings;
+pub mod track;
 pub mod uri;
 pub mod var;
 pub mod wait;
@@ -70,6 +71,7 @@ pub const FAMILIES: &[&[ActionKw]] = &[
     redirect::ROWS,
     reply::ROWS,
     settings::ROWS,
+    track::ROWS,
     uri::ROWS,
     var::ROWS,
     wait::ROWS,

@@ -200,6 +200,10 @@ pub struct ProxyDraft {
     pub monitor_fails: Vec<Later>,
     /// `use_backend` lines.
     pub switches: Vec<Later>,
+    /// `stick` lines.
+    pub sticks: Vec<Later>,
+    /// `stick-table`.
+    pub stick_table: Option<(crate::shm::stick::Spec, Span)>,
     /// `use-server` lines.
     pub use_servers: Vec<Later>,
     /// `option forwarded`: parts, with the expressions of those that have one.
@@ -250,6 +254,8 @@ impl ProxyDraft {
             http_errors: Vec::new(),
             monitor_fails: Vec::new(),
             switches: Vec::new(),
+            sticks: Vec::new(),
+            stick_table: None,
             use_servers: Vec::new(),
             forwarded: None,
             persist_rules: Vec::new(),

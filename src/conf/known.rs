@@ -228,7 +228,6 @@ const GLOBAL_IGNORED: &[(&str, &str)] = &[
     ("tune.ssl.force-private-cache", "the session cache is shared among workers"),
     ("tune.ssl.hard-maxrecord", "see \"tune.ssl.maxrecord\""),
     ("tune.ssl.ssl-ctx-cache-size", "certificates are not made on the fly"),
-    ("tune.stick-counters", "stick tables are not built yet"),
     ("tune.takeover-other-tg-connections", "there are no threads: workers are processes"),
     ("tune.vars.check-max-size", "variables have limits of their own"),
     ("tune.vars.global-max-size", "variables have limits of their own"),
@@ -269,7 +268,7 @@ const PROXY: &[&str] = &[
     "log-steps", "max-session-srv-conns", "monitor-net",
     "publish", "quic-initial",     "retry-on",
     "server-state-file-name",
-    "server-template", "srvtcpka-cnt", "srvtcpka-idle", "srvtcpka-intvl", "stats", "stick", "stick-table",
+    "server-template", "srvtcpka-cnt", "srvtcpka-idle", "srvtcpka-intvl", "stats", 
     "tcp-check", "transparent", "use-fcgi-app", 
     "http-request cache-use", "http-response cache-store", "mode log", "mode spop", "balance log-hash",
     "tcp-response inspect",
@@ -358,7 +357,6 @@ const SERVER_IGNORED: &[(&str, &str)] = &[
     ("no-check-ssl", "there is no check"),
     ("no-sni-auto", "only \"sni\" sets a name"),
     ("no-tfo", "TCP Fast Open is not used"),
-    ("non-stick", "stick tables are not built yet"),
     ("npn", "servers use ALPN for long"),
     ("on-error", "it says nothing without \"observe\""),
     ("on-marked-down", "it says nothing without \"check\""),
@@ -368,7 +366,6 @@ const SERVER_IGNORED: &[(&str, &str)] = &[
     ("rise", "it says nothing without \"check\""),
     ("shard", "peers are not built yet"),
     ("slowstart", "it says nothing without \"check\""),
-    ("stick", "stick tables are not built yet"),
     ("ws", "servers speak HTTP/1"),
 ];
 

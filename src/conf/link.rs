@@ -132,7 +132,9 @@ pub fn plan(whole: &mut Whole<'_>, diags: &mut Diags) -> Plan {
             diags.push(diag);
         }
     }
+    let mut tables = super::sticks::tables(&mut whole.proxies);
     let mut linked = Linked {
+        sticks: &mut tables,
         table: &names,
         vars: VarNames::default(),
         maps: Maps::default(),
@@ -147,6 +149,7 @@ pub fn plan(whole: &mut Whole<'_>, diags: &mut Diags) -> Plan {
         rules::logs(draft, &mut linked, diags);
         rules::forwarded(draft, &mut linked, diags);
         rules::balance(draft, &mut linked, diags);
+        super::sticks::compile(draft, &mut linked, diags);
     }
     for (id, server) in servers.into_iter().flatten() {
         sni(&mut plan, id, &server, &mut linked, diags);
@@ -154,6 +157,7 @@ pub fn plan(whole: &mut Whole<'_>, diags: &mut Diags) -> Plan {
     (plan.vars, plan.maps) = (linked.vars, linked.maps);
     plan.maps.settle();
     plan.users = users;
+    plan.tables = tables.specs;
     plan.proxies = std::mem::take(&mut whole.proxies).into_iter().map(|draft| draft.proxy).collect();
     plan
 }

@@ -23,4 +23,5 @@ pub use load::{fuzz_conf_text, load, load_with, master_sockets, Setup};
 mod link;
 mod load;
 mod rules;
+mod sticks;
 mod verify;

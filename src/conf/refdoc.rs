@@ -266,7 +266,8 @@ mod tests {
     const LIST: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/conf/good/sites.list");
     /// Sections that examples name.
     const NAMED: &str = "http-errors shop\n errorfile 404 /dev/null\n errorfile 503 /dev/null\n\
-                         userlist users\n user joe insecure-password x\n";
+                         userlist users\n user joe insecure-password x\n\
+                         backend per_client\n mode http\n stick-table type ip size 1k store gpc0\n";
 
     fn example(entry: &Entry) -> String {
         let line = if entry.doc.example.is_empty() { entry.doc.usage } else { entry.doc.example };

@@ -8,6 +8,7 @@ use super::draft::{Later, ProxyDraft};
 use super::env::Env;
 use super::kw::value;
 use super::link::NameTable;
+use super::sticks::Tables;
 use crate::act::{self, ActionKw};
 use crate::base::ids::{ProxyId, ServerId};
 use crate::expr::acl::{Acl, Acls, Cond};
@@ -15,6 +16,8 @@ use crate::expr::compile::{expr_word, Names, ParseCx};
 use crate::expr::fetch::Point;
 use crate::expr::logfmt::{self, LogFmt, Use};
 use crate::expr::map::Maps;
+use crate::expr::sample::Ty;
+use crate::expr::stick::key_type;
 use crate::expr::vars::{Var, VarNames};
 use crate::lang::diag::{Diag, Diags};
 use crate::lang::suggest;
@@ -28,6 +31,8 @@ use crate::plan::{ErrorPages, Mode, Users};
 pub struct Linked<'a> {
     /// Ids by name.
     pub table: &'a NameTable,
+    /// Stick tables.
+    pub sticks: &'a mut Tables,
     /// Variables named so far.
     pub vars: VarNames,
     /// Files of maps and ACLs read so far.
@@ -57,8 +62,21 @@ impl Names for Linked<'_> {
         self.table.server(backend, name)
     }
 
-    fn table(&self, _: &str) -> Option<ProxyId> {
-        None
+    fn table(&self, name: &str) -> Option<ProxyId> {
+        self.sticks.find(name)
+    }
+
+    fn has_table(&self, id: ProxyId) -> bool {
+        self.sticks.of(id).is_some()
+    }
+
+    fn table_place(&self, id: ProxyId) -> Option<u16> {
+        self.sticks.of(id)
+    }
+
+    fn table_type(&self, id: ProxyId) -> Option<Ty> {
+        let spec = self.sticks.specs.get(usize::from(self.sticks.of(id)?))?;
+        Some(key_type(spec.key))
     }
 
     fn userlist(&self, name: &str) -> Option<u32> {
@@ -224,6 +242,19 @@ pub fn forwarded(draft: &mut ProxyDraft, names: &mut Linked<'_>, diags: &mut Dia
     draft.proxy.forwarded = Some(made);
 }
 
+/// Compiles a single line of a proxy with the ACLs of its section.
+pub fn one_by_one<T>(
+    draft: &ProxyDraft,
+    later: &Later,
+    point: Point,
+    names: &mut Linked<'_>,
+    diags: &mut Diags,
+    parse: impl FnOnce(&mut Words<'_>, &mut ParseCx<'_>) -> Result<T, Diag>,
+) -> Option<T> {
+    let (acls, none) = (acls_by_section(&draft.acls), Acls::default());
+    Job { acls: &acls, none: &none, proxy: draft.proxy.id, names, diags }.run(later, point, parse)
+}
+
 /// Compiles the expression of `balance hash`.
 pub fn balance(draft: &mut ProxyDraft, names: &mut Linked<'_>, diags: &mut Diags) {
     let Some(word) = draft.balance_key.as_ref().filter(|_| draft.proxy.is_backend) else { return };
@@ -363,9 +394,7 @@ fn action(word: &Word, site: Site) -> Result<&'static ActionKw, Diag> {
         let diag = word.err(format!("the action \"{name}\" is not possible here"));
         return Err(diag.help(format!("it belongs behind {}", suggest::list_of(&places))));
     }
-    let tracked =
-        |prefix: &str| name.strip_prefix(prefix).is_some_and(|rest| rest.bytes().all(|b| b.is_ascii_digit()));
-    if LATER.contains(&name) || name.starts_with("lua.") || tracked("track-sc") {
+    if LATER.contains(&name) || name.starts_with("lua.") {
         return Err(word.err(format!("the action \"{name}\" is known, not supported yet")));
     }
     let known = rows()
@@ -415,7 +444,7 @@ fn switch(words: &mut Words<'_>, table: &NameTable, cx: &mut ParseCx<'_>) -> Res
 const LATER: &[&str] = &[
     "add-headers-bin", "attach-srv", "cache-store", "cache-use", "close", "del-headers-bin",
     "do-resolve", "expect-netscaler-cip", "force-be-switch", "ot-group", "pause",
-    "sc-add-gpc", "sc-inc-gpc", "sc-inc-gpc0", "sc-inc-gpc1", "sc-set-gpt", "sc-set-gpt0", "send-spoe-group",
+    "send-spoe-group",
     "set-bandwidth-limit", "set-headers-bin", "use-service", "wait-for-handshake",
 ];
 

@@ -32,6 +32,18 @@ pub trait Names {
     fn server(&self, backend: ProxyId, name: &str) -> Option<ServerId>;
     /// The section of this name that holds a stick table.
     fn table(&self, name: &str) -> Option<ProxyId>;
+    /// The section holds a stick table.
+    fn has_table(&self, _id: ProxyId) -> bool {
+        false
+    }
+    /// The place of a section's stick table among all.
+    fn table_place(&self, _id: ProxyId) -> Option<u16> {
+        None
+    }
+    /// What keys of the table of a section are made of; `None`: not known.
+    fn table_type(&self, _id: ProxyId) -> Option<Ty> {
+        None
+    }
     /// The user list of this name.
     fn userlist(&self, name: &str) -> Option<u32>;
     /// The number of a variable, made when it is new.

@@ -17,6 +17,7 @@ pub mod logfmt;
 pub mod map;
 pub mod pattern;
 pub mod sample;
+pub mod stick;
 #[cfg(test)]
 pub mod tests;
 pub mod vars;

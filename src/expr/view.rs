@@ -12,6 +12,7 @@ use super::args::Args;
 use super::cast;
 use super::map::Maps;
 use super::sample::{Sample, Ty, Value};
+use super::stick::{Stick, Tracks};
 use super::vars::{Effects, Var, Vars};
 use crate::base::ids::{ListenerId, ProxyId, ServerId};
 use crate::msg::Head;
@@ -344,6 +345,10 @@ pub struct Txn {
     pub error: Option<Box<str>>,
     /// What rules asked for.
     pub settings: Settings,
+    /// Stick table entries the stream tracks.
+    pub tracks: Tracks,
+    /// Those its client's connection tracks.
+    pub sess_tracks: Tracks,
 }
 
 impl Txn {
@@ -379,6 +384,8 @@ impl Txn {
             log_serial: 0,
             error: None,
             settings: Settings::default(),
+            tracks: Tracks::default(),
+            sess_tracks: Tracks::default(),
         }
     }
 }
@@ -613,6 +620,14 @@ pub enum Side {
 /// All that lies beyond one stream. Implemented by the stream floor over plan, shared memory and
 /// worker state; the defaults answer for a world where nothing exists.
 pub trait World {
+    /// The stick tables.
+    fn stick(&self) -> Option<Stick<'_>> {
+        None
+    }
+    /// The place of a proxy's table among them.
+    fn table_of(&self, _id: ProxyId) -> Option<u16> {
+        None
+    }
     /// Name of a proxy.
     fn proxy_name(&self, _id: ProxyId) -> &str {
         ""

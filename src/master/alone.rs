@@ -22,6 +22,7 @@ pub(super) fn run(launch: Launch) -> Result<i32, Fatal> {
     }
     let cannot = |error: io::Error| Fatal(format!("cannot share memory: {error}"));
     let mut shm = Shared::new(&plan.names(), &contexts::extras(plan), 1).map_err(cannot)?;
+    shm.make_tables(&plan.tables, 0).map_err(cannot)?;
     let tls = Contexts::build(plan, &shm, |text| log::warn!("{text}")).map_err(Fatal)?;
     let certs = match privileges::would_drop(&plan.global) {
         true => Some(opener(&tls, &mut sockets)?),

@@ -53,6 +53,7 @@ impl Crew {
         let sockets = Sockets::open(&plan, workers, &Sockets::default())?;
         // The master and the control process need places too.
         let mut shm = Shared::new(&plan.names(), &contexts::extras(&plan), workers + 2).map_err(no_memory)?;
+        make_tables(&mut shm, &plan)?;
         let slot = shm.reserve(shm::Role::MASTER, 0).unwrap_or(0);
         shm.enter(slot, std::process::id(), crate::base::tick::Clock::real().read().wall_us);
         shm.process().set_phase(Phase::Serving);
@@ -68,7 +69,8 @@ impl Crew {
         let workers = worker_count(&plan);
         let sockets = Sockets::open(&plan, workers, &self.sockets)?;
         let channels = Channels::new(workers).map_err(no_memory)?;
-        let shm = self.shm.renew(&plan.names(), &contexts::extras(&plan)).map_err(no_memory)?;
+        let mut shm = self.shm.renew(&plan.names(), &contexts::extras(&plan)).map_err(no_memory)?;
+        make_tables(&mut shm, &plan)?;
         let notice = |text: String| log::warn!("{text}");
         let tls = Contexts::renew(&plan, &shm, Some(&self.tls), (notice, pulse)).map_err(Fatal)?;
         apply_plan(&plan, workers, &shm);
@@ -185,4 +187,12 @@ fn worker_count(plan: &Plan) -> usize {
 
 fn no_memory(error: io::Error) -> Fatal {
     Fatal(format!("cannot share memory between processes: {error}"))
+}
+
+/// The stick tables of a configuration; what became of those of the one before is told.
+fn make_tables(shm: &mut Shared, plan: &Plan) -> Result<(), Fatal> {
+    let now = crate::base::tick::Clock::real().read().tick.0;
+    let notices = shm.make_tables(&plan.tables, now).map_err(no_memory)?;
+    notices.iter().for_each(|notice| log::info!("{notice}"));
+    Ok(())
 }

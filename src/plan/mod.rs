@@ -14,6 +14,7 @@ pub mod reply;
 pub mod rule;
 pub mod scheme;
 pub mod server;
+pub mod stick;
 pub mod timeouts;
 pub mod tls;
 pub mod users;
@@ -30,6 +31,7 @@ pub use users::Users;
 use crate::base::ids::{ListenerId, ProxyId, ServerId};
 use crate::expr::map::Maps;
 use crate::expr::vars::VarNames;
+use crate::shm::stick::Spec;
 use crate::shm::Names;
 
 /// The whole compiled configuration.
@@ -47,6 +49,8 @@ pub struct Plan {
     pub maps: Maps,
     /// Every server of every backend, by [`ServerId`].
     pub servers: Vec<Server>,
+    /// The stick tables.
+    pub tables: Vec<Spec>,
     /// Every `userlist`.
     pub users: Users,
 }

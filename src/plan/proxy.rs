@@ -7,6 +7,7 @@ use super::log::LogTarget;
 use super::reply::ErrorPages;
 use super::rule::{Action, Rule, Site};
 use super::scheme::{HashType, Scheme};
+use super::stick::StickRule;
 use super::timeouts::Timeouts;
 use crate::base::ids::{ListenerId, ProxyId, ServerId};
 use crate::expr::acl::Cond;
@@ -310,6 +311,10 @@ pub struct Proxy {
     pub log_asap: bool,
     /// `rate-limit sessions`: new sessions per second, 0: unlimited.
     pub session_rate_limit: u32,
+    /// `stick-table`: its place among the tables of the plan.
+    pub stick_table: Option<u16>,
+    /// `stick` rules, in order.
+    pub sticks: Vec<StickRule>,
     /// The section line, for messages: `file:line`.
     pub at: String,
 }
@@ -386,6 +391,8 @@ impl Proxy {
             log_separate_errors: false,
             log_asap: false,
             session_rate_limit: 0,
+            stick_table: None,
+            sticks: Vec::new(),
             at: String::new(),
         }
     }

@@ -87,6 +87,8 @@ pub struct Server {
     pub max_reuse: Option<u32>,
     /// `tcp-ut`, milliseconds, 0: off.
     pub tcp_user_timeout: u32,
+    /// `non-stick`: no key is bound to it.
+    pub non_stick: bool,
     /// `redir <prefix>`.
     pub redir: Option<String>,
     /// The `server` line, for messages: `file:line`.
@@ -119,6 +121,7 @@ impl Server {
             pool_purge_delay: 5000,
             max_reuse: None,
             tcp_user_timeout: 0,
+            non_stick: false,
             redir: None,
             at: String::new(),
         }

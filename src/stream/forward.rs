@@ -136,6 +136,7 @@ impl Stream {
             }
             moved = true;
         }
+        self.bind_at_answer(below, cx);
         if self.phase == Phase::Forward
             && (self.res.has_output() && (self.response_ready || self.interim_waits())
                 || holds_output(Some(self.front), below))

@@ -20,8 +20,10 @@ mod response;
 mod reuse;
 mod rules;
 mod show;
+mod sticky;
 mod target;
 mod timeout;
+pub mod track;
 mod upgrade;
 mod world;
 
@@ -105,6 +107,7 @@ pub struct Stream {
     cursor: Cursor,
     /// Facts for rules and logs.
     txn: Txn,
+    sticky: sticky::Sticky,
     sess_vars: Store,
     txn_vars: Store,
     msg_vars: Store,
@@ -160,6 +163,7 @@ impl Stream {
             after_head: Phase::FrontContent,
             cursor: 0,
             txn,
+            sticky: sticky::Sticky::default(),
             sess_vars,
             txn_vars: Store::default(),
             msg_vars: Store::default(),
@@ -224,6 +228,7 @@ impl Stream {
                 Step::Wait => break,
             }
         }
+        self.track_bytes(cx);
         self.arm(cx);
         Verdict::Keep
     }
@@ -238,6 +243,7 @@ impl Stream {
         #[cfg(test)]
         cx.net.into_iter().for_each(|net| net.note(&self.txn));
         self.count_end(cx);
+        self.release_tracks(cx);
         let keep = self.res.end_sent && !self.tunnel && !self.cut;
         self.req.release(cx.pool, cx.heads);
         self.res.release(cx.pool, cx.heads);
@@ -257,6 +263,8 @@ impl Stream {
         self.leave_line(below, cx);
         self.uncount_server(below, cx);
         self.uncount_backend(cx);
+        self.release_tracks(cx);
+        self.release_session(cx);
     }
 
     /// Notes who ended the stream; where it stood is worked out from the phase.

@@ -12,8 +12,9 @@ use crate::plan::rule::Site;
 use crate::plan::Mode;
 use crate::shm::Stat;
 
-/// The dates a stream begins with.
-pub(super) fn start_times(txn: &mut Txn, client: &Client) {
+/// What a stream begins with: dates, and the stick table entries of its client's connection.
+pub(super) fn start_times(txn: &mut Txn, client: &mut Client) {
+    txn.sess_tracks = std::mem::take(&mut client.tracks);
     let times = &mut txn.times;
     times.accept_us = client.facts.accepted_us;
     times.handshake = client.handshake_ms;
@@ -101,6 +102,8 @@ impl Stream {
         match fault.cause {
             Cause::Malformed(_) | Cause::TooLarge => {
                 self.txn.term = *b"PR--";
+                self.track_request(cx);
+                self.track_error(cx);
                 self.count_front(Stat::Ereq, cx);
                 self.error_page(400, below, cx)
             }

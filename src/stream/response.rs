@@ -36,6 +36,7 @@ impl Stream {
         if self.res.body == Body::Tunnel && (status == 101 || method == Method::Connect) {
             self.enter_tunnel(below);
         }
+        self.track_status(cx);
         self.answering = Answering::default();
         self.response_judged(below, cx);
     }
@@ -118,6 +119,7 @@ impl Stream {
         let malformed = matches!(fault.cause, Cause::Malformed(_) | Cause::TooLarge);
         self.txn.term = if malformed { *b"PH--" } else { *b"SH--" };
         self.count_both(Stat::Eresp, cx);
+        self.track_failure(cx);
         self.phase = self.error_page(502, below, cx);
     }
 }

@@ -18,7 +18,11 @@ const HANDSHAKE_MS: u32 = 10_000;
 impl Stream {
     pub(super) fn front_content(&mut self, below: &mut Below<'_>, cx: &mut Cx<'_>) -> Step {
         let next = if self.is_http() { Phase::FrontRules } else { Phase::Switch };
-        self.request_rules(Site::TcpContent, self.frontend, next, below, cx)
+        let step = self.request_rules(Site::TcpContent, self.frontend, next, below, cx);
+        if step == Step::Go(Phase::FrontRules) {
+            self.track_request(cx);
+        }
+        step
     }
 
     pub(super) fn front_rules(&mut self, below: &mut Below<'_>, cx: &mut Cx<'_>) -> Step {
@@ -105,6 +109,7 @@ impl Stream {
                 self.answer(answer, below, cx)
             }
             Act::Tarpit(status, answer) => {
+                self.track_error(cx);
                 self.txn.term = *b"PT--";
                 let answer = match answer {
                     Some(Answer::Ready(reply)) => Some(Box::new(reply.clone())),

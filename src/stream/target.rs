@@ -69,6 +69,7 @@ impl Stream {
                 self.txn.term = *b"PR--";
                 return Step::Go(self.error_page(500, below, cx));
             }
+            self.stick_rules(below, cx);
         }
         if self.begun.server().is_none() {
             match self.find_place(below, cx) {
@@ -309,11 +310,12 @@ impl Stream {
     }
 
     /// The connection is there: the exchange begins.
-    fn connected(&mut self, _below: &mut Below<'_>, cx: &mut Cx<'_>) -> Phase {
+    fn connected(&mut self, below: &mut Below<'_>, cx: &mut Cx<'_>) -> Phase {
         self.clock.front_seen = cx.now.tick;
         self.clock.back_seen = cx.now.tick;
         self.attempt.connected_us = cx.now.wall_us;
         self.txn.handler = "";
+        self.bind_at_connect(below, cx);
         Phase::Forward
     }
 
@@ -413,9 +415,13 @@ impl Stream {
 
     /// The client is done with this stream: its connection waits for another request, or goes.
     pub(super) fn leave_client(&mut self, keep: bool, below: &mut Below<'_>, cx: &mut Cx<'_>) {
-        let Some(conn) = below.conns.get_mut(self.front) else { return };
+        let Some(conn) = below.conns.get_mut(self.front) else {
+            self.release_session(cx);
+            return;
+        };
         if let Some(client) = conn.client_mut() {
             client.vars = std::mem::take(&mut self.sess_vars);
+            client.tracks = std::mem::take(&mut self.txn.sess_tracks);
         }
         let after = conn.detach(keep, cx);
         if after == After::Close {

@@ -8,6 +8,7 @@ use std::sync::OnceLock;
 use super::Below;
 use crate::base::ids::{ConnId, ListenerId, ProxyId, ServerId};
 use crate::base::tick::Now;
+use crate::expr::stick::Stick;
 use crate::expr::view::{Addr, ProcessCount, ProxyCount, ServerCount, Side, TcpInfo, Timeout, World};
 use crate::net::cx::Cx;
 use crate::plan::{Mode, Plan, ServerAddr};
@@ -54,6 +55,14 @@ impl<'a> WorldView<'a> {
 }
 
 impl World for WorldView<'_> {
+    fn stick(&self) -> Option<Stick<'_>> {
+        Some(super::track::stick(self.shm, self.now.tick.0))
+    }
+
+    fn table_of(&self, id: ProxyId) -> Option<u16> {
+        self.plan.proxy(id).stick_table
+    }
+
     fn proxy_name(&self, id: ProxyId) -> &str {
         &self.plan.proxy(id).name
     }

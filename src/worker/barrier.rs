@@ -8,7 +8,7 @@ use crate::base::ids::{ConnId, TaskId};
 use crate::base::pool::WaitClass;
 use crate::event::sched::{Owner, Wake};
 use crate::shm::Info;
-use crate::stream::count;
+use crate::stream::{count, track};
 
 impl Worker<'_> {
     /// Handles one wakeup behind the barrier.
@@ -56,6 +56,7 @@ impl Worker<'_> {
         }
         if let Some(client) = conn.client() {
             count::client_ends(&self.house.shm, client.facts.listener, client.facts.frontend);
+            track::let_go(&client.tracks, &self.house.shm, self.house.now.tick.0);
         }
         if let Some(upper) = conn.upper() {
             self.house.sched.wake(upper, Wake::SHUT);

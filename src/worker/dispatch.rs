@@ -4,7 +4,7 @@ use super::Worker;
 use crate::base::ids::{ConnId, StreamId, TaskId};
 use crate::event::sched::{Owner, Wake};
 use crate::net::cx::{Birth, Verdict};
-use crate::stream::{count, Below, Stream};
+use crate::stream::{count, track, Below, Stream};
 
 impl Worker<'_> {
     pub(super) fn dispatch(&mut self, owner: Owner, task: TaskId, why: Wake) {
@@ -56,6 +56,7 @@ impl Worker<'_> {
                     self.house.sched.wake(own.task, Wake::KILL);
                 }
                 count::client_ends(&self.house.shm, client.facts.listener, client.facts.frontend);
+                track::let_go(&client.tracks, &self.house.shm, self.house.now.tick.0);
             }
         }
         self.house.sched.end(task);

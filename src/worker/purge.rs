@@ -14,7 +14,11 @@ const EVERY_MS: u64 = 1000;
 impl Worker<'_> {
     /// At the end of a turn: looks later if there is something to give back.
     pub(super) fn arm_purge(&mut self) {
-        if self.purges || !(self.backends.has_idle() || self.house.pool.has_free()) {
+        if self.purges
+            || !(self.backends.has_idle()
+                || self.house.pool.has_free()
+                || self.house.shm.stick().need_tending())
+        {
             return;
         }
         if let Some(task) = self.purge_task {
@@ -28,6 +32,7 @@ impl Worker<'_> {
         self.purges = false;
         self.house.pool.trim();
         let now = self.house.now.tick;
+        self.house.shm.stick().tend(self.house.shm.slot(), now.0);
         for id in self.backends.surplus(self.plan, now) {
             self.kill_idle(id);
         }

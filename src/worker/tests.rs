@@ -62,7 +62,8 @@ fn origin(serve: fn(TcpStream)) -> SocketAddr {
 }
 
 fn shared(plan: &Plan) -> (Shared, Contexts) {
-    let shm = Shared::new(&plan.names(), &contexts::extras(plan), 1).unwrap();
+    let mut shm = Shared::new(&plan.names(), &contexts::extras(plan), 1).unwrap();
+    shm.make_tables(&plan.tables, 0).unwrap();
     let tls = Contexts::build(plan, &shm, |_| {}).unwrap();
     (shm, tls)
 }

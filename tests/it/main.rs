@@ -22,6 +22,7 @@ mod quickstart;
 mod reload;
 mod rules;
 mod shm_workers;
+mod stick;
 mod tls;
 mod tls_failures;
 mod tls_guard;

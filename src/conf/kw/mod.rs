@@ -17,6 +17,7 @@ pub mod rules;
 pub mod server;
 pub mod server_tls;
 pub mod stats;
+pub mod stick;
 pub mod timeout;
 pub mod tls_global;
 pub mod tune;
@@ -48,6 +49,7 @@ pub const PROXY: &[&[Keyword<ProxyDraft>]] = &[
     rules::ROWS,
     rules::SERVER_ROWS,
     server::LINE_ROWS,
+    stick::ROWS,
     timeout::ROWS,
 ];
 

@@ -55,6 +55,24 @@ pub const LINE_ROWS: &[Keyword<ProxyDraft>] = &[
 /// Options of the lines.
 pub const ROWS: &[Keyword<ServerDraft>] = &[
     row(
+        "non-stick",
+        S,
+        |_, draft, _| {
+            draft.server.non_stick = true;
+            Ok(())
+        },
+        doc("non-stick", "no key is bound to it by \"stick\" rules", "", "non-stick"),
+    ),
+    row(
+        "stick",
+        S,
+        |_, draft, _| {
+            draft.server.non_stick = false;
+            Ok(())
+        },
+        doc("stick", "keys are bound to it again, after a \"non-stick\" of default-server", "", "stick"),
+    ),
+    row(
         "backup",
         S,
         |_, draft, _| {

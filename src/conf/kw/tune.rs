@@ -54,6 +54,20 @@ pub const ROWS: &[Keyword<GlobalDraft>] = &[
         doc("tune.maxpollevents <number>", "events taken from the kernel at once", "", "tune.maxpollevents 200"),
     ),
     row(
+        "tune.stick-counters",
+        G,
+        |words, _, _| {
+            words.need("a number")?.int_in(1..=12)?;
+            Ok(())
+        },
+        doc(
+            "tune.stick-counters <number>",
+            "stick table entries a session may track at once",
+            "There is room for twelve in any case; an entry costs a session nothing until it is tracked.",
+            "tune.stick-counters 5",
+        ),
+    ),
+    row(
         "tune.maxrewrite",
         G,
         |words, draft, _| size(words, &mut draft.global.tune.maxrewrite, 0..=1 << 27),

@@ -17,6 +17,7 @@ pub mod number;
 pub mod protobuf;
 pub mod rfc7239;
 pub mod state;
+pub mod stick;
 pub mod string;
 #[cfg(test)]
 mod tests;
@@ -33,6 +34,7 @@ pub const FAMILIES: &[&[Conv]] = &[
     protobuf::ROWS,
     rfc7239::ROWS,
     state::ROWS,
+    stick::ROWS,
     string::ROWS,
 ];
 

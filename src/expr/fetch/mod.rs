@@ -19,6 +19,7 @@ pub mod internal;
 pub mod l4;
 pub mod payload;
 pub mod proxy;
+pub mod stick;
 pub mod tls;
 pub mod tls_cert;
 pub mod tls_keylog;
@@ -39,6 +40,8 @@ pub const FAMILIES: &[&[Fetch]] = &[
     http::RES_ROWS,
     http_auth::ROWS,
     http_cookie::ROWS,
+    stick::ROWS,
+    stick::OWN_ROWS,
 ];
 
 /// Evaluates a fetch.

@@ -62,6 +62,7 @@ impl Conn {
                 requests: 0,
                 handshake_ms: 0,
                 vars: Store::default(),
+                tracks: Default::default(),
                 since_us: cx.now.wall_us,
                 request_us: 0,
                 private: None,

@@ -3,11 +3,15 @@
 
 use super::handshake::Shakes;
 use super::{Client, Conn, Peer};
+use crate::base::ids::ProxyId;
+use crate::expr::stick::Stick;
 use crate::expr::vars::VarsMut;
-use crate::expr::view::{Bytes, NoWorld, TlsView, Txn};
+use crate::expr::view::{Bytes, TlsView, Txn, World};
 use crate::net::cx::Cx;
 use crate::plan::rule::{self, Act, ActionCx, Site};
-use crate::shm::{Object, Stat};
+use crate::plan::Plan;
+use crate::shm::stick::Data;
+use crate::shm::{Object, Shared, Stat};
 
 impl Conn {
     /// Runs the rules of one of the two places; false: the client is refused, and counted as such.
@@ -16,14 +20,18 @@ impl Conn {
         let Peer::Client(client) = &mut self.peer else { return true };
         let rules = plan.proxy(client.facts.frontend).rules.at(site);
         if rules.is_empty() {
+            count_session(site, client, cx);
             return true;
         }
         let mut cursor = 0;
         let mut txn = Txn::new(client.facts.frontend);
+        txn.sess_tracks = std::mem::take(&mut client.tracks);
         let act = {
-            let mut acx = action_cx(site, client, self.xprt.tls(), &mut txn, cx);
+            let world = GateWorld { plan, shm: cx.shm, now_ms: cx.now.tick.0 };
+            let mut acx = action_cx(site, client, self.xprt.tls(), &mut txn, &world, cx);
             rule::run(rules, &mut cursor, &mut acx)
         };
+        client.tracks = std::mem::take(&mut txn.sess_tracks);
         if let Act::Drop(hops) = act {
             self.xprt.sock().forget_on_close(hops);
         }
@@ -44,6 +52,7 @@ impl Conn {
         if let Some(dst) = set.dst {
             client.facts.dst = crate::expr::view::Addr::Inet(dst);
         }
+        count_session(site, client, cx);
         true
     }
 }
@@ -53,6 +62,7 @@ fn action_cx<'a>(
     client: &'a mut Client,
     tls: Option<&'a dyn TlsView>,
     txn: &'a mut Txn,
+    world: &'a GateWorld<'a>,
     cx: &'a Cx<'_>,
 ) -> ActionCx<'a> {
     ActionCx {
@@ -73,6 +83,47 @@ fn action_cx<'a>(
         vars: VarsMut { sess: Some(&mut client.vars), ..VarsMut::default() },
         effects: cx.effects,
         maps: cx.maps.maps(),
-        world: &NoWorld,
+        world,
+    }
+}
+
+/// A session begins: what its connection tracks counts it.
+fn count_session(site: Site, client: &Client, cx: &Cx<'_>) {
+    if site == Site::TcpSession && !client.tracks.is_empty() {
+        let world = GateWorld { plan: cx.plan, shm: cx.shm, now_ms: cx.now.tick.0 };
+        for (_, held) in client.tracks.iter() {
+            world.tables().count(held, Data::SessCnt, Data::SessRate, 1);
+        }
+    }
+}
+
+/// What rules at the gate may ask of everything beyond the connection.
+struct GateWorld<'a> {
+    plan: &'a Plan,
+    shm: &'a Shared,
+    now_ms: u64,
+}
+
+impl GateWorld<'_> {
+    fn tables(&self) -> Stick<'_> {
+        Stick { tables: self.shm.stick(), slot: self.shm.slot(), now_ms: self.now_ms }
+    }
+}
+
+impl World for GateWorld<'_> {
+    fn stick(&self) -> Option<Stick<'_>> {
+        Some(self.tables())
+    }
+
+    fn table_of(&self, id: ProxyId) -> Option<u16> {
+        self.plan.proxy(id).stick_table
+    }
+
+    fn proxy_name(&self, id: ProxyId) -> &str {
+        &self.plan.proxy(id).name
+    }
+
+    fn proxy_puid(&self, id: ProxyId) -> u32 {
+        self.plan.proxy(id).puid
     }
 }

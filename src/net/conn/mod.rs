@@ -22,6 +22,7 @@ use crate::base::ids::{ConnId, ServerId, TaskId};
 use crate::base::pool::Pool;
 use crate::event::ready::{Edges, Ready};
 use crate::event::sched::Wake;
+use crate::expr::stick::Tracks;
 use crate::expr::vars::Store;
 use crate::expr::view::{BackFacts, ConnFacts, TlsView};
 use crate::net::cx::{Birth, Cx, Verdict};
@@ -81,6 +82,8 @@ pub struct Client {
     pub since_us: u64,
     /// `sess.*` variables.
     pub vars: Store,
+    /// Stick table entries it tracks.
+    pub tracks: Tracks,
     /// When the first byte of the request under way came; 0: none has come.
     pub request_us: u64,
     /// An idle connection to a server that only this client may use.

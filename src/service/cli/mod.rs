@@ -17,6 +17,7 @@ pub mod servers;
 pub mod session;
 pub mod sessions;
 pub mod stat;
+pub mod tables;
 pub mod tls_failures;
 pub mod tls_keys;
 pub mod vitals;
@@ -45,6 +46,7 @@ pub const FAMILIES: &[&[Command]] = &[
     maps::ROWS,
     sessions::ROWS,
     tls_failures::ROWS,
+    tables::ROWS,
     tls_keys::ROWS,
 ];
 

@@ -82,6 +82,12 @@ impl Tables {
         }
     }
 
+    /// There is regular work.
+    pub fn need_tending(&self) -> bool {
+        let ends = |table: &Table| table.spec().expire.is_some() && table.used() > 0;
+        self.tables.iter().any(ends) || self.late.lock().is_ok_and(|late| !late.is_empty())
+    }
+
     /// Regular work: old entries end, what could not be let go of is.
     pub fn tend(&self, slot: u32, now_ms: u64) {
         for table in &self.tables {

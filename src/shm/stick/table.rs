@@ -333,10 +333,6 @@ impl Table {
         Some(inside)
     }
 
-    pub(super) fn shard_at(&self, nth: u32) -> &Shard {
-        &self.shards[nth as usize]
-    }
-
     /// Buckets of a shard.
     pub(super) fn buckets_of(&self, shard: u32) -> impl Iterator<Item = &AtomicU32> {
         self.index_words.iter().skip(shard as usize).step_by(self.shard_count as usize)

@@ -62,7 +62,8 @@ fn within(plan: &Plan, seed: u64, test: impl FnOnce(&mut World<'_>)) {
 
 /// As [`within`], where sockets hold so many bytes.
 fn within_narrow(plan: &Plan, seed: u64, capacity: usize, test: impl FnOnce(&mut World<'_>)) {
-    let shm = Shared::new(&plan.names(), &contexts::extras(plan), 1).unwrap();
+    let mut shm = Shared::new(&plan.names(), &contexts::extras(plan), 1).unwrap();
+    shm.make_tables(&plan.tables, 0).unwrap();
     let tls = Contexts::build(plan, &shm, |_| {}).unwrap();
     let mut worker = Worker::new(plan, Vec::new(), LogSink::silent(), shm, &tls).unwrap();
     worker.clock = Clock::virtual_from_start();
