@@ -54,6 +54,9 @@ impl Stream {
                 return Step::Go(phase);
             }
         }
+        if self.after_head != Phase::FrontContent {
+            self.track_request(cx);
+        }
         Step::Go(self.after_head)
     }
 
