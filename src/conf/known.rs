@@ -19,6 +19,11 @@ const S: Places = Places(Places::SERVERS.0 | Places::SERVER_OPTIONS.0);
 
 /// An error for a word that is known and not built; `word` is the one to point at.
 pub fn later(text: &str, word: &Word, place: Places) -> Option<Diag> {
+    if text == "appsession" && place.meets(P) {
+        let help = "a table does the same: \"stick-table type string len 52 size 1m expire 30m\", \"stick store-response \
+                    res.cook(NAME)\" and \"stick match req.cook(NAME)\"";
+        return Some(word.err("\"appsession\" is gone from the language").help(help));
+    }
     let known = LATER.iter().any(|(places, words)| places.meets(place) && words.contains(&text));
     known.then(|| word.err(format!("\"{text}\" is known, not supported yet")))
 }
@@ -260,6 +265,7 @@ const GLOBAL_IGNORED: &[(&str, &str)] = &[
 
 #[rustfmt::skip]
 const PROXY: &[&str] = &[
+    "appsession",
     "clitcpka-cnt", "clitcpka-idle", "clitcpka-intvl", "compression",
     "dispatch", "email-alert", "external-check", "filter",
     "filter-sequence", "force-be-switch", "fe-ssl-conn", "guid",

@@ -140,3 +140,39 @@ fn splice(out: &mut Vec<u8>, line: &[u8], from: &mut usize, pair: Pair<'_>, valu
     out.extend_from_slice(value);
     *from = pair.value_at + pair.value.len();
 }
+
+/// Any bytes as the cookies of a request and of an answer: after each edit what must be gone is gone, and
+/// what is not meant is still there. For fuzzing.
+#[doc(hidden)]
+pub fn fuzz_cookies(bytes: &[u8]) {
+    const NAME: &[u8] = b"S";
+    let (mut req, mut res) = (Head::new(), Head::new());
+    let started = req.start_request(b"GET", b"/", lighterman_wire::http::Version::V11).is_ok()
+        && res.start_response(lighterman_wire::http::Version::V11, 200, b"OK").is_ok();
+    let filled = req.add(b"cookie", bytes).is_ok() && res.add(b"set-cookie", bytes).is_ok();
+    if !started || !filled {
+        return;
+    }
+    let others = |head: &Head| -> Vec<(Vec<u8>, Vec<u8>)> {
+        let kept = cookies(head).filter(|(name, _)| *name != NAME);
+        kept.map(|(name, value)| (name.to_vec(), value.to_vec())).collect()
+    };
+    let before = others(&req);
+    let count = cookies(&req).count();
+    let _ = edit_cookies(&mut req, NAME, |value| Fate::Loses(value.len().min(2)));
+    assert_eq!((others(&req), cookies(&req).count()), (before.clone(), count), "only values shrink");
+    if edit_cookies(&mut req, NAME, |_| Fate::Goes).is_ok() {
+        assert!(cookie(&req, NAME).is_none(), "it is gone");
+        assert_eq!(others(&req), before, "the others stay");
+    }
+    let set = first_set_cookie(&res, NAME).map(<[u8]>::to_vec);
+    if prefix_set_cookie(&mut res, NAME, b"c1~").is_ok() {
+        let longer = set.map(|value| [b"c1~", value.as_slice()].concat());
+        assert_eq!(first_set_cookie(&res, NAME), longer.as_deref(), "the prefix is in front");
+    }
+    if replace_set_cookie(&mut res, NAME, b"c2").is_ok() {
+        assert!(set_cookies(&res).all(|(name, value)| name != NAME || value == b"c2"), "it has the value");
+    }
+    remove_set_cookie(&mut res, NAME);
+    assert!(first_set_cookie(&res, NAME).is_none(), "it is gone");
+}

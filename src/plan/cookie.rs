@@ -57,13 +57,13 @@ const AHEAD_MAX: u64 = 86_400;
 const DIGITS: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
 
 /// Writes a date, in seconds since 1970: five base64 digits of its quarter.
-pub fn put_date(seconds: u64, out: &mut Vec<u8>) {
+pub fn write_date(seconds: u64, out: &mut Vec<u8>) {
     let units = (seconds >> 2) & 0x3fff_ffff;
     out.extend((0..5).rev().map(|nth| DIGITS[(units >> (nth * 6)) as usize & 63]));
 }
 
 /// Reads a date; `None`: there is none.
-pub fn get_date(text: &[u8]) -> Option<u64> {
+pub fn read_date(text: &[u8]) -> Option<u64> {
     let units = text.get(..5)?.iter().try_fold(0u64, |sum, byte| {
         let digit = DIGITS.iter().position(|known| known == byte)?;
         Some(sum << 6 | digit as u64)
@@ -99,14 +99,14 @@ mod tests {
     #[test]
     fn dates_are_five_digits() {
         let mut out = Vec::new();
-        put_date(1_795_213_073 + 3, &mut out);
+        write_date(1_795_213_073 + 3, &mut out);
         assert_eq!(out, b"awDHF");
-        assert_eq!(get_date(b"awDHF|more"), Some(1_795_213_076));
+        assert_eq!(read_date(b"awDHF|more"), Some(1_795_213_076));
         for none in [&b""[..], b"awDH", b"aw!HF", b"AAAAA"] {
-            assert_eq!(get_date(none), None, "{none:?}");
+            assert_eq!(read_date(none), None, "{none:?}");
         }
         out.clear();
-        put_date(u64::MAX, &mut out);
+        write_date(u64::MAX, &mut out);
         assert_eq!(out, b"/////");
     }
 

@@ -144,7 +144,6 @@ impl Stream {
         client.requests += 1;
         let sess_vars = std::mem::take(&mut client.vars);
         let (frontend, listener) = (client.facts.frontend, client.facts.listener);
-        let mode = if http { Mode::Http } else { Mode::Tcp };
         let mut txn = Txn::new(frontend);
         txn.front_tls = tls;
         txn.request_index = client.requests - 1;
@@ -153,7 +152,7 @@ impl Stream {
             task,
             front,
             back: None,
-            mode,
+            mode: if http { Mode::Http } else { Mode::Tcp },
             frontend,
             backend: frontend,
             server: None,

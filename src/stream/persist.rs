@@ -12,7 +12,7 @@ use crate::expr::acl::Verdict;
 use crate::msg::cookie::{self, Fate};
 use crate::msg::EditError;
 use crate::net::cx::Cx;
-use crate::plan::cookie::{get_date, is_over, put_date, Cookie, CookieMode};
+use crate::plan::cookie::{is_over, read_date, write_date, Cookie, CookieMode};
 use crate::plan::rule::Site;
 use crate::plan::{Mode, ServerAddr};
 use lighterman_wire::error::Parse;
@@ -128,7 +128,7 @@ impl Stream {
         let now = cx.now.wall_us / 1_000_000;
         let (mut last, mut first) = (None, None);
         if cookie.mode != CookieMode::Prefix {
-            (last, first) = (parts.next().and_then(get_date), parts.next().and_then(get_date));
+            (last, first) = (parts.next().and_then(read_date), parts.next().and_then(read_date));
         }
         let old = is_over(first, cookie.max_life, now);
         if old || is_over(last, cookie.max_idle, now) {
@@ -317,11 +317,11 @@ impl Persistence {
         out.extend_from_slice(value.as_bytes());
         if cookie.max_idle > 0 || cookie.max_life > 0 {
             out.push(DATE_MARK);
-            put_date(now + 3, &mut out);
+            write_date(now + 3, &mut out);
         }
         if cookie.max_life > 0 {
             out.push(DATE_MARK);
-            put_date(self.first.unwrap_or(now + 3), &mut out);
+            write_date(self.first.unwrap_or(now + 3), &mut out);
         }
         out.extend_from_slice(cookie.tail.as_bytes());
         out
@@ -381,7 +381,7 @@ mod tests {
         assert_eq!(text(&persist, &cookie, Some("c1")), "S=c1|awDHF; path=/");
         cookie.max_life = 60;
         assert_eq!(text(&persist, &cookie, Some("c1")), "S=c1|awDHF|awDHF; path=/");
-        persist.first = get_date(b"awDHA");
+        persist.first = read_date(b"awDHA");
         assert_eq!(text(&persist, &cookie, Some("c1")), "S=c1|awDHF|awDHA; path=/");
     }
 }

@@ -10,30 +10,6 @@ use crate::plan::cookie::{Cookie, CookieMode};
 /// Keywords of persistence.
 pub const ROWS: &[Keyword<ProxyDraft>] = &[
     row(
-        "appsession",
-        Places::BACK,
-        |words, _, _| {
-            let name = words.peek().map_or("NAME", |word| word.text.as_str()).to_string();
-            let word = words.taken().or(words.peek());
-            let diag = word.map_or_else(
-                || words.missing("a cookie"),
-                |word| word.err("\"appsession\" is gone from the language"),
-            );
-            words.rest();
-            Err(diag.help(format!(
-                "a table does the same: \"stick-table type string len 52 size 1m expire 30m\", \
-                 \"stick store-response res.cook({name})\" and \"stick match req.cook({name})\""
-            )))
-        },
-        doc(
-            "appsession",
-            "gone from the language",
-            "Learn the application's cookie with a stick table: \"stick store-response res.cook(<name>)\" and \
-             \"stick match req.cook(<name>)\".",
-            "",
-        ),
-    ),
-    row(
         "cookie",
         Places::BACK,
         |words, draft, _| {

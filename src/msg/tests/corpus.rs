@@ -32,3 +32,24 @@ fn proxy_header() {
 fn client_hello() {
     replay("client_hello", lighterman_wire::client_hello::fuzz_client_hello);
 }
+
+#[test]
+fn cookies() {
+    replay("cookies", crate::msg::cookie::fuzz_cookies);
+}
+
+/// Bytes that mean something to cookies, in all short orders of chance.
+#[test]
+fn cookies_of_chance() {
+    let parts: [&[u8]; 12] =
+        [b"S", b"=", b";", b" ", b"\"", b"~", b"|", b"a=1", b"S=c1", b"; ", b"\t", b"S=c1~x"];
+    let mut seed = 1u64;
+    for _ in 0..20_000 {
+        let mut text = Vec::new();
+        for _ in 0..8 {
+            seed = seed.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+            text.extend_from_slice(parts[(seed >> 33) as usize % parts.len()]);
+        }
+        crate::msg::cookie::fuzz_cookies(&text);
+    }
+}
