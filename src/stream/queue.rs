@@ -8,7 +8,7 @@
 use std::collections::{BTreeMap, HashMap};
 use std::sync::atomic::Ordering::Relaxed;
 
-use super::backends::Backends;
+use super::backends::{is_alive, Backends};
 use super::{Below, Phase, Step, Stream};
 use crate::base::ids::{ProxyId, ServerId, TaskId};
 use crate::event::sched::{Sched, Wake};
@@ -131,8 +131,14 @@ impl Backends {
                 return;
             }
         }
-        let usable = self.view(server).usable;
-        match self.lines.next_for(server, backend).filter(|_| usable && fits) {
+        // one that drains still serves those who are bound to it
+        let own_line = Line::Server(server);
+        let next = match self.view(server).usable {
+            true => self.lines.next_for(server, backend),
+            false if is_alive(shm, server) => self.lines.first(own_line).map(|key| (own_line, key)),
+            false => None,
+        };
+        match next.filter(|_| fits) {
             Some((line, key)) => self.grant(server, line, key, shm, sched),
             None => shm.session_ends(object),
         }
