@@ -146,7 +146,6 @@ impl Stream {
         let (frontend, listener) = (client.facts.frontend, client.facts.listener);
         let mut txn = Txn::new(frontend);
         txn.front_tls = tls;
-        txn.request_index = client.requests - 1;
         request::start_times(&mut txn, client);
         let mut stream = Stream {
             task,

@@ -12,9 +12,10 @@ use crate::plan::rule::Site;
 use crate::plan::Mode;
 use crate::shm::Stat;
 
-/// What a stream begins with: dates, and the stick table entries of its client's connection.
+/// What a stream begins with: dates, its number, and the stick table entries of its client's connection.
 pub(super) fn start_times(txn: &mut Txn, client: &mut Client) {
     txn.sess_tracks = std::mem::take(&mut client.tracks);
+    txn.request_index = client.requests.saturating_sub(1);
     let times = &mut txn.times;
     times.accept_us = client.facts.accepted_us;
     times.handshake = client.handshake_ms;

@@ -358,3 +358,18 @@ fn tarpits_hold_and_answer_with_ones_own_page() {
     }
     assert_eq!(server.requests().len(), 1);
 }
+
+#[test]
+fn rules_set_timeouts_and_where_a_request_goes() {
+    let silent = Server::start(|mut peer, _| drop(peer.rest()));
+    let proxy = relay("    http-request set-timeout server int(80) if { path /soon }", silent.addr()).start();
+    assert_eq!(proxy.get("fe", "/soon").status, 504);
+    let server = Server::named("there");
+    let lines = format!(
+        "    mode http\n    http-request set-dst str(127.0.0.1)\n    http-request set-dst-port int({})\n    server any 0.0.0.0:0\n    \
+         use-server any",
+        server.addr().port()
+    );
+    let proxy = relay(&lines, Server::nobody()).start();
+    assert_eq!(proxy.get("fe", "/").text(), "there");
+}
