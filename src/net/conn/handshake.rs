@@ -142,12 +142,13 @@ impl Conn {
         let Conn { task, xprt, ready, peer, .. } = self;
         match (shake, peer) {
             (Shake::Tls, _) => {
+                let granted = why.has(Wake::GRANT) || xprt.is_granted();
                 let mut hands = Hands::Heavy;
-                if !why.has(Wake::GRANT) {
+                if !granted {
                     hands = xprt.handshake(ready, cx.pool);
                 }
                 if hands == Hands::Heavy {
-                    if !why.has(Wake::GRANT) && !cx.sched.heavy_is_free() {
+                    if !granted && !cx.sched.heavy_is_free() {
                         return self.stand_in_line(cx);
                     }
                     let watch = Stopwatch::start();

@@ -187,6 +187,11 @@ impl TlsEngine {
         self.heavy = Heavy::Granted;
     }
 
+    /// A full handshake was granted and is still to be made: the certificate for it has been waited for.
+    pub fn is_granted(&self) -> bool {
+        self.heavy == Heavy::Granted
+    }
+
     /// Goes on with the handshake as far as the buffers allow.
     pub fn handshake(&mut self, pipe: &mut Pipe<'_>) -> Step {
         if let Some(failure) = &self.failed {
@@ -421,6 +426,9 @@ impl TlsEngine {
         };
         if let Outcome::Failed(failure) = outcome {
             self.failed = Some(Box::new(failure));
+        }
+        if self.heavy == Heavy::Granted && outcome != Outcome::Suspended {
+            self.heavy = Heavy::Done;
         }
         outcome
     }

@@ -111,6 +111,8 @@ pub(super) enum Heavy {
     Asked,
     /// It may.
     Granted,
+    /// It has done it.
+    Done,
 }
 
 /// Towards a client.
@@ -188,7 +190,7 @@ impl Host for Front<'_, '_> {
     fn hello(&mut self, hello: &Hello<'_>, setup: &mut Setup<'_>) -> Select {
         self.asked.get_or_insert_with(|| Box::new(Asked::of(hello)));
         let full = match *self.heavy {
-            Heavy::Granted => false,
+            Heavy::Granted | Heavy::Done => false,
             Heavy::Asked => true,
             Heavy::Unknown => !self.resumes(hello),
         };

@@ -100,6 +100,11 @@ impl Transport {
         }
     }
 
+    /// Heavy work was granted and is still to be done.
+    pub fn is_granted(&self) -> bool {
+        matches!(self, Transport::Ssl(ssl) if ssl.is_granted())
+    }
+
     /// Goes on with a handshake that has let early data through; true when it is over.
     pub fn advance(&mut self, ready: &mut Ready, pool: &mut Pool) -> bool {
         match self {

@@ -143,6 +143,11 @@ impl SslSock {
         self.engine.grant();
     }
 
+    /// Heavy work was granted and is still to be done.
+    pub fn is_granted(&self) -> bool {
+        self.engine.is_granted()
+    }
+
     /// Goes on with the handshake.
     pub fn handshake(&mut self, ready: &mut Ready, pool: &mut Pool) -> Hands {
         loop {
