@@ -187,3 +187,49 @@ fn store(word: &Word, text: &str, spec: &mut Spec) -> Result<(), Diag> {
     spec.keep(Store { data, count, period });
     Ok(())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::lang::word::Word;
+
+    fn made(text: &str) -> Result<Spec, String> {
+        let mut spec = Spec {
+            name: "t".into(),
+            key: KeyType::Ip4,
+            len: 4,
+            size: 1,
+            expire: None,
+            nopurge: false,
+            stores: Vec::new(),
+        };
+        stores(&Word::plain(text), &mut spec).map(|()| spec).map_err(|diag| diag.what)
+    }
+
+    #[test]
+    fn data_is_read_with_counts_and_periods() {
+        let spec = made("conn_rate(10s),gpc0,gpc_rate(3,1m),gpt(2),gpc0").unwrap();
+        let seen: Vec<_> = spec.stores.iter().map(|s| (s.data, s.count, s.period)).collect();
+        assert_eq!(
+            seen,
+            [
+                (Data::Gpc0, 1, 0),
+                (Data::ConnRate, 1, 10_000),
+                (Data::Gpt, 2, 0),
+                (Data::GpcRate, 3, 60_000)
+            ]
+        );
+        for (text, what) in [
+            ("gpc9", "unknown kind of data \"gpc9\""),
+            ("conn_rate", "\"conn_rate\" needs a period"),
+            ("conn_rate(x)", "x"),
+            ("gpc", "\"gpc\" needs a number from 1 to 100 in parentheses"),
+            ("gpc(101)", "\"gpc\" needs a number from 1 to 100 in parentheses"),
+            ("gpc0(5)", "\"gpc0\" takes no \"5\""),
+            ("gpc_rate(3)", "\"gpc_rate\" needs a period"),
+        ] {
+            let said = made(text).unwrap_err();
+            assert!(said.contains(what), "{text}: {said}");
+        }
+    }
+}
