@@ -61,7 +61,10 @@ fn parse(words: &mut Words<'_>, op: Op, is_map: bool, cx: &mut ParseCx<'_>) -> R
     let Some(word) = words.taken() else { return Err(words.missing("an action")) };
     let inside = word.text.split_once('(').and_then(|(_, rest)| rest.strip_suffix(')'));
     let Some(name) = inside.filter(|name| !name.is_empty()) else {
-        return Err(word.err(format!("expected a file in parentheses, such as {}(/etc/list)", word.text)));
+        return Err(word.err(format!(
+            "expected a file in parentheses, such as {}(/etc/list)",
+            word.text.split('(').next().unwrap_or("")
+        )));
     };
     let map = map::open_file(name, is_map, cx).map_err(|why| word.err(why))?;
     if let Some(file) = cx.names.maps().get_mut(map) {

@@ -249,7 +249,9 @@ pub const ROWS: &[Fetch] = &[
 fn named_acls(_: &str, args: &mut [Arg], cx: &mut ParseCx<'_>) -> Result<(), String> {
     let names: Vec<&str> =
         args.iter().filter_map(|a| if let Arg::Str(name) = a { Some(&**name) } else { None }).collect();
-    let cond = Cond::of_names(&names, cx)?;
+    // what is wrong several ACLs deep is told once
+    let told = |why: String| why.trim_start_matches("acl: ").to_owned();
+    let cond = Cond::of_names(&names, cx).map_err(told)?;
     if let Some(first) = args.first_mut() {
         *first = Arg::Cond(std::sync::Arc::new(cond));
     }
