@@ -220,9 +220,11 @@ impl LiveMaps {
                 mark(changed, change.map);
             }
         });
-        if !pen.fits(record.len())
-            && !(pen.restart(place, |put| digest(maps, changed, put)) && pen.fits(record.len()))
-        {
+        let mut fits = pen.fits(record.len());
+        if !fits {
+            fits = pen.restart(place, |put| digest(maps, changed, put)) && pen.fits(record.len());
+        }
+        if !fits {
             return Err(explain(Refusal::Full));
         }
         if !apply(maps, change)? {
