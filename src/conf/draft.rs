@@ -381,6 +381,8 @@ pub struct ServerDraft {
     pub versions: Versions,
     /// `sni`: compiled by `link`.
     pub sni: Option<Word>,
+    /// `sni-auto`.
+    pub sni_auto: bool,
     /// `id`, when it was written.
     pub puid_at: Option<Span>,
     /// The name, for messages.

@@ -309,15 +309,15 @@ const PROXY_IGNORED: &[(&str, &str)] = &[
 
 #[rustfmt::skip]
 const BIND: &[&str] = &[
-    "accept-netscaler-cip", "ca-ignore-err", "ca-sign-file", "ca-sign-pass", "ca-sign-use", "ca-verify-file", "cc",
-    "client-sigalgs", "crt-ignore-err", "ech", "generate-certificates", "guid-prefix", "idle-ping",
-    "ktls", "label", "namespace", "nbconn", "no-ca-names", "ocsp-update", "quic-cc-algo", "quic-force-retry",
+    "accept-netscaler-cip", "ca-sign-file", "ca-sign-pass", "ca-sign-use", "cc",
+    "client-sigalgs", "ech", "generate-certificates", "guid-prefix", "idle-ping",
+    "ktls", "label", "namespace", "nbconn", "ocsp-update", "quic-cc-algo", "quic-force-retry",
     "quic-socket", "rate-limit", "renegotiate", "tcp-md5sig", "tcp-ss", "tls-tickets-keys",
 ];
 
 #[rustfmt::skip]
 const CRT_LIST: &[&str] = &[
-    "ca-verify-file", "client-sigalgs", "ech", "label", "no-ca-names", "ocsp-update",
+    "client-sigalgs", "ech", "label", "ocsp-update",
 ];
 
 const CRT_LIST_IGNORED: &[(&str, &str)] = &[("npn", "clients use ALPN for long")];
@@ -361,7 +361,6 @@ const SERVER_IGNORED: &[(&str, &str)] = &[
     ("no-check-send-proxy", "there is no check"),
     ("no-check-sni-auto", "there is no check"),
     ("no-check-ssl", "there is no check"),
-    ("no-sni-auto", "only \"sni\" sets a name"),
     ("no-tfo", "TCP Fast Open is not used"),
     ("npn", "servers use ALPN for long"),
     ("on-error", "it says nothing without \"observe\""),

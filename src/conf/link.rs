@@ -24,7 +24,7 @@ use crate::lang::suggest;
 use crate::lang::word::Word;
 use crate::plan::cookie::Cookie;
 use crate::plan::scheme::Scheme;
-use crate::plan::{Plan, Server, ServerAddr};
+use crate::plan::{Mode, Plan, Server, ServerAddr};
 
 /// Everything the lines have said.
 pub struct Whole<'a> {
@@ -152,7 +152,8 @@ pub fn plan(whole: &mut Whole<'_>, diags: &mut Diags) -> Plan {
         super::sticks::compile(draft, &mut linked, diags);
     }
     for (id, server) in servers.into_iter().flatten() {
-        sni(&mut plan, id, &server, &mut linked, diags);
+        let http = whole.proxies[plan.server(id).proxy.index()].proxy.mode == Mode::Http;
+        sni(&mut plan, id, (&server, http), &mut linked, diags);
     }
     (plan.vars, plan.maps) = (linked.vars, linked.maps);
     plan.maps.settle();
@@ -180,8 +181,22 @@ fn finish(whole: &mut Whole<'_>, at: usize, plan: &Plan, names: &NameTable) -> V
 }
 
 /// `sni` of a server: an expression.
-fn sni(plan: &mut Plan, id: ServerId, server: &ServerDraft, linked: &mut Linked<'_>, diags: &mut Diags) {
-    let Some(word) = server.sni.as_ref().filter(|_| server.ssl) else { return };
+fn sni(
+    plan: &mut Plan,
+    id: ServerId,
+    (server, http): (&ServerDraft, bool),
+    linked: &mut Linked<'_>,
+    diags: &mut Diags,
+) {
+    let automatic = Word::plain("req.hdr(host)");
+    let word = match &server.sni {
+        Some(word) => word,
+        None if server.sni_auto && http => &automatic,
+        None => return,
+    };
+    if !server.ssl {
+        return;
+    }
     let proxy = plan.server(id).proxy;
     let acls = Acls::default();
     let mut cx = ParseCx { names: linked, acls: &acls, point: Point::Server, proxy, warnings: Vec::new() };

@@ -235,6 +235,13 @@ pub trait TlsView {
     fn own_cert(&self) -> Option<X509>;
     /// Verification result of the peer's certificate: (error of the certificate, error of a CA, depth of the latter).
     fn verify(&self) -> (i64, i64, i64);
+    /// What the check of the peer's certificate came to in the library's numbers; kept with the session.
+    fn verify_result(&self) -> i64 {
+        match self.verify() {
+            (0, authority, _) => authority,
+            (own, ..) => own,
+        }
+    }
     /// First error of the connection by the library's number.
     fn err(&self) -> i64 {
         0

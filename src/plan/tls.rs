@@ -73,6 +73,28 @@ pub enum CaSource {
     System,
 }
 
+/// Faults of certificates that are passed over: numbers of the library's verification results, as bits.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Ignored(pub u128);
+
+impl Ignored {
+    /// `all`.
+    pub const ALL: Ignored = Ignored(u128::MAX);
+
+    /// This fault too.
+    pub fn add(&mut self, number: u8) {
+        self.0 |= 1u128.checked_shl(number.into()).unwrap_or(0);
+    }
+
+    /// Whether this fault is passed over. Numbers beyond all that are known are so with `all` only.
+    pub fn has(self, number: i32) -> bool {
+        match u32::try_from(number).ok().and_then(|number| 1u128.checked_shl(number)) {
+            Some(bit) => self.0 & bit != 0,
+            None => self == Self::ALL,
+        }
+    }
+}
+
 /// `ssl` and its family on a `bind` line.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct BindTls {
@@ -92,6 +114,14 @@ pub struct BindTls {
     pub verify: Verify,
     /// `ca-file`.
     pub ca_file: Option<CaSource>,
+    /// `ca-verify-file`: authorities that are believed, but not named to clients.
+    pub ca_verify_file: Option<CaSource>,
+    /// `no-ca-names`: clients are not told whom we believe.
+    pub no_ca_names: bool,
+    /// `ca-ignore-err`: faults of authorities that are passed over.
+    pub ca_ignore: Ignored,
+    /// `crt-ignore-err`: faults of the client's own certificate that are passed over.
+    pub crt_ignore: Ignored,
     /// `crl-file`.
     pub crl_file: Option<PathBuf>,
     /// `tls-ticket-keys`: the file whose keys seal and open tickets, instead of random ones.
@@ -113,6 +143,10 @@ impl Default for BindTls {
             prefer_client_ciphers: false,
             verify: Verify::None,
             ca_file: None,
+            ca_verify_file: None,
+            no_ca_names: false,
+            ca_ignore: Ignored::default(),
+            crt_ignore: Ignored::default(),
             crl_file: None,
             ticket_keys: None,
             early_data: false,

@@ -1,7 +1,8 @@
 //! Connections to servers that outlive a request: which one may serve the next, and where they rest.
 //!
-//! Shared ones lie in the list of their server ([`super::backends::ServerState::idle`]). A private one (it
-//! began with the client's address, asks for a name of the request, or `http-reuse never`) belongs to its client's connection, and goes with it.
+//! Shared ones lie in the list of their server ([`super::backends::ServerState::idle`]). A private one (it began with the
+//! client's address, or `http-reuse never`) belongs to its client's connection, and goes with it. A TLS connection that was
+//! made for a name serves only requests that ask for the same.
 
 use super::{Below, Stream};
 use crate::base::ids::{ConnId, ServerId};
@@ -21,7 +22,6 @@ impl Stream {
         server.send_proxy.is_some()
             || server.port_offset.is_some()
             || anywhere
-            || server.sni.as_ref().is_some_and(|name| !name.is_constant())
             || cx.plan.proxy(self.backend).http_reuse == HttpReuse::Never
     }
 
@@ -35,10 +35,14 @@ impl Stream {
         if self.mode != Mode::Http || self.req.last {
             return None;
         }
-        let id = if self.is_private(cx.plan.server(server), cx) {
-            self.private_connection(server, below, cx)
+        let line = cx.plan.server(server);
+        // with a constant name all connections have the same
+        let varies = line.sni.as_ref().is_some_and(|name| !name.is_constant());
+        let name = if varies { Some(self.name_asked(line, below, cx)) } else { None };
+        let id = if self.is_private(line, cx) {
+            self.private_connection(server, name, below, cx)
         } else {
-            self.shared_connection(server, below, cx)
+            self.shared_connection(server, name, below, cx)
         }?;
         let conn = below.conns.get_mut(id)?;
         conn.bind(Some(self.task), cx);
@@ -52,14 +56,14 @@ impl Stream {
     fn private_connection(
         &mut self,
         server: ServerId,
+        name: Option<Option<String>>,
         below: &mut Below<'_>,
         cx: &mut Cx<'_>,
     ) -> Option<ConnId> {
-        let name = self.name_asked(cx.plan.server(server), below, cx);
         let client = below.conns.get_mut(self.front)?.client_mut()?;
         let id = client.private.take()?;
         let conn = below.conns.get_mut(id)?;
-        let same_name = conn.tls().is_none_or(|tls| tls.sni() == name.as_deref().map(str::as_bytes));
+        let same_name = name.is_none_or(|name| conn.name_asked() == name.as_deref());
         if same_name && conn.server().is_some_and(|side| side.server == server) && conn.is_fresh(cx) {
             return Some(id);
         }
@@ -67,7 +71,13 @@ impl Stream {
         None
     }
 
-    fn shared_connection(&self, server: ServerId, below: &mut Below<'_>, cx: &mut Cx<'_>) -> Option<ConnId> {
+    fn shared_connection(
+        &self,
+        server: ServerId,
+        name: Option<Option<String>>,
+        below: &mut Below<'_>,
+        cx: &mut Cx<'_>,
+    ) -> Option<ConnId> {
         let first = self.txn.request_index == 0;
         let reuse = cx.plan.proxy(self.backend).http_reuse;
         if first && reuse == HttpReuse::Safe {
@@ -82,6 +92,9 @@ impl Stream {
                 state.idle.remove(at);
                 continue;
             };
+            if name.as_ref().is_some_and(|name| conn.name_asked() != name.as_deref()) {
+                continue;
+            }
             let proven = conn.server().is_some_and(|side| side.requests > 1);
             if first && reuse == HttpReuse::Aggressive && !proven {
                 continue;

@@ -240,7 +240,11 @@ impl Stream {
         let mut name = Vec::new();
         expr.write(&acx.facts(), &mut name);
         let name = String::from_utf8(name).ok()?.to_ascii_lowercase();
-        let host = name.split_once(':').map_or(name.as_str(), |(host, _)| host);
+        // a port is left out, and the brackets of an IPv6 address
+        let host = match name.strip_prefix('[') {
+            Some(rest) => rest.split_once(']').map_or("", |(host, _)| host),
+            None => name.split_once(':').map_or(name.as_str(), |(host, _)| host),
+        };
         (!host.is_empty() && host.len() <= NAME_MAX && !host.contains('\0')).then(|| host.to_owned())
     }
 

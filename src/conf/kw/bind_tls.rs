@@ -9,9 +9,10 @@ use crate::conf::draft::{BindDraft, LineCx};
 use crate::conf::driver::{doc, row, Keyword, Places};
 use crate::lang::diag::Diag;
 use crate::lang::span::Span;
-use crate::lang::word::Words;
+use crate::lang::word::{Word, Words};
 use crate::plan::crt::{CrtList, CrtSource};
-use crate::plan::tls::{TlsVersion, Verify};
+use crate::plan::tls::{Ignored, TlsVersion, Verify};
+use lighterman_sys::tls::verify_errors;
 
 const B: Places = Places::BIND.and(Places::CLI);
 const O: Places = B.and(Places::BIND_OPTIONS);
@@ -69,6 +70,35 @@ pub const ROWS: &[Keyword<BindDraft>] = &[
         ),
     ),
     row(
+        "ca-ignore-err",
+        L,
+        |words, draft, _| {
+            draft.tls.ca_ignore = ignored(words.need("numbers or names of errors, or \"all\"")?)?;
+            Ok(())
+        },
+        doc(
+            "ca-ignore-err all|<error>[,<error>]...",
+            "what may be wrong with an authority of a client",
+            "Errors are numbers or names as in \"crt-ignore-err\". \"ssl_c_ca_err\" and \"ssl_c_ca_err_depth\" tell \
+             rules what was passed over.",
+            "ca-ignore-err X509_V_ERR_CERT_HAS_EXPIRED",
+        ),
+    ),
+    row(
+        "ca-verify-file",
+        L,
+        |words, draft, cx| {
+            draft.tls.ca_verify_file = Some(ca_source(words.need("a file")?, cx)?);
+            Ok(())
+        },
+        doc(
+            "ca-verify-file <file|directory|@system-ca>",
+            "further authorities of client certificates, not named to clients",
+            "Clients are told the names in \"ca-file\" only; chains are checked with both.",
+            "ca-file leafs.pem ca-verify-file roots.pem",
+        ),
+    ),
+    row(
         "ciphers",
         L,
         |words, draft, _| {
@@ -110,6 +140,22 @@ pub const ROWS: &[Keyword<BindDraft>] = &[
              with \".key\" added. A directory: all its files. May be repeated; the first certificate is shown when no \
              name fits.",
             "crt /etc/ssl/private/site.pem",
+        ),
+    ),
+    row(
+        "crt-ignore-err",
+        L,
+        |words, draft, _| {
+            draft.tls.crt_ignore = ignored(words.need("numbers or names of errors, or \"all\"")?)?;
+            Ok(())
+        },
+        doc(
+            "crt-ignore-err all|<error>[,<error>]...",
+            "what may be wrong with the certificate of a client",
+            "Errors are numbers, or names like X509_V_ERR_CERT_HAS_EXPIRED, with commas between. The handshake goes on, \
+             and \"ssl_c_verify\" and \"ssl_c_err\" tell rules what was passed over. Clients without a certificate \
+             are the matter of \"verify\".",
+            "crt-ignore-err X509_V_ERR_CERT_HAS_EXPIRED,X509_V_ERR_CERT_REVOKED",
         ),
     ),
     row(
@@ -224,6 +270,20 @@ pub const ROWS: &[Keyword<BindDraft>] = &[
             Ok(())
         },
         doc("key <file>", "the private key of the certificate of this line", "", "key /etc/ssl/private/site.key"),
+    ),
+    row(
+        "no-ca-names",
+        L,
+        |_, draft, _| {
+            draft.tls.no_ca_names = true;
+            Ok(())
+        },
+        doc(
+            "no-ca-names",
+            "do not tell clients which authorities are believed",
+            "For long lists of authorities: they are part of every handshake otherwise.",
+            "no-ca-names",
+        ),
     ),
     row("no-sslv3", O, |_, _, _| Ok(()), doc("no-sslv3", "read and passed over", "SSL 3 is never spoken.", "no-sslv3")),
     row(
@@ -386,6 +446,27 @@ const FORCE: crate::base::doc::Doc =
 
 const WITHOUT: crate::base::doc::Doc =
     doc("no-tlsv10|no-tlsv11|no-tlsv12|no-tlsv13", "not this TLS version", "", "no-tlsv11");
+
+/// A list of verification errors: numbers, names, or `all`.
+fn ignored(word: &Word) -> Result<Ignored, Diag> {
+    let mut found = Ignored::default();
+    for name in word.text.split(',') {
+        let number = || name.parse::<u8>().ok().filter(|number| *number < 128);
+        match name {
+            "all" => found = Ignored::ALL,
+            _ => match verify_errors::named(name).or_else(number) {
+                Some(number) => found.add(number),
+                None => {
+                    let diag = word.err(format!("\"{name}\" is no error of certificate verification"));
+                    return Err(
+                        diag.help("write a number, a name like X509_V_ERR_CERT_HAS_EXPIRED, or \"all\"")
+                    );
+                }
+            },
+        }
+    }
+    Ok(found)
+}
 
 /// Remembers that a certificate was given, for the case that `ssl` is missing.
 fn note(words: &Words<'_>, draft: &mut BindDraft) -> Result<(), Diag> {

@@ -329,6 +329,7 @@ fn blank(cx: &LineCx<'_>) -> ServerDraft {
         verify: false,
         versions: Versions::default(),
         sni: None,
+        sni_auto: false,
         puid_at: None,
         at: cx.line.at(),
     }
@@ -372,7 +373,7 @@ pub fn make(draft: &ProxyDraft, nth: usize, cx: &mut LineCx<'_>) -> Result<Serve
         ServerPort::Mapped(offset) => Some(offset),
     };
     options(&mut words, &mut server, Places::SERVER, cx)?;
-    super::server_tls::finish(&mut server, line.span())?;
+    super::server_tls::finish(&mut server, line.span(), cx)?;
     Ok(server)
 }
 

@@ -130,6 +130,15 @@ pub const ROWS: &[Keyword<ServerDraft>] = &[
         },
         doc("no-tls-tickets", "resume by session id only", "", "no-tls-tickets"),
     ),
+    row(
+        "no-sni-auto",
+        S,
+        |_, draft, _| {
+            draft.sni_auto = false;
+            Ok(())
+        },
+        doc("no-sni-auto", "the opposite of \"sni-auto\"", "", "no-sni-auto"),
+    ),
     row("no-tlsv10", O, |_, draft, _| without(draft, TlsVersion::V10), WITHOUT),
     row("no-tlsv11", O, |_, draft, _| without(draft, TlsVersion::V11), WITHOUT),
     row("no-tlsv12", O, |_, draft, _| without(draft, TlsVersion::V12), WITHOUT),
@@ -164,6 +173,20 @@ pub const ROWS: &[Keyword<ServerDraft>] = &[
             "the name asked for in the TLS handshake",
             "Evaluated for each connection; str(<name>) for a fixed one.",
             "ssl verify none sni str(www.example.org)",
+        ),
+    ),
+    row(
+        "sni-auto",
+        S,
+        |_, draft, _| {
+            draft.sni_auto = true;
+            Ok(())
+        },
+        doc(
+            "sni-auto",
+            "ask for the name in the Host header of the request",
+            "In HTTP, as \"sni req.hdr(host)\"; the port is left out. \"sni\" on the same line counts more.",
+            "ssl ca-file @system-ca sni-auto",
         ),
     ),
     row(
@@ -342,7 +365,7 @@ pub fn begin(server: &mut ServerDraft, cx: &mut LineCx<'_>) -> Result<(), Diag> 
 }
 
 /// Judges the line as a whole.
-pub fn finish(server: &mut ServerDraft, at: Span) -> Result<(), Diag> {
+pub fn finish(server: &mut ServerDraft, at: Span, cx: &mut LineCx<'_>) -> Result<(), Diag> {
     if !server.ssl {
         return Ok(());
     }
@@ -350,6 +373,11 @@ pub fn finish(server: &mut ServerDraft, at: Span) -> Result<(), Diag> {
     if server.tls.verify == Verify::Required && server.tls.ca_file.is_none() {
         let diag = Diag::alert(at, "the server's certificate is to be checked, but no authorities are given");
         return Err(diag.help("add \"ca-file @system-ca\" (or a file), or \"verify none\" to check nothing"));
+    }
+    let named = server.sni.is_some() || server.sni_auto || server.tls.verify_host.is_some();
+    if server.tls.verify == Verify::Required && !named && server.tls.ca_file == Some(CaSource::System) {
+        let what = "any certificate of any public authority is accepted here: no name is expected";
+        cx.say(Diag::warning(at, what).help("add \"verifyhost <name>\", or \"sni str(<name>)\""));
     }
     server.server.tls = Some(Box::new(server.tls.clone()));
     Ok(())

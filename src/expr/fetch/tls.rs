@@ -1,9 +1,9 @@
 //! Fetches of the TLS layer, on both sides.
 
 use super::{Fetch, Needs};
-use crate::expr::args::Args;
 use crate::expr::sample::{Data, Got, Sample, Scratch, Ty};
-use crate::expr::view::{Facts, TlsView};
+use crate::expr::view::TlsView;
+use lighterman_sys::tls::library_text;
 
 /// The rows of this family.
 pub const ROWS: &[Fetch] = &[
@@ -13,6 +13,13 @@ pub const ROWS: &[Fetch] = &[
         Needs::BACK,
         |f, _| Got::Some(Sample::Bool(f.back_tls.is_some())),
         "the server's connection is TLS",
+    ),
+    Fetch::new(
+        "ssl_bc_alg_keysize",
+        Ty::Int,
+        Needs::BACK,
+        |f, _| of(f.back_tls, |t| t.cipher_bits().map(|(_, n)| Sample::Int(n.into()))),
+        "key bits of the algorithm of the cipher with the server",
     ),
     Fetch::new(
         "ssl_bc_alpn",
@@ -29,6 +36,13 @@ pub const ROWS: &[Fetch] = &[
         "cipher suite with the server",
     ),
     Fetch::new(
+        "ssl_bc_client_random",
+        Ty::Bin,
+        Needs::BACK,
+        |f, _| of(f.back_tls, |t| t.randoms().map(|(client, _)| binary(&client))),
+        "random bytes of the client in the handshake with the server",
+    ),
+    Fetch::new(
         "ssl_bc_curve",
         Ty::Str,
         Needs::BACK,
@@ -43,6 +57,13 @@ pub const ROWS: &[Fetch] = &[
         "first error of the server's TLS",
     ),
     Fetch::new(
+        "ssl_bc_err_str",
+        Ty::Str,
+        Needs::BACK,
+        |f, _| of(f.back_tls, |t| error_text(t)),
+        "first error of the server's TLS, in the library's words",
+    ),
+    Fetch::new(
         "ssl_bc_is_resumed",
         Ty::Bool,
         Needs::BACK,
@@ -55,6 +76,27 @@ pub const ROWS: &[Fetch] = &[
         Needs::BACK,
         |f, _| of(f.back_tls, |t| t.version().map(Sample::text)),
         "TLS version with the server",
+    ),
+    Fetch::new(
+        "ssl_bc_server_random",
+        Ty::Bin,
+        Needs::BACK,
+        |f, _| of(f.back_tls, |t| t.randoms().map(|(_, server)| binary(&server))),
+        "random bytes of the server in the handshake with the server",
+    ),
+    Fetch::new(
+        "ssl_bc_session_id",
+        Ty::Bin,
+        Needs::BACK,
+        |f, _| of(f.back_tls, |t| t.session_id().map(|id| binary(&id))),
+        "id of the TLS session with the server",
+    ),
+    Fetch::new(
+        "ssl_bc_use_keysize",
+        Ty::Int,
+        Needs::BACK,
+        |f, _| of(f.back_tls, |t| t.cipher_bits().map(|(n, _)| Sample::Int(n.into()))),
+        "key bits in use with the server",
     ),
     Fetch::new(
         "ssl_fc",
@@ -85,6 +127,13 @@ pub const ROWS: &[Fetch] = &[
         "cipher suite with the client",
     ),
     Fetch::new(
+        "ssl_fc_client_random",
+        Ty::Bin,
+        Needs::SESS,
+        |f, _| of(f.tls, |t| t.randoms().map(|(client, _)| binary(&client))),
+        "random bytes of the client in the handshake with the client",
+    ),
+    Fetch::new(
         "ssl_fc_curve",
         Ty::Str,
         Needs::SESS,
@@ -104,6 +153,13 @@ pub const ROWS: &[Fetch] = &[
         Needs::SESS,
         |f, _| of(f.tls, |t| Some(Sample::Int(t.err()))),
         "first error of the client's TLS",
+    ),
+    Fetch::new(
+        "ssl_fc_err_str",
+        Ty::Str,
+        Needs::SESS,
+        |f, _| of(f.tls, |t| error_text(t)),
+        "first error of the client's TLS, in the library's words",
     ),
     Fetch::new(
         "ssl_fc_has_crt",
@@ -140,7 +196,20 @@ pub const ROWS: &[Fetch] = &[
         |f, _| of(f.tls, |t| t.version().map(Sample::text)),
         "TLS version with the client",
     ),
-    Fetch::new("ssl_fc_session_id", Ty::Bin, Needs::SESS, session_id, "id of the client's TLS session"),
+    Fetch::new(
+        "ssl_fc_server_random",
+        Ty::Bin,
+        Needs::SESS,
+        |f, _| of(f.tls, |t| t.randoms().map(|(_, server)| binary(&server))),
+        "random bytes of the server in the handshake with the client",
+    ),
+    Fetch::new(
+        "ssl_fc_session_id",
+        Ty::Bin,
+        Needs::SESS,
+        |f, _| of(f.tls, |t| t.session_id().map(|id| binary(&id))),
+        "id of the TLS session with the client",
+    ),
     Fetch::new(
         "ssl_fc_sni",
         Ty::Str,
@@ -161,7 +230,11 @@ fn of<'a>(tls: Option<&'a dyn TlsView>, ask: impl FnOnce(&'a dyn TlsView) -> Opt
     tls.and_then(ask).map_or(Got::None, Got::Some)
 }
 
-fn session_id<'a>(facts: &Facts<'a>, _: &'a Args) -> Got<'a> {
-    let id = facts.tls.and_then(TlsView::session_id);
-    id.map_or(Got::None, |id| Got::Some(Sample::Bin(Data::Own(Scratch::of(&id)))))
+fn binary(bytes: &[u8]) -> Sample<'static> {
+    Sample::Bin(Data::Own(Scratch::of(bytes)))
+}
+
+fn error_text(tls: &dyn TlsView) -> Option<Sample<'static>> {
+    let code = u64::try_from(tls.err()).ok().filter(|code| *code != 0)?;
+    Some(Sample::Str(Data::Own(Scratch::of(library_text(code).as_bytes()))))
 }

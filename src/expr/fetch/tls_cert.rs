@@ -25,9 +25,12 @@ macro_rules! certs {
             Fetch::new(concat!($prefix, "serial"), Ty::Bin, Needs::$needs, |f, _| bytes($pick(f).and_then(|c| c.serial_number().to_bn().ok()).map(|n| n.to_vec())), concat!("serial number of ", $whose, " certificate")),
             Fetch::new(concat!($prefix, "sha1"), Ty::Bin, Needs::$needs, |f, _| bytes($pick(f).and_then(|c| c.digest(MessageDigest::sha1()).ok()).map(|d| d.to_vec())), concat!("SHA-1 fingerprint of ", $whose, " certificate")),
             Fetch::new(concat!($prefix, "sig_alg"), Ty::Str, Needs::$needs, |f, _| words($pick(f).and_then(|c| c.signature_algorithm().object().nid().short_name().ok())), concat!("signature algorithm of ", $whose, " certificate")),
+            Fetch::new(concat!($prefix, "version"), Ty::Int, Needs::$needs, |f, _| $pick(f).and_then(|c| c.to_der().ok()).map_or(Got::None, |der| Got::Some(Sample::Int(version(&der)))), concat!("X.509 version of ", $whose, " certificate")),
         )*
+            Fetch::new("ssl_c_chain_der", Ty::Bin, Needs::SESS, |f, _| bytes(f.tls.and_then(TlsView::peer_chain)), "the client's chain as it was sent, DER certificates one after the other"),
+            Fetch::new("ssl_s_chain_der", Ty::Bin, Needs::BACK, |f, _| bytes(f.back_tls.and_then(TlsView::peer_chain)), "the server's chain as it was sent, DER certificates one after the other"),
             Fetch::new("ssl_c_used", Ty::Bool, Needs::SESS, |f, _| Got::Some(Sample::Bool(client(f).is_some())), "the client's session goes back to a certificate"),
-            Fetch::new("ssl_c_verify", Ty::Int, Needs::SESS, |f, _| f.tls.map_or(Got::None, |t| Got::Some(Sample::Int(t.verify().0))), "first error of the client's certificate, 0: none"),
+            Fetch::new("ssl_c_verify", Ty::Int, Needs::SESS, |f, _| f.tls.map_or(Got::None, |t| Got::Some(Sample::Int(t.verify_result()))), "what the check of the client's certificate came to, 0: fine"),
             Fetch::new("ssl_c_err", Ty::Int, Needs::SESS, |f, _| f.tls.map_or(Got::None, |t| Got::Some(Sample::Int(t.verify().0))), "error of the client's own certificate, 0: none"),
             Fetch::new("ssl_c_ca_err", Ty::Int, Needs::SESS, |f, _| f.tls.map_or(Got::None, |t| Got::Some(Sample::Int(t.verify().1))), "error of an authority of the client, 0: none"),
             Fetch::new("ssl_c_ca_err_depth", Ty::Int, Needs::SESS, |f, _| f.tls.map_or(Got::None, |t| Got::Some(Sample::Int(t.verify().2))), "depth of the error of an authority"),
@@ -66,6 +69,20 @@ fn text<'a>(text: Option<String>) -> Got<'a> {
 
 fn words<'a>(text: Option<&'static str>) -> Got<'a> {
     text.map_or(Got::None, |t| Got::Some(Sample::text(t)))
+}
+
+/// The version field, tagged 0 and one byte long, in front of all else; without one it is 1 (RFC 5280 section 4.1.2.1).
+fn version(der: &[u8]) -> i64 {
+    match inside(der).and_then(inside) {
+        Some([0xa0, 3, 2, 1, number, ..]) => i64::from(*number) + 1,
+        _ => 1,
+    }
+}
+
+/// The content of a sequence, and what follows it.
+fn inside(der: &[u8]) -> Option<&[u8]> {
+    let long = der.get(1).filter(|n| **n >= 0x80)?;
+    der.get(2 + usize::from(long & 0x7f)..)
 }
 
 fn key_alg(cert: Option<X509>) -> Option<&'static str> {

@@ -170,6 +170,14 @@ impl Conn {
         self.xprt.tls()
     }
 
+    /// The name that was asked for when a TLS connection to a server was made.
+    pub fn name_asked(&self) -> Option<&str> {
+        match &self.xprt {
+            Transport::Ssl(ssl) => ssl.engine().server_name(),
+            Transport::Raw(_) => None,
+        }
+    }
+
     /// The number of its descriptor, for shows.
     pub fn descriptor(&self) -> Option<RawFd> {
         self.xprt.sock().fd()

@@ -38,18 +38,43 @@ pub fn load(source: &CaSource) -> Result<Vec<X509>, CertError> {
     Ok(found)
 }
 
-/// A store that believes these certificates; with `crl`, one that asks its lists about every certificate of a chain.
-pub fn store(authorities: &[X509], crl: Option<&Path>) -> Result<X509Store, CertError> {
+/// The lists of a `crl-file`.
+pub struct Revoked {
+    file: PathBuf,
+    lists: Vec<Vec<u8>>,
+}
+
+impl Revoked {
+    /// Reads a file; one without any list is refused, because it would let nobody in.
+    pub fn load(file: &Path) -> Result<Revoked, CertError> {
+        let blocks = files::read_blocks(file)?;
+        let lists: Vec<Vec<u8>> =
+            blocks.iter().filter(|block| block.kind == Kind::Crl).map(|block| block.der.to_vec()).collect();
+        if lists.is_empty() {
+            let why =
+                std::io::Error::new(std::io::ErrorKind::InvalidData, "no revocation list (X509 CRL) in it");
+            return Err(CertError { file: file.to_owned(), fault: CertFault::Unreadable(why) });
+        }
+        Ok(Revoked { file: file.to_owned(), lists })
+    }
+
+    /// The lists, DER.
+    pub fn lists(&self) -> impl Iterator<Item = &[u8]> {
+        self.lists.iter().map(Vec::as_slice)
+    }
+}
+
+/// A store that believes these certificates; with lists, one that asks them about every certificate of a chain.
+pub fn store(authorities: &[X509], revoked: Option<&Revoked>) -> Result<X509Store, CertError> {
     let refused = |file: PathBuf| move |_| CertError { file, fault: CertFault::Refused };
     let mut store = X509StoreBuilder::new().map_err(refused(PathBuf::from("ca-file")))?;
     for authority in authorities {
         // The same certificate twice is an error to some versions of the library and none to us.
         let _ = store.add_cert(authority.clone());
     }
-    if let Some(file) = crl {
-        let lists = files::read_blocks(file)?;
-        for list in lists.iter().filter(|block| block.kind == Kind::Crl) {
-            lighterman_sys::tls::add_revocations(&mut store, &list.der).map_err(refused(file.to_owned()))?;
+    if let Some(Revoked { file, lists }) = revoked {
+        for list in lists {
+            lighterman_sys::tls::add_revocations(&mut store, list).map_err(refused(file.to_owned()))?;
         }
         let flags = X509VerifyFlags::CRL_CHECK | X509VerifyFlags::CRL_CHECK_ALL;
         store.set_flags(flags).map_err(refused(file.to_owned()))?;

@@ -13,12 +13,12 @@ use openssl::sha::Sha256;
 use openssl::ssl::{SslContext, SslContextBuilder, SslMethod, SslOptions, SslVerifyMode, SslVersion};
 use openssl::x509::X509;
 
-use super::authority;
+use super::authority::{self, Revoked};
 use super::certs::{self, Cert, CertError};
 use super::sessions::ServerSessions;
 use super::sources::{self, Pulse};
 use super::store::Store;
-use crate::plan::tls::{BindTls, CaSource, ServerTls, TlsCommon, TlsVersion, Verify};
+use crate::plan::tls::{BindTls, CaSource, Ignored, ServerTls, TlsCommon, TlsVersion, Verify};
 use crate::shm::early::EarlyWindow;
 use crate::shm::sslcache::SslCache;
 use crate::shm::tickets::Tickets;
@@ -133,19 +133,37 @@ pub(super) struct Policy {
     pub(super) context: Context,
     /// `alpn`, preferred first.
     pub(super) alpn: Vec<String>,
+    /// `ca-ignore-err`.
+    ca_ignore: Ignored,
+    /// `crt-ignore-err`.
+    crt_ignore: Ignored,
 }
 
 impl Policy {
+    /// Whether this fault of a client's certificate (depth 0), or of an authority above it, is passed over.
+    pub(super) fn ignores(&self, error: i32, depth: i32) -> bool {
+        if depth <= 0 { self.crt_ignore } else { self.ca_ignore }.has(error)
+    }
+
     fn build(line: &BindTls, shared: &TlsShared) -> Result<Policy, TlsError> {
         let mut builder = common(&line.common, !line.prefer_client_ciphers)?;
-        let authorities = authorities(line.verify, line.ca_file.as_ref())?;
-        if !authorities.is_empty() {
-            builder.set_cert_store(authority::store(&authorities, line.crl_file.as_deref())?);
+        let mut authorities = authorities(line.verify, line.ca_file.as_ref())?;
+        if !line.no_ca_names {
             for authority in &authorities {
                 builder.add_client_ca(authority)?;
             }
         }
-        builder.set_session_id_context(&session_context(line.verify, &authorities))?;
+        if let Some(more) = line.ca_verify_file.as_ref().filter(|_| line.verify != Verify::None) {
+            authorities.extend(authority::load(more)?);
+        }
+        let revoked = match (&line.crl_file, line.verify) {
+            (_, Verify::None) | (None, _) => None,
+            (Some(file), _) => Some(Revoked::load(file)?),
+        };
+        if !authorities.is_empty() {
+            builder.set_cert_store(authority::store(&authorities, revoked.as_ref())?);
+        }
+        builder.set_session_id_context(&session_context(line, &authorities, revoked.as_ref()))?;
         let wishes = Wishes {
             sessions: shared.cache.is_some(),
             tickets: line.common.tickets && shared.tickets.is_some(),
@@ -156,7 +174,12 @@ impl Policy {
             verify: mode(line.verify),
             early_data: line.early_data && shared.early.is_some(),
         };
-        Ok(Policy { context: Context::new(builder, Side::Server, &wishes)?, alpn: line.common.alpn.clone() })
+        Ok(Policy {
+            context: Context::new(builder, Side::Server, &wishes)?,
+            alpn: line.common.alpn.clone(),
+            ca_ignore: line.ca_ignore,
+            crt_ignore: line.crt_ignore,
+        })
     }
 }
 
@@ -246,7 +269,8 @@ impl ServerContext {
         let verifies = line.verify != Verify::None;
         let authorities = authorities(line.verify, line.ca_file.as_ref())?;
         if !authorities.is_empty() {
-            builder.set_cert_store(authority::store(&authorities, line.crl_file.as_deref())?);
+            let revoked = line.crl_file.as_deref().map(Revoked::load).transpose()?;
+            builder.set_cert_store(authority::store(&authorities, revoked.as_ref())?);
         }
         if !line.common.alpn.is_empty() {
             builder.set_alpn_protos(&alpn_list(&line.common.alpn)?)?;
@@ -352,16 +376,23 @@ fn alpn_list(names: &[String]) -> Result<Vec<u8>, TlsError> {
 }
 
 /// Sessions resume on every line that asks clients for the same proof: a session made without a certificate never opens a
-/// line that wants one, nor one verified by other authorities.
-fn session_context(verify: Verify, authorities: &[X509]) -> [u8; 16] {
+/// line that wants one, nor one that was checked with other authorities, other revocations or more patience.
+fn session_context(line: &BindTls, authorities: &[X509], revoked: Option<&Revoked>) -> [u8; 16] {
     let mut sum = Sha256::new();
-    sum.update(match verify {
+    sum.update(match line.verify {
         Verify::None => b"none",
         Verify::Optional => b"optional",
         Verify::Required => b"required",
     });
-    for authority in authorities {
-        sum.update(&authority.to_der().unwrap_or_default());
+    if line.verify != Verify::None {
+        sum.update(&line.ca_ignore.0.to_be_bytes());
+        sum.update(&line.crt_ignore.0.to_be_bytes());
+        for authority in authorities {
+            sum.update(&authority.to_der().unwrap_or_default());
+        }
+        for list in revoked.iter().flat_map(|revoked| revoked.lists()) {
+            sum.update(list);
+        }
     }
     let mut short = [0; 16];
     for (to, from) in short.iter_mut().zip(sum.finish()) {

@@ -359,6 +359,14 @@ impl TlsEngine {
         self.failed.is_some() || !self.conn.is_early()
     }
 
+    /// The name a server was asked for, and must have.
+    pub fn server_name(&self) -> Option<&str> {
+        match &self.side {
+            Side::Back { name, .. } => Some(&**name).filter(|name| !name.is_empty()),
+            Side::Front { .. } => None,
+        }
+    }
+
     /// Whether the peer is a client.
     pub fn is_front(&self) -> bool {
         matches!(self.side, Side::Front { .. })

@@ -42,7 +42,10 @@ impl Verified {
     fn note(&mut self, error: i32, depth: i32) {
         let error = u8::try_from(error).unwrap_or(u8::MAX);
         if depth <= 0 {
-            self.leaf = error;
+            // the first counts: it is the one that is told, or that was passed over first
+            if self.leaf == 0 {
+                self.leaf = error;
+            }
         } else if self.authority == 0 {
             (self.authority, self.depth) = (error, u8::try_from(depth).unwrap_or(u8::MAX));
         }
@@ -71,11 +74,6 @@ macro_rules! carry_bytes {
 
         fn key_line(&mut self, line: &[u8]) {
             self.keys.get_or_insert_default().note(line);
-        }
-
-        fn accept_bad_certificate(&mut self, error: i32, depth: i32) -> bool {
-            self.verified.note(error, depth);
-            false
         }
     };
 }
@@ -245,6 +243,11 @@ impl Host for Front<'_, '_> {
         ours.filter_map(|name| protocols(offered).find(|theirs| *theirs == name.as_bytes())).next()
     }
 
+    fn accept_bad_certificate(&mut self, error: i32, depth: i32) -> bool {
+        self.verified.note(error, depth);
+        self.bind.policy(self.policy).is_some_and(|policy| policy.ignores(error, depth))
+    }
+
     fn store_session(&mut self, id: &[u8], bytes: &[u8]) {
         if let Some(cache) = &self.bind.shared.cache {
             cache.store(id, bytes);
@@ -275,6 +278,11 @@ pub(super) struct Back<'e, 'p> {
 
 impl Host for Back<'_, '_> {
     carry_bytes!();
+
+    fn accept_bad_certificate(&mut self, error: i32, depth: i32) -> bool {
+        self.verified.note(error, depth);
+        false
+    }
 
     fn keep_session(&mut self, session: SslSession) {
         if let Some(sessions) = &self.server.sessions {

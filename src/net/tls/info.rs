@@ -65,6 +65,10 @@ impl TlsView for TlsEngine {
         (verified.leaf.into(), verified.authority.into(), verified.depth.into())
     }
 
+    fn verify_result(&self) -> i64 {
+        self.conn().ssl().verify_result().as_raw().into()
+    }
+
     fn err(&self) -> i64 {
         self.failure().map_or(0, |failure| failure.code as i64)
     }

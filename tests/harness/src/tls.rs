@@ -78,6 +78,11 @@ impl Cert {
         Cert::make(names, Kind::Ecdsa, Some(self), Use::Server, 30)
     }
 
+    /// An authority below this one.
+    pub fn issue_authority(&self, name: &str) -> Cert {
+        Cert::make(&[name], Kind::Ecdsa, Some(self), Use::Authority, 30)
+    }
+
     /// A certificate signed by this authority that ended yesterday.
     pub fn issue_expired(&self, names: &[&str]) -> Cert {
         Cert::make(names, Kind::Ecdsa, Some(self), Use::Server, -1)
@@ -318,6 +323,12 @@ impl Settings {
         store.add_cert(authority.x509.clone()).unwrap();
         self.context.set_cert_store(store.build());
         self.context.set_verify(SslVerifyMode::PEER);
+        self
+    }
+
+    /// Sends this certificate of an authority along.
+    pub fn chain(mut self, cert: &Cert) -> Settings {
+        self.context.add_extra_chain_cert(cert.x509.clone()).unwrap();
         self
     }
 
