@@ -4,6 +4,7 @@ use lighterman_harness::Program;
 
 mod actions;
 mod balance;
+mod certs;
 mod cli;
 mod config;
 mod cookies;

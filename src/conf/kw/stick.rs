@@ -212,12 +212,7 @@ mod tests {
         let seen: Vec<_> = spec.stores.iter().map(|s| (s.data, s.count, s.period)).collect();
         assert_eq!(
             seen,
-            [
-                (Data::Gpc0, 1, 0),
-                (Data::ConnRate, 1, 10_000),
-                (Data::Gpt, 2, 0),
-                (Data::GpcRate, 3, 60_000)
-            ]
+            [(Data::Gpc0, 1, 0), (Data::ConnRate, 1, 10_000), (Data::Gpt, 2, 0), (Data::GpcRate, 3, 60_000)]
         );
         for (text, what) in [
             ("gpc9", "unknown kind of data \"gpc9\""),
