@@ -215,6 +215,8 @@ impl Contexts {
                 return Err("no room for the keys of \"tls-ticket-keys\" in shared memory".to_owned());
             }
         }
+        // what indexing left behind would be copied into every process that is forked
+        lighterman_sys::cred::trim_heap();
         Ok(contexts)
     }
 
