@@ -144,9 +144,7 @@ impl Stream {
         client.requests += 1;
         let sess_vars = std::mem::take(&mut client.vars);
         let (frontend, listener) = (client.facts.frontend, client.facts.listener);
-        let mut txn = Txn::new(frontend);
-        txn.front_tls = tls;
-        request::start_times(&mut txn, client);
+        let txn = request::first_txn(client, tls);
         let mut stream = Stream {
             task,
             front,

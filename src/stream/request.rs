@@ -12,8 +12,11 @@ use crate::plan::rule::Site;
 use crate::plan::Mode;
 use crate::shm::Stat;
 
-/// What a stream begins with: dates, its number, and the stick table entries of its client's connection.
-pub(super) fn start_times(txn: &mut Txn, client: &mut Client) {
+/// What a stream begins with: dates, its number, and the stick table entries of its client's connection. `tls`: the
+/// connection is encrypted.
+pub(super) fn first_txn(client: &mut Client, tls: bool) -> Txn {
+    let mut txn = Txn::new(client.facts.frontend);
+    txn.front_tls = tls;
     txn.sess_tracks = std::mem::take(&mut client.tracks);
     txn.request_index = client.requests.saturating_sub(1);
     let times = &mut txn.times;
@@ -22,6 +25,7 @@ pub(super) fn start_times(txn: &mut Txn, client: &mut Client) {
     // without a single byte all the time was spent waiting for the request
     times.request_us = if client.request_us == 0 { client.since_us } else { client.request_us };
     times.idle = millis(client.since_us, times.request_us);
+    txn
 }
 
 impl Stream {

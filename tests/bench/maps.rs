@@ -3,6 +3,12 @@
 //!
 //! `cargo bench --bench maps`. Each figure is the best of several rounds: the machine's noise only adds.
 
+#![allow(
+    clippy::disallowed_methods,
+    clippy::disallowed_macros,
+    reason = "a bench reads the clock and prints"
+)]
+
 use std::hint::black_box;
 use std::net::Ipv4Addr;
 use std::time::Instant;

@@ -2,6 +2,12 @@
 //!
 //! `cargo bench --bench stick`. Keys come in random order: every operation finds its memory cold.
 
+#![allow(
+    clippy::disallowed_methods,
+    clippy::disallowed_macros,
+    reason = "a bench reads the clock and prints"
+)]
+
 use std::time::Instant;
 
 use lighterman::base::rng::Rng;

@@ -1,6 +1,6 @@
 //! Persistence by cookie and by the cookies of remote desktops: what servers, clients and logs see.
 
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::UNIX_EPOCH;
 
 use lighterman_harness::logs::text;
 use lighterman_harness::{Logs, Proxy, Reply, Response, Server};
@@ -119,7 +119,7 @@ fn postonly_and_nocache() {
 
 /// A date as cookies carry it.
 fn date(offset: i64) -> String {
-    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs() as i64;
+    let now = UNIX_EPOCH.elapsed().unwrap().as_secs() as i64;
     let units = (now + offset) >> 2;
     let digits = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
     (0..5).rev().map(|n| char::from(digits[(units >> (6 * n)) as usize & 63])).collect()

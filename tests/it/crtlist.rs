@@ -351,7 +351,7 @@ fn chains_are_completed_from_files_and_directories() {
     };
     let alone = ("a.pem", leaf.pem());
     let chain = [middle.cert_pem(), root.cert_pem()].concat();
-    assert_eq!(shown("", "crt a.pem", &[alone.clone()]), 1);
+    assert_eq!(shown("", "crt a.pem", std::slice::from_ref(&alone)), 1);
     assert_eq!(shown("", "crt a.pem", &[alone.clone(), ("a.pem.issuer", chain.clone())]), 2);
     let dir = "    issuers-chain-path \"${certs}/chains\"\n";
     assert_eq!(shown(dir, "crt a.pem", &[alone.clone(), ("chains/x.pem", chain.clone())]), 3);

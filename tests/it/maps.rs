@@ -35,7 +35,7 @@ fn answers(proxy: &Proxy, fields: &str, path: &str) -> Vec<String> {
     let mut texts: Vec<String> = (0..16)
         .map(|_| {
             let mut client = proxy.connect("port");
-            client.send(&format!("GET {path} HTTP/1.1\r\nHost: x\r\n{fields}\r\n"));
+            client.send(format!("GET {path} HTTP/1.1\r\nHost: x\r\n{fields}\r\n"));
             client.response().text()
         })
         .collect();
@@ -191,7 +191,7 @@ fn ten_thousand_changes_are_done_within_a_second() {
     let lines: String = (0..10_000).map(|n| format!("/k{n} {n}\n")).collect();
     let name = map_name(&proxy);
     let began = lighterman_harness::Watch::start();
-    client.send(&format!("add map {name} <<EOF\n{lines}EOF\n"));
+    client.send(format!("add map {name} <<EOF\n{lines}EOF\n"));
     client.upto("\n> ");
     let took = began.elapsed();
     assert_eq!(says(&proxy, "/k9999"), ["9999|9999"]);

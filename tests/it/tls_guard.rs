@@ -299,7 +299,7 @@ fn as_many_tickets_as_the_configuration_says() {
 #[test]
 fn records_begin_small_and_grow() {
     let size = 200_000;
-    let server = Server::http(move |_| lighterman_harness::Reply::ok(&vec![b'x'; size]));
+    let server = Server::http(move |_| lighterman_harness::Reply::ok(vec![b'x'; size]));
     for (global, first) in
         [("    tune.ssl.maxrecord 1400", 1400), ("", 4096), ("    tune.ssl.maxrecord 0", 16384)]
     {

@@ -138,7 +138,7 @@ fn bad_lists_name_the_word() {
             "l.txt:1:1: no TLS version is left by ssl-min-ver, ssl-max-ver and no-tlsv1x",
         ),
         ("a.pem [alpn]\n", "l.txt:1:12: \"alpn\": missing protocols (like http/1.1) after \"alpn\""),
-        ("a.pem [no-ca-names]\n", "l.txt:1:8: \"no-ca-names\" is known, not supported yet"),
+        ("a.pem [ocsp-update on]\n", "l.txt:1:8: \"ocsp-update\" is known, not supported yet"),
         ("a.pem [strict-sni]\n", "l.txt:1:8: \"strict-sni\" is not allowed in \"crt-list\" (it belongs in \"bind\", \"stats socket\" or \"ssl-default-bind-options\")"),
         ("a.pem [crt x]\n", "l.txt:1:8: \"crt\" is not allowed in \"crt-list\" (it belongs in \"bind\" or \"stats socket\")"),
         ("a.pem [alpn http/1.1\n", "l.txt:1:7: \"[\" without \"]\" behind it"),

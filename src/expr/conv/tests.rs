@@ -68,6 +68,9 @@ fn wrong_arguments_of_every_converter() {
                 Kind::Choice(_) => "unknown word \"x y\"",
                 _ => continue,
             };
+            if row.args[..at].contains(&Kind::Table) {
+                continue; // there is none here, which is told first
+            }
             let count = row.min.max(at + 1);
             let args: Vec<&str> =
                 (0..count).map(|n| if n == at { "x y" } else { good(row.args[n]) }).collect();

@@ -60,7 +60,7 @@ pub const ROWS: &[Fetch] = &[
         "ssl_bc_err_str",
         Ty::Str,
         Needs::BACK,
-        |f, _| of(f.back_tls, |t| error_text(t)),
+        |f, _| of(f.back_tls, error_text),
         "first error of the server's TLS, in the library's words",
     ),
     Fetch::new(
@@ -158,7 +158,7 @@ pub const ROWS: &[Fetch] = &[
         "ssl_fc_err_str",
         Ty::Str,
         Needs::SESS,
-        |f, _| of(f.tls, |t| error_text(t)),
+        |f, _| of(f.tls, error_text),
         "first error of the client's TLS, in the library's words",
     ),
     Fetch::new(
@@ -234,7 +234,7 @@ fn binary(bytes: &[u8]) -> Sample<'static> {
     Sample::Bin(Data::Own(Scratch::of(bytes)))
 }
 
-fn error_text(tls: &dyn TlsView) -> Option<Sample<'static>> {
+fn error_text(tls: &dyn TlsView) -> Option<Sample<'_>> {
     let code = u64::try_from(tls.err()).ok().filter(|code| *code != 0)?;
     Some(Sample::Str(Data::Own(Scratch::of(library_text(code).as_bytes()))))
 }

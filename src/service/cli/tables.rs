@@ -253,10 +253,11 @@ fn clear(ask: &mut Ask<'_>, cx: &mut CliCx<'_>) -> Result<Answer, String> {
     let table = find(ask, cx)?;
     let now = cx.now.tick.0;
     match which(ask, table, usage)? {
-        Which::Key(key) => match table.remove(&key, now) {
-            Some(false) => return Err("Entry currently in use, cannot remove".to_owned()),
-            Some(true) | None => {}
-        },
+        Which::Key(key) => {
+            if table.remove(&key, now) == Some(false) {
+                return Err("Entry currently in use, cannot remove".to_owned());
+            }
+        }
         Which::All(filters) => table.sweep(now, |entry| all_hold(&filters, entry, now)),
     }
     Ok(Answer::Nothing)

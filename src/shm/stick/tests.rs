@@ -174,7 +174,7 @@ fn processes_count_together_and_a_dead_one_takes_only_its_own() {
                 let held = table.hold(&key(1), true, slot, 0).unwrap();
                 table.held(held).add(Data::ConnCnt, 0, 1, 0);
                 table.held(held).add(Data::ConnRate, 0, 1, 0);
-                if ready[0].load(SeqCst) < u64::MAX && slot % 2 == 0 {
+                if ready[0].load(SeqCst) < u64::MAX && slot.is_multiple_of(2) {
                     all.release(held, slot, 0);
                 }
             }

@@ -94,7 +94,9 @@ impl Cert {
         let date = |text: &[u8]| der(0x17, &[text]);
         let entry = |cert: &&Cert| {
             let serial = cert.x509.serial_number().to_bn().unwrap().to_vec();
-            der(0x30, &[&der(0x02, &[&[0], &serial]), &date(b"250101000000Z")])
+            // a number is positive when its first bit is not set
+            let sign: &[u8] = if serial.first().is_some_and(|byte| *byte >= 0x80) { &[0] } else { &[] };
+            der(0x30, &[&der(0x02, &[sign, &serial]), &date(b"250101000000Z")])
         };
         let entries: Vec<u8> = revoked.iter().flat_map(entry).collect();
         let entries = if entries.is_empty() { entries } else { der(0x30, &[&entries]) };
