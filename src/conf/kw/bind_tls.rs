@@ -2,16 +2,16 @@
 
 use std::sync::Arc;
 
-use super::server_tls::{alpn, ca_source, note_versions, version, VERSIONS};
+use super::tls_common::{alpn, ca_source, note_versions, TlsLine};
 use super::value;
 use crate::conf::crt;
-use crate::conf::draft::{BindDraft, LineCx};
+use crate::conf::draft::{BindDraft, LineCx, Versions};
 use crate::conf::driver::{doc, row, Keyword, Places};
 use crate::lang::diag::Diag;
 use crate::lang::span::Span;
 use crate::lang::word::{Word, Words};
 use crate::plan::crt::{CrtList, CrtSource};
-use crate::plan::tls::{Ignored, TlsVersion, Verify};
+use crate::plan::tls::{Ignored, TlsCommon, Verify};
 use lighterman_sys::tls::verify_errors;
 
 const B: Places = Places::BIND.and(Places::CLI);
@@ -20,6 +20,20 @@ const O: Places = B.and(Places::BIND_OPTIONS);
 const L: Places = B.and(Places::CRT_LIST);
 /// What only such a line may say.
 const C: Places = Places::CRT_LIST;
+
+impl TlsLine for BindDraft {
+    const LINE: Places = L;
+    const OPTION: Places = O;
+    const EVERYWHERE: Places = O.and(L);
+
+    fn common(&mut self) -> &mut TlsCommon {
+        &mut self.tls.common
+    }
+
+    fn versions(&mut self) -> &mut Versions {
+        &mut self.versions
+    }
+}
 
 /// TLS options of `bind`.
 pub const ROWS: &[Keyword<BindDraft>] = &[
@@ -99,24 +113,6 @@ pub const ROWS: &[Keyword<BindDraft>] = &[
         ),
     ),
     row(
-        "ciphers",
-        L,
-        |words, draft, _| {
-            draft.tls.common.ciphers = Some(value::text(words.need("a list")?)?);
-            Ok(())
-        },
-        doc("ciphers <list>", "ciphers up to TLS 1.2, in OpenSSL's syntax", "", "ciphers ECDHE+AESGCM"),
-    ),
-    row(
-        "ciphersuites",
-        L,
-        |words, draft, _| {
-            draft.tls.common.ciphersuites = Some(value::text(words.need("a list")?)?);
-            Ok(())
-        },
-        doc("ciphersuites <list>", "cipher suites of TLS 1.3", "", "ciphersuites TLS_AES_128_GCM_SHA256"),
-    ),
-    row(
         "crl-file",
         L,
         |words, draft, cx| {
@@ -181,15 +177,6 @@ pub const ROWS: &[Keyword<BindDraft>] = &[
         ),
     ),
     row(
-        "curves",
-        L,
-        |words, draft, _| {
-            draft.tls.common.curves = Some(value::text(words.need("a list")?)?);
-            Ok(())
-        },
-        doc("curves <list>", "groups, preferred first", "", "curves X25519:P-256"),
-    ),
-    row(
         "ecdhe",
         L,
         |words, draft, _| {
@@ -214,11 +201,6 @@ pub const ROWS: &[Keyword<BindDraft>] = &[
             "default-crt /etc/ssl/private/default.pem",
         ),
     ),
-    row("force-sslv3", O, |words, _, _| no_sslv3(words), FORCE),
-    row("force-tlsv10", O, |_, draft, _| force(draft, TlsVersion::V10), FORCE),
-    row("force-tlsv11", O, |_, draft, _| force(draft, TlsVersion::V11), FORCE),
-    row("force-tlsv12", O, |_, draft, _| force(draft, TlsVersion::V12), FORCE),
-    row("force-tlsv13", O, |_, draft, _| force(draft, TlsVersion::V13), FORCE),
     row(
         "generate-self-signed",
         B,
@@ -285,7 +267,6 @@ pub const ROWS: &[Keyword<BindDraft>] = &[
             "no-ca-names",
         ),
     ),
-    row("no-sslv3", O, |_, _, _| Ok(()), doc("no-sslv3", "read and passed over", "SSL 3 is never spoken.", "no-sslv3")),
     row(
         "no-strict-sni",
         O,
@@ -295,19 +276,6 @@ pub const ROWS: &[Keyword<BindDraft>] = &[
         },
         doc("no-strict-sni", "the opposite of \"strict-sni\"", "", "no-strict-sni"),
     ),
-    row(
-        "no-tls-tickets",
-        O.and(L),
-        |_, draft, _| {
-            draft.tls.common.tickets = false;
-            Ok(())
-        },
-        doc("no-tls-tickets", "resume by session id only", "", "no-tls-tickets"),
-    ),
-    row("no-tlsv10", O, |_, draft, _| without(draft, TlsVersion::V10), WITHOUT),
-    row("no-tlsv11", O, |_, draft, _| without(draft, TlsVersion::V11), WITHOUT),
-    row("no-tlsv12", O, |_, draft, _| without(draft, TlsVersion::V12), WITHOUT),
-    row("no-tlsv13", O, |_, draft, _| without(draft, TlsVersion::V13), WITHOUT),
     row(
         "ocsp",
         C,
@@ -343,15 +311,6 @@ pub const ROWS: &[Keyword<BindDraft>] = &[
         doc("sctl <file>", "timestamps of transparency logs for the certificate of this line", "", "sctl /etc/ssl/site.sctl"),
     ),
     row(
-        "sigalgs",
-        L,
-        |words, draft, _| {
-            draft.tls.common.sigalgs = Some(value::text(words.need("a list")?)?);
-            Ok(())
-        },
-        doc("sigalgs <list>", "signature algorithms", "", "sigalgs ECDSA+SHA256:RSA-PSS+SHA256"),
-    ),
-    row(
         "ssl",
         B,
         |_, draft, _| {
@@ -359,24 +318,6 @@ pub const ROWS: &[Keyword<BindDraft>] = &[
             Ok(())
         },
         doc("ssl", "clients speak TLS", "Needs a certificate (\"crt\").", "ssl crt /etc/ssl/private/site.pem"),
-    ),
-    row(
-        "ssl-max-ver",
-        O.and(L),
-        |words, draft, _| {
-            draft.versions.max = Some(version(words)?);
-            Ok(())
-        },
-        doc("ssl-max-ver <version>", "the highest TLS version", "TLSv1.0 to TLSv1.3.", "ssl-max-ver TLSv1.3"),
-    ),
-    row(
-        "ssl-min-ver",
-        O.and(L),
-        |words, draft, _| {
-            draft.versions.min = Some(version(words)?);
-            Ok(())
-        },
-        doc("ssl-min-ver <version>", "the lowest TLS version", "Default TLSv1.2.", "ssl-min-ver TLSv1.2"),
     ),
     row(
         "strict-sni",
@@ -411,15 +352,6 @@ pub const ROWS: &[Keyword<BindDraft>] = &[
         ),
     ),
     row(
-        "tls-tickets",
-        O.and(L),
-        |_, draft, _| {
-            draft.tls.common.tickets = true;
-            Ok(())
-        },
-        doc("tls-tickets", "the opposite of \"no-tls-tickets\"", "", "tls-tickets"),
-    ),
-    row(
         "verify",
         L,
         |words, draft, _| {
@@ -440,12 +372,6 @@ pub const ROWS: &[Keyword<BindDraft>] = &[
         ),
     ),
 ];
-
-const FORCE: crate::base::doc::Doc =
-    doc("force-tlsv10|force-tlsv11|force-tlsv12|force-tlsv13", "only this TLS version", "", "force-tlsv12");
-
-const WITHOUT: crate::base::doc::Doc =
-    doc("no-tlsv10|no-tlsv11|no-tlsv12|no-tlsv13", "not this TLS version", "", "no-tlsv11");
 
 /// A list of verification errors: numbers, names, or `all`.
 fn ignored(word: &Word) -> Result<Ignored, Diag> {
@@ -472,26 +398,6 @@ fn ignored(word: &Word) -> Result<Ignored, Diag> {
 fn note(words: &Words<'_>, draft: &mut BindDraft) -> Result<(), Diag> {
     draft.tls_at = draft.tls_at.or(words.taken().map(|word| word.at));
     Ok(())
-}
-
-fn force(draft: &mut BindDraft, version: TlsVersion) -> Result<(), Diag> {
-    draft.versions.min = Some(version);
-    draft.versions.max = Some(version);
-    Ok(())
-}
-
-fn without(draft: &mut BindDraft, version: TlsVersion) -> Result<(), Diag> {
-    draft.versions.without.push(version);
-    Ok(())
-}
-
-/// `force-sslv3`, on either side.
-pub fn no_sslv3(words: &Words<'_>) -> Result<(), Diag> {
-    let what = format!("SSL 3 is not spoken any more; versions are {}", VERSIONS.join(", "));
-    match words.taken() {
-        Some(word) => Err(word.err(what)),
-        None => Err(words.missing(&what)),
-    }
 }
 
 /// What `global` says comes first.

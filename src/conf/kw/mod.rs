@@ -19,6 +19,7 @@ pub mod server_tls;
 pub mod stats;
 pub mod stick;
 pub mod timeout;
+pub mod tls_common;
 pub mod tls_global;
 pub mod tune;
 pub mod users;
@@ -54,10 +55,10 @@ pub const PROXY: &[&[Keyword<ProxyDraft>]] = &[
 ];
 
 /// Words of a `bind` or `stats socket` line.
-pub const BIND: &[&[Keyword<BindDraft>]] = &[bind::ROWS, bind_tls::ROWS];
+pub const BIND: &[&[Keyword<BindDraft>]] = &[bind::ROWS, bind_tls::ROWS, tls_common::Shared::ROWS];
 
 /// Words of a `server` or `default-server` line.
-pub const SERVER: &[&[Keyword<ServerDraft>]] = &[server::ROWS, server_tls::ROWS];
+pub const SERVER: &[&[Keyword<ServerDraft>]] = &[server::ROWS, server_tls::ROWS, tls_common::Shared::ROWS];
 
 /// Keywords of `crt-store`.
 pub const CRT_STORE: &[&[Keyword<StoreDraft>]] = &[crt_store::ROWS];

@@ -1,16 +1,31 @@
-//! `server` lines: TLS, and what `bind` lines share of it.
+//! `server` lines: TLS.
 
+use super::tls_common::{alpn, ca_source, note_versions, TlsLine};
 use super::value;
 use crate::conf::crt;
 use crate::conf::draft::{LineCx, ServerDraft, Versions};
 use crate::conf::driver::{doc, row, Keyword, Places};
 use crate::lang::diag::Diag;
 use crate::lang::span::Span;
-use crate::lang::word::{Word, Words};
-use crate::plan::tls::{CaSource, TlsCommon, TlsVersion, Verify};
+use crate::lang::word::Words;
+use crate::plan::tls::{CaSource, TlsCommon, Verify};
 
 const S: Places = Places::SERVERS;
 const O: Places = S.and(Places::SERVER_OPTIONS);
+
+impl TlsLine for ServerDraft {
+    const LINE: Places = S;
+    const OPTION: Places = O;
+    const EVERYWHERE: Places = O;
+
+    fn common(&mut self) -> &mut TlsCommon {
+        &mut self.tls.common
+    }
+
+    fn versions(&mut self) -> &mut Versions {
+        &mut self.versions
+    }
+}
 
 /// TLS options of `server` and `default-server`.
 pub const ROWS: &[Keyword<ServerDraft>] = &[
@@ -43,24 +58,6 @@ pub const ROWS: &[Keyword<ServerDraft>] = &[
         ),
     ),
     row(
-        "ciphers",
-        S,
-        |words, draft, _| {
-            draft.tls.common.ciphers = Some(value::text(words.need("a list")?)?);
-            Ok(())
-        },
-        doc("ciphers <list>", "ciphers up to TLS 1.2, in OpenSSL's syntax", "", "ciphers ECDHE+AESGCM"),
-    ),
-    row(
-        "ciphersuites",
-        S,
-        |words, draft, _| {
-            draft.tls.common.ciphersuites = Some(value::text(words.need("a list")?)?);
-            Ok(())
-        },
-        doc("ciphersuites <list>", "cipher suites of TLS 1.3", "", "ciphersuites TLS_AES_128_GCM_SHA256"),
-    ),
-    row(
         "crl-file",
         S,
         |words, draft, cx| {
@@ -84,20 +81,6 @@ pub const ROWS: &[Keyword<ServerDraft>] = &[
         ),
     ),
     row(
-        "curves",
-        S,
-        |words, draft, _| {
-            draft.tls.common.curves = Some(value::text(words.need("a list")?)?);
-            Ok(())
-        },
-        doc("curves <list>", "groups, preferred first", "", "curves X25519:P-256"),
-    ),
-    row("force-sslv3", O, |words, _, _| super::bind_tls::no_sslv3(words), FORCE),
-    row("force-tlsv10", O, |_, draft, _| force(draft, TlsVersion::V10), FORCE),
-    row("force-tlsv11", O, |_, draft, _| force(draft, TlsVersion::V11), FORCE),
-    row("force-tlsv12", O, |_, draft, _| force(draft, TlsVersion::V12), FORCE),
-    row("force-tlsv13", O, |_, draft, _| force(draft, TlsVersion::V13), FORCE),
-    row(
         "no-ssl",
         S,
         |_, draft, _| {
@@ -116,21 +99,6 @@ pub const ROWS: &[Keyword<ServerDraft>] = &[
         doc("no-ssl-reuse", "a full TLS handshake for each connection", "", "no-ssl-reuse"),
     ),
     row(
-        "no-sslv3",
-        O,
-        |_, _, _| Ok(()),
-        doc("no-sslv3", "read and passed over", "SSL 3 is never spoken.", "no-sslv3"),
-    ),
-    row(
-        "no-tls-tickets",
-        O,
-        |_, draft, _| {
-            draft.tls.common.tickets = false;
-            Ok(())
-        },
-        doc("no-tls-tickets", "resume by session id only", "", "no-tls-tickets"),
-    ),
-    row(
         "no-sni-auto",
         S,
         |_, draft, _| {
@@ -139,10 +107,6 @@ pub const ROWS: &[Keyword<ServerDraft>] = &[
         },
         doc("no-sni-auto", "the opposite of \"sni-auto\"", "", "no-sni-auto"),
     ),
-    row("no-tlsv10", O, |_, draft, _| without(draft, TlsVersion::V10), WITHOUT),
-    row("no-tlsv11", O, |_, draft, _| without(draft, TlsVersion::V11), WITHOUT),
-    row("no-tlsv12", O, |_, draft, _| without(draft, TlsVersion::V12), WITHOUT),
-    row("no-tlsv13", O, |_, draft, _| without(draft, TlsVersion::V13), WITHOUT),
     row(
         "no-verifyhost",
         S,
@@ -151,15 +115,6 @@ pub const ROWS: &[Keyword<ServerDraft>] = &[
             Ok(())
         },
         doc("no-verifyhost", "the opposite of \"verifyhost\"", "", "no-verifyhost"),
-    ),
-    row(
-        "sigalgs",
-        S,
-        |words, draft, _| {
-            draft.tls.common.sigalgs = Some(value::text(words.need("a list")?)?);
-            Ok(())
-        },
-        doc("sigalgs <list>", "signature algorithms", "", "sigalgs ECDSA+SHA256"),
     ),
     row(
         "sni",
@@ -204,24 +159,6 @@ pub const ROWS: &[Keyword<ServerDraft>] = &[
         ),
     ),
     row(
-        "ssl-max-ver",
-        O,
-        |words, draft, _| {
-            draft.versions.max = Some(version(words)?);
-            Ok(())
-        },
-        doc("ssl-max-ver <version>", "the highest TLS version", "TLSv1.0 to TLSv1.3.", "ssl-max-ver TLSv1.3"),
-    ),
-    row(
-        "ssl-min-ver",
-        O,
-        |words, draft, _| {
-            draft.versions.min = Some(version(words)?);
-            Ok(())
-        },
-        doc("ssl-min-ver <version>", "the lowest TLS version", "Default TLSv1.2.", "ssl-min-ver TLSv1.2"),
-    ),
-    row(
         "ssl-reuse",
         S,
         |_, draft, _| {
@@ -229,15 +166,6 @@ pub const ROWS: &[Keyword<ServerDraft>] = &[
             Ok(())
         },
         doc("ssl-reuse", "the opposite of \"no-ssl-reuse\"", "", "ssl-reuse"),
-    ),
-    row(
-        "tls-tickets",
-        O,
-        |_, draft, _| {
-            draft.tls.common.tickets = true;
-            Ok(())
-        },
-        doc("tls-tickets", "the opposite of \"no-tls-tickets\"", "", "tls-tickets"),
     ),
     row(
         "verify",
@@ -274,78 +202,6 @@ pub const ROWS: &[Keyword<ServerDraft>] = &[
         ),
     ),
 ];
-
-const FORCE: crate::base::doc::Doc =
-    doc("force-tlsv10|force-tlsv11|force-tlsv12|force-tlsv13", "only this TLS version", "", "force-tlsv12");
-
-const WITHOUT: crate::base::doc::Doc =
-    doc("no-tlsv10|no-tlsv11|no-tlsv12|no-tlsv13", "not this TLS version", "", "no-tlsv11");
-
-/// Versions as configurations spell them.
-pub const VERSIONS: &[&str] = &["TLSv1.0", "TLSv1.1", "TLSv1.2", "TLSv1.3"];
-
-fn force(draft: &mut ServerDraft, version: TlsVersion) -> Result<(), Diag> {
-    draft.versions.min = Some(version);
-    draft.versions.max = Some(version);
-    Ok(())
-}
-
-fn without(draft: &mut ServerDraft, version: TlsVersion) -> Result<(), Diag> {
-    draft.versions.without.push(version);
-    Ok(())
-}
-
-/// A TLS version word. SSL 3 as a minimum is read as TLS 1.0, the lowest that is spoken.
-pub fn version(words: &mut Words<'_>) -> Result<TlsVersion, Diag> {
-    let word = words.need("a version (like TLSv1.2)")?;
-    Ok(match word.text.as_str() {
-        "SSLv3" | "TLSv1.0" => TlsVersion::V10,
-        "TLSv1.1" => TlsVersion::V11,
-        "TLSv1.2" => TlsVersion::V12,
-        "TLSv1.3" => TlsVersion::V13,
-        _ => return Err(word.not_one_of("TLS version", VERSIONS)),
-    })
-}
-
-/// Works out the range of versions a line leaves.
-pub fn note_versions(versions: &Versions, common: &mut TlsCommon, at: Span) -> Result<(), Diag> {
-    let (min, max) = versions.range().map_err(|what| Diag::alert(at, what))?;
-    common.min = min;
-    common.max = max;
-    Ok(())
-}
-
-/// A list of ALPN protocols (RFC 7301): 1 to 255 bytes each. `h2` is left out until it is built.
-pub fn alpn(word: &Word, cx: &mut LineCx<'_>) -> Result<Vec<String>, Diag> {
-    let mut found = Vec::new();
-    let mut whole = 0;
-    for name in word.text.split(',') {
-        if name.is_empty() || name.len() > 255 {
-            return Err(word.err("each protocol name has 1 to 255 bytes"));
-        }
-        whole += name.len() + 1;
-        if name == "h2" {
-            const LEFT_OUT: &str = "HTTP/2 is not supported yet: \"h2\" is left out of \"alpn\"";
-            if !cx.diags.iter().any(|diag| diag.what == LEFT_OUT) {
-                cx.say(Diag::warning(word.at, LEFT_OUT));
-            }
-            continue;
-        }
-        found.push(name.to_string());
-    }
-    if whole > 65_535 {
-        return Err(word.err("the list is too long"));
-    }
-    Ok(found)
-}
-
-/// A file, a directory or `@system-ca`.
-pub fn ca_source(word: &Word, cx: &LineCx<'_>) -> Result<CaSource, Diag> {
-    match word.text.as_str() {
-        "@system-ca" => Ok(CaSource::System),
-        _ => Ok(CaSource::Path(value::path_below(cx.base.ca_base.as_deref(), word)?)),
-    }
-}
 
 /// What `global` says comes first.
 pub fn begin(server: &mut ServerDraft, cx: &mut LineCx<'_>) -> Result<(), Diag> {

@@ -87,6 +87,7 @@ pub(super) fn set_refusal(alert: u8) {
 }
 
 /// The alert noted by [`set_refusal`] for the running call.
+#[cfg(feature = "aws-lc")]
 pub(super) fn refusal() -> Option<u8> {
     // SAFETY: not null means a live frame of `run` on this very thread.
     unsafe { CURRENT.with(Cell::get).as_ref() }.and_then(|call| call.refusal.get())

@@ -17,6 +17,7 @@ mod context;
 mod host;
 mod reason;
 mod settings;
+mod ticket;
 pub mod verify_errors;
 
 #[cfg(feature = "aws-lc")]
