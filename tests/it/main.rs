@@ -27,7 +27,9 @@ mod stick;
 mod tls;
 mod tls_failures;
 mod tls_guard;
+mod tls_hostile;
 mod tls_resume;
+mod tls_tiers;
 mod tls_verify;
 
 /// The program that was built with these tests.

@@ -3,9 +3,12 @@
 //!
 //! Numbers and words are those of `fc_err` and `fc_err_str`.
 
-use super::{Client, Peer, ServerSide};
+use super::gate::GateWorld;
+use super::{millis, Client, Peer, ServerSide};
 use crate::event::log::sink::Speaker;
-use crate::expr::view::Addr;
+use crate::expr::logfmt::LogFmt;
+use crate::expr::vars::Vars;
+use crate::expr::view::{Addr, Bytes, Facts, TlsView, Txn};
 use crate::net::cx::Cx;
 use crate::net::fault::{Cause, Fault, ProxyFault};
 use crate::net::tls::why::Why;
@@ -94,8 +97,14 @@ impl std::fmt::Display for Story<'_> {
     }
 }
 
-/// Counts and logs it.
-pub(super) fn report(fault: Fault, client: &mut Client, story: Option<Story<'_>>, cx: &mut Cx<'_>) {
+/// Counts and logs it. `tls`: what is known of its TLS, if it has any.
+pub(super) fn report(
+    fault: Fault,
+    client: &mut Client,
+    story: Option<Story<'_>>,
+    tls: Option<&dyn TlsView>,
+    cx: &mut Cx<'_>,
+) {
     let listener = cx.plan.listener(client.facts.listener);
     let failure = Failure::of(fault, listener.tls.is_some());
     client.facts.err = failure.number;
@@ -116,18 +125,52 @@ pub(super) fn report(fault: Fault, client: &mut Client, story: Option<Story<'_>>
         return;
     }
     let level = if proxy.log_separate_errors { LogLevel::Err } else { LogLevel::Info };
-    let line = format!(
-        "{} [{}] {}/{}: {}{}{}{}",
-        End(client.facts.src, listener.puid),
-        Date(client.facts.accepted_us),
-        proxy.name,
-        listener.label(),
-        failure.text,
-        failure.detail.map_or("", |_| ": "),
-        failure.detail.unwrap_or_default(),
-        Tail(story, cx.now.wall_us.saturating_sub(client.facts.accepted_us) / 1000),
-    );
-    cx.log.emit(Speaker::Proxy(proxy.id), level, line.as_bytes());
+    let line = match &proxy.error_log_format {
+        Some(format) => worded(format, tls, client, cx),
+        None => format!(
+            "{} [{}] {}/{}: {}{}{}{}",
+            End(client.facts.src, listener.puid),
+            Date(client.facts.accepted_us),
+            proxy.name,
+            listener.label(),
+            failure.text,
+            failure.detail.map_or("", |_| ": "),
+            failure.detail.unwrap_or_default(),
+            Tail(story, cx.now.wall_us.saturating_sub(client.facts.accepted_us) / 1000),
+        )
+        .into_bytes(),
+    };
+    cx.log.emit(Speaker::Proxy(proxy.id), level, &line);
+}
+
+/// `error-log-format`, as a stream that never came to be would see it.
+fn worded(format: &LogFmt, tls: Option<&dyn TlsView>, client: &Client, cx: &Cx<'_>) -> Vec<u8> {
+    let mut txn = Txn::new(client.facts.frontend);
+    txn.front_tls = tls.is_some();
+    txn.times.accept_us = client.facts.accepted_us;
+    txn.times.total = millis(client.facts.accepted_us, cx.now.wall_us);
+    let facts = Facts {
+        date_us: cx.now.wall_us,
+        last: true,
+        conn: &client.facts,
+        tls,
+        back: None,
+        back_tls: None,
+        req: None,
+        res: None,
+        req_body: Bytes::NONE,
+        res_body: Bytes::NONE,
+        req_bytes: Bytes::NONE,
+        res_bytes: Bytes::NONE,
+        txn: &txn,
+        vars: Vars { sess: Some(&client.vars), ..Vars::default() },
+        effects: cx.effects,
+        maps: cx.maps.maps(),
+        world: &GateWorld { plan: cx.plan, shm: cx.shm, now_ms: cx.now.tick.0 },
+    };
+    let mut line = Vec::with_capacity(256);
+    format.write(&facts, &mut line);
+    line
 }
 
 /// A client was sent away because too many wait for a full handshake: counted, and told once in a while, because there

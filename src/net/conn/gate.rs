@@ -3,13 +3,13 @@
 
 use super::handshake::Shakes;
 use super::{Client, Conn, Peer};
-use crate::base::ids::ProxyId;
+use crate::base::ids::{ListenerId, ProxyId};
 use crate::expr::stick::Stick;
 use crate::expr::vars::VarsMut;
 use crate::expr::view::{Bytes, TlsView, Txn, World};
 use crate::net::cx::Cx;
 use crate::plan::rule::{self, Act, ActionCx, Site};
-use crate::plan::Plan;
+use crate::plan::{Mode, Plan};
 use crate::shm::stick::Data;
 use crate::shm::{Object, Shared, Stat};
 
@@ -97,11 +97,11 @@ fn count_session(site: Site, client: &Client, cx: &Cx<'_>) {
     }
 }
 
-/// What rules at the gate may ask of everything beyond the connection.
-struct GateWorld<'a> {
-    plan: &'a Plan,
-    shm: &'a Shared,
-    now_ms: u64,
+/// What may be asked of everything beyond a connection that has no stream.
+pub(super) struct GateWorld<'a> {
+    pub(super) plan: &'a Plan,
+    pub(super) shm: &'a Shared,
+    pub(super) now_ms: u64,
 }
 
 impl GateWorld<'_> {
@@ -125,5 +125,17 @@ impl World for GateWorld<'_> {
 
     fn proxy_puid(&self, id: ProxyId) -> u32 {
         self.plan.proxy(id).puid
+    }
+
+    fn proxy_is_http(&self, id: ProxyId) -> bool {
+        self.plan.proxy(id).mode == Mode::Http
+    }
+
+    fn listener_name(&self, id: ListenerId) -> Option<&str> {
+        self.plan.listener(id).name.as_deref()
+    }
+
+    fn listener_puid(&self, id: ListenerId) -> u32 {
+        self.plan.listener(id).puid
     }
 }

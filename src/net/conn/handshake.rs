@@ -219,7 +219,7 @@ impl Conn {
                 Transport::Ssl(ssl) if in_tls => Some(failure::Story::of(fault, ssl)),
                 _ => None,
             };
-            failure::report(fault, client, story, cx);
+            failure::report(fault, client, story, self.xprt.tls(), cx);
             return self.close(cx);
         }
         if let Some(mut shakes) = self.shakes.take() {

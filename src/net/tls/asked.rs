@@ -26,20 +26,46 @@ pub struct Asked {
     groups: Box<[u16]>,
     /// Protocols offered, each after its length (RFC 7301).
     alpn: Box<[u8]>,
+    /// The last bytes that came: as many as an alert has.
+    tail: [u8; ALERT_LEN],
 }
+
+/// Bytes of an alert in clear text: header, level, number (RFC 8446 sections 5.1 and 6).
+const ALERT_LEN: usize = 7;
 
 impl Asked {
     /// What this hello asks for.
     pub fn of(hello: &Hello<'_>) -> Asked {
-        let name = hello.extension(extension::SERVER_NAME).and_then(server_name).unwrap_or_default();
-        let groups = hello.extension(extension::SUPPORTED_GROUPS).map(list16).into_iter().flatten();
-        let versions = hello.extension(extension::SUPPORTED_VERSIONS);
-        let alpn = hello.extension(extension::ALPN).and_then(|body| body.get(2..)).unwrap_or_default();
+        Asked::read(hello.version(), |number| hello.extension(number))
+    }
+
+    fn read<'h>(version: u16, extension: impl Fn(u16) -> Option<&'h [u8]>) -> Asked {
+        let name = extension(extension::SERVER_NAME).and_then(server_name).unwrap_or_default();
+        let groups = extension(extension::SUPPORTED_GROUPS).map(list16).into_iter().flatten();
+        let versions = extension(extension::SUPPORTED_VERSIONS);
+        let alpn = extension(extension::ALPN).and_then(|body| body.get(2..)).unwrap_or_default();
         Asked {
             name: name.iter().take(NAME_MAX).copied().collect(),
-            version: versions.and_then(highest).unwrap_or(hello.version()),
+            version: versions.and_then(highest).unwrap_or(version),
             groups: groups.filter(|group| !is_grease(*group)).take(GROUPS_MAX).collect(),
             alpn: alpn.iter().take(ALPN_MAX).copied().collect(),
+            tail: [0; ALERT_LEN],
+        }
+    }
+
+    /// More bytes have come after the hello.
+    pub(super) fn note(&mut self, bytes: &[u8]) {
+        let last = bytes.get(bytes.len().saturating_sub(ALERT_LEN)..).unwrap_or_default();
+        self.tail.rotate_left(last.len());
+        self.tail.iter_mut().rev().zip(last.iter().rev()).for_each(|(to, from)| *to = *from);
+    }
+
+    /// The alert that came last, if it came in clear text. Clients of TLS 1.3 that refuse our certificate may have no keys
+    /// yet to send it with, and the library only sees a record that does not decrypt.
+    pub(super) fn clear_alert(&self) -> Option<u8> {
+        match self.tail {
+            [21, 3, _, 0, 2, 2, alert] => Some(alert),
+            _ => None,
         }
     }
 }
@@ -48,7 +74,9 @@ impl Asked {
 fn highest(body: &[u8]) -> Option<u16> {
     let (_, list) = body.split_first()?;
     let pairs = list.chunks_exact(2).filter_map(|pair| pair.first_chunk().copied());
-    pairs.map(u16::from_be_bytes).filter(|version| !is_grease(*version)).max()
+    let offered = pairs.map(u16::from_be_bytes).filter(|version| !is_grease(*version));
+    // drafts had numbers of their own, larger ones
+    offered.max_by_key(|version| (version >> 8 == 3, *version))
 }
 
 /// Values that clients throw in so that servers learn to ignore what they do not know (RFC 8701).
@@ -137,6 +165,20 @@ fn group_name(group: u16) -> Option<&'static str> {
     })
 }
 
+/// Reads any bytes as each of the extensions that are told. For fuzzing.
+pub fn fuzz_hello_words(bytes: &[u8]) {
+    let mut asked = Asked::read(bytes.len() as u16, |_| Some(bytes));
+    asked.note(bytes);
+    let _ = asked.clear_alert();
+    let line = asked.to_string();
+    assert!(line.len() < LINE_MAX, "{} bytes", line.len());
+    assert!(line.bytes().all(|byte| byte == b' ' || byte.is_ascii_graphic()), "{line:?}");
+    assert_eq!(line.split(' ').count(), 4, "{line:?}");
+}
+
+/// What hostile clients can make of a line, at most: three bytes for each of theirs.
+const LINE_MAX: usize = 3 * (NAME_MAX + ALPN_MAX) + 20 * GROUPS_MAX + 64;
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -151,6 +193,7 @@ mod tests {
                     version: 0x0304,
                     groups: [4588, 29, 23, 0x1234].into(),
                     alpn: (*b"\x02h2\x08http/1.1").into(),
+                    tail: [0; ALERT_LEN],
                 },
                 "sni=a.test ver=TLSv1.3 groups=X25519MLKEM768,X25519,P-256,0x1234 alpn=h2,http/1.1",
             ),
@@ -166,10 +209,45 @@ mod tests {
     }
 
     #[test]
+    fn alerts_in_clear_text_are_recognised() {
+        let rows: &[(&[&[u8]], Option<u8>)] = &[
+            (&[b"\x15\x03\x03\x00\x02\x02\x30"], Some(48)),
+            (&[b"some record", b"\x15\x03\x03\x00\x02", b"\x02", b"\x2a"], Some(42)),
+            (&[b"\x15\x03\x03\x00\x02\x01\x00"], None),
+            (&[b"\x15\x03\x03\x00\x02\x02\x30", b"."], None),
+            (&[b""], None),
+        ];
+        for (parts, alert) in rows {
+            let mut asked = Asked::default();
+            parts.iter().for_each(|part| asked.note(part));
+            assert_eq!(asked.clear_alert(), *alert, "{parts:x?}");
+        }
+    }
+
+    #[test]
+    fn any_bytes_make_a_short_line() {
+        for n in [0, 1, 2, 3, 40, 700] {
+            for byte in [0, 1, 0x0a, b' ', 0xff] {
+                fuzz_hello_words(&vec![byte; n]);
+            }
+        }
+    }
+
+    #[test]
+    fn the_fuzz_corpus_does_no_harm() {
+        let dir = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/fuzz/corpus/hello_words");
+        let seeds: Vec<_> = std::fs::read_dir(dir).unwrap().map(|entry| entry.unwrap().path()).collect();
+        assert!(!seeds.is_empty());
+        seeds.iter().for_each(|seed| fuzz_hello_words(&std::fs::read(seed).unwrap()));
+    }
+
+    #[test]
     fn the_highest_version_counts_and_grease_does_not() {
         let rows: &[(&[u8], Option<u16>)] = &[
             (b"\x04\x03\x04\x03\x03", Some(0x0304)),
             (b"\x06\x7a\x7a\x03\x03\x03\x02", Some(0x0303)),
+            (b"\x04\x7f\x1c\x03\x03", Some(0x0303)),
+            (b"\x02\x7f\x1c", Some(0x7f1c)),
             (b"\x02\x0a\x0a", None),
             (b"", None),
             (b"\x03\x03\x04\x03", Some(0x0304)),

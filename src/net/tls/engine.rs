@@ -8,6 +8,7 @@
 //! What the library holds back (the ticket of TLS 1.3, an answer to a key update) leaves with the next bytes that are written,
 //! so that the ticket and the first answer share a segment; [`TlsEngine::release`] sends it for a connection with nothing to say.
 
+use std::net::IpAddr;
 use std::sync::Arc;
 
 use lighterman_sys::tls::{Conn, Failure, Outcome, Reason};
@@ -144,7 +145,8 @@ impl TlsEngine {
     pub fn connect(server: &Arc<ServerContext>, name: Option<&str>) -> Result<TlsEngine, ErrorStack> {
         let mut conn = Conn::new(&server.context)?;
         let asked = name.unwrap_or_default();
-        if !asked.is_empty() {
+        // an address is no host name (RFC 6066 section 3), but it may stand in the certificate
+        if !asked.is_empty() && asked.parse::<IpAddr>().is_err() {
             conn.set_name(asked)?;
         }
         let expected = server.verify_host.as_deref().unwrap_or(asked);
@@ -416,7 +418,7 @@ impl TlsEngine {
         ask: impl FnOnce(&mut Conn, &mut dyn lighterman_sys::tls::Host) -> Outcome,
     ) -> Outcome {
         let verified = &mut self.verified;
-        let outcome = match &mut self.side {
+        let mut outcome = match &mut self.side {
             Side::Front { bind, shown, policy, replay } => {
                 let (heavy, turn, policy) = (&mut self.heavy, &mut self.turn, *policy);
                 let (keys, asked, before) = (&mut self.keys, &mut self.asked, self.awaits);
@@ -432,8 +434,12 @@ impl TlsEngine {
                 ask(&mut self.conn, &mut Back { pipe, server, name, verified, keys })
             }
         };
-        if let Outcome::Failed(failure) = outcome {
-            self.failed = Some(Box::new(failure));
+        if let Outcome::Failed(failure) = &mut outcome {
+            let alert = self.asked.as_ref().and_then(|asked| asked.clear_alert());
+            if let (Reason::BadRecord, Some(alert)) = (failure.reason, alert) {
+                (failure.reason, failure.alert) = (Reason::Alert, alert);
+            }
+            self.failed = Some(Box::new(*failure));
         }
         if self.heavy == Heavy::Granted && outcome != Outcome::Suspended {
             self.heavy = Heavy::Done;

@@ -178,6 +178,9 @@ impl Host for Front<'_, '_> {
             return;
         }
         if let Some(rx) = self.pipe.rx.as_mut() {
+            if let Some(asked) = self.asked.as_mut() {
+                asked.note(rx.readable().get(..n).unwrap_or(&[]));
+            }
             if let Some(replay) = self.replay.as_mut() {
                 replay.note(rx.readable().get(..n).unwrap_or(&[]));
             }

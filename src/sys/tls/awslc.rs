@@ -336,6 +336,7 @@ pub(super) fn classify(code: impl Into<u64>) -> Failure {
         | ffi::SSL_R_INVALID_COMPRESSION_LIST
         | ffi::SSL_R_ERROR_IN_RECEIVED_CIPHER_LIST
         | ffi::SSL_R_BAD_ALERT
+        | ffi::SSL_R_BAD_ECPOINT
         | ffi::SSL_R_UNKNOWN_ALERT_TYPE => Reason::Malformed,
         ffi::SSL_R_UNEXPECTED_MESSAGE
         | ffi::SSL_R_UNEXPECTED_RECORD
@@ -344,9 +345,7 @@ pub(super) fn classify(code: impl Into<u64>) -> Failure {
         | ffi::SSL_R_CCS_RECEIVED_EARLY
         | ffi::SSL_R_EXCESS_HANDSHAKE_DATA
         | ffi::SSL_R_INVALID_OUTER_RECORD_TYPE => Reason::Unexpected,
-        ffi::SSL_R_BAD_SIGNATURE | ffi::SSL_R_DIGEST_CHECK_FAILED | ffi::SSL_R_BAD_ECPOINT => {
-            Reason::BadSignature
-        }
+        ffi::SSL_R_BAD_SIGNATURE | ffi::SSL_R_DIGEST_CHECK_FAILED => Reason::BadSignature,
         ffi::SSL_R_NO_RENEGOTIATION | ffi::SSL_R_RENEGOTIATION_MISMATCH => Reason::Renegotiation,
         ffi::SSL_R_TOO_MANY_EMPTY_FRAGMENTS
         | ffi::SSL_R_TOO_MANY_WARNING_ALERTS
