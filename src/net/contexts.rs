@@ -13,6 +13,7 @@ use crate::net::tls::files::Files;
 use crate::net::tls::sources::Pulse;
 use crate::net::tls::store::{Settings, Store};
 use crate::net::tls::ticket_file::{self, KeyFile};
+use crate::net::tls::trust::{Trust, TrustKind};
 use crate::net::tls::why::Why;
 use crate::net::tls::{BindContext, ServerContext, TlsShared};
 use crate::plan::{Listener, Mode, Plan};
@@ -44,6 +45,7 @@ pub struct Contexts {
     failures: Option<Failures>,
     clock: Arc<AtomicU64>,
     store: Arc<Store>,
+    trust: Arc<Trust>,
     /// `tune.ssl.ticket-rotate`, seconds.
     rotate_s: u32,
     /// When the operator was last told that there are too many handshakes, milliseconds; of this process.
@@ -172,12 +174,14 @@ impl Contexts {
             key_log: plan.global.tune.ssl_keylog,
             clock: Arc::new(AtomicU64::new(now.wall_us / 1_000_000)),
             store: Arc::new(store),
+            trust: Arc::default(),
         };
         let mut contexts = Contexts {
             failures: failures(shm),
             tickets: shared.tickets.clone(),
             clock: shared.clock.clone(),
             store: Arc::clone(&shared.store),
+            trust: Arc::clone(&shared.trust),
             rotate_s: plan.global.tune.ssl_ticket_rotate,
             ..Contexts::default()
         };
@@ -238,6 +242,43 @@ impl Contexts {
     /// The certificates.
     pub fn store(&self) -> &Arc<Store> {
         &self.store
+    }
+
+    /// Whom all lines believe.
+    pub fn trust(&self) -> &Arc<Trust> {
+        &self.trust
+    }
+
+    /// Whether any line asks the file of this name.
+    pub fn believes(&self, kind: TrustKind, name: &str) -> bool {
+        self.binds.iter().flatten().any(|bind| bind.believes(kind, name))
+            || self.servers.iter().flatten().any(|server| server.believes(kind, name))
+    }
+
+    /// Puts other authorities or revocations in force under the name of a file, for all handshakes to come: PEM text, nothing
+    /// for an empty file, `None` for none. All or nothing; the servers whose connections were verified with what was there.
+    pub fn set_trust(
+        &self,
+        kind: TrustKind,
+        name: &str,
+        content: Option<&[u8]>,
+    ) -> Result<Vec<ServerId>, String> {
+        let next = Arc::new(self.trust.with(kind, name, content).map_err(|error| error.to_string())?);
+        let mut binds = Vec::new();
+        for bind in self.binds.iter().flatten().filter(|bind| bind.believes(kind, name)) {
+            binds.push((bind, bind.rebuilt(&next, kind, name).map_err(|error| error.to_string())?));
+        }
+        let mut servers = Vec::new();
+        let mut left = Vec::new();
+        for (place, server) in self.servers.iter().enumerate() {
+            let Some(server) = server.as_ref().filter(|server| server.believes(kind, name)) else { continue };
+            servers.push((server, server.rebuilt(&next).map_err(|error| error.to_string())?));
+            left.push(ServerId(place as u32));
+        }
+        self.trust.adopt(&next);
+        binds.into_iter().for_each(|(bind, new)| bind.adopt(new));
+        servers.into_iter().for_each(|(server, new)| server.adopt(new));
+        Ok(left)
     }
 
     /// Whether it is time to tell that there are too many handshakes.

@@ -1,14 +1,15 @@
-//! Authorities: whose certificates are believed, and what they have revoked.
+//! Authorities: whose certificates are believed, and what they have revoked. Read from files at start, or given at run time
+//! under the name of a file ([`super::trust`]).
 
 use std::path::{Path, PathBuf};
 
 use openssl::x509::store::{X509Store, X509StoreBuilder};
 use openssl::x509::verify::X509VerifyFlags;
-use openssl::x509::X509;
+use openssl::x509::{X509Crl, X509};
 
 use super::certs::{CertError, CertFault};
 use super::files;
-use super::pem::Kind;
+use super::pem::{self, Block, Kind};
 use crate::plan::tls::CaSource;
 
 /// Where distributions keep what the system trusts, the most common first.
@@ -21,24 +22,61 @@ const SYSTEM: &[&str] = &[
     "/usr/local/etc/ssl/cert.pem",
 ];
 
-/// The certificates of a `ca-file`.
-pub fn load(source: &CaSource) -> Result<Vec<X509>, CertError> {
-    let path = match source {
-        CaSource::Path(path) => path.clone(),
-        CaSource::System => system()?,
-    };
-    let files = if path.is_dir() { files::list(&path)? } else { vec![path.clone()] };
-    let mut found = Vec::new();
-    for file in &files {
-        read(file, &mut found)?;
+/// The certificates of a `ca-file`, in the order of the file, each once.
+#[derive(Clone, Default)]
+pub struct Authorities {
+    certs: Vec<X509>,
+}
+
+impl Authorities {
+    /// Reads a file or all files of a directory; one without any certificate is refused, because nobody would be believed.
+    pub fn load(source: &CaSource) -> Result<Authorities, CertError> {
+        let path = match source {
+            CaSource::Path(path) => path.clone(),
+            CaSource::System => system()?,
+        };
+        let files = if path.is_dir() { files::list(&path)? } else { vec![path.clone()] };
+        let mut found = Authorities::default();
+        for file in &files {
+            found.add(file, &files::read_blocks(file)?)?;
+        }
+        found.some(&path)
     }
-    if found.is_empty() {
-        return Err(CertError { file: path, fault: CertFault::NoCertificate });
+
+    /// Certificates that were given under the name of a file.
+    pub fn parse(name: &Path, bytes: &[u8]) -> Result<Authorities, CertError> {
+        let mut found = Authorities::default();
+        found.add(name, &given(name, bytes)?)?;
+        found.some(name)
     }
-    Ok(found)
+
+    /// The certificates.
+    pub fn certs(&self) -> &[X509] {
+        &self.certs
+    }
+
+    fn add(&mut self, file: &Path, blocks: &[Block]) -> Result<(), CertError> {
+        for (index, block) in blocks.iter().filter(|block| block.kind == Kind::Certificate).enumerate() {
+            let parsed = X509::from_der(&block.der);
+            let fault = CertFault::BadCertificate(index + 1);
+            let cert = parsed.map_err(|_| CertError { file: file.to_owned(), fault })?;
+            if !self.certs.contains(&cert) {
+                self.certs.push(cert);
+            }
+        }
+        Ok(())
+    }
+
+    fn some(self, file: &Path) -> Result<Authorities, CertError> {
+        match self.certs.is_empty() {
+            true => Err(CertError { file: file.to_owned(), fault: CertFault::NoCertificate }),
+            false => Ok(self),
+        }
+    }
 }
 
 /// The lists of a `crl-file`.
+#[derive(Clone, Default)]
 pub struct Revoked {
     file: PathBuf,
     lists: Vec<Vec<u8>>,
@@ -47,7 +85,19 @@ pub struct Revoked {
 impl Revoked {
     /// Reads a file; one without any list is refused, because it would let nobody in.
     pub fn load(file: &Path) -> Result<Revoked, CertError> {
-        let blocks = files::read_blocks(file)?;
+        Self::of(file, &files::read_blocks(file)?)
+    }
+
+    /// Lists that were given under the name of a file. Each must parse.
+    pub fn parse(name: &Path, bytes: &[u8]) -> Result<Revoked, CertError> {
+        let revoked = Self::of(name, &given(name, bytes)?)?;
+        if revoked.lists().any(|list| X509Crl::from_der(list).is_err()) {
+            return Err(CertError { file: name.to_owned(), fault: CertFault::Refused });
+        }
+        Ok(revoked)
+    }
+
+    fn of(file: &Path, blocks: &[Block]) -> Result<Revoked, CertError> {
         let lists: Vec<Vec<u8>> =
             blocks.iter().filter(|block| block.kind == Kind::Crl).map(|block| block.der.to_vec()).collect();
         if lists.is_empty() {
@@ -82,18 +132,8 @@ pub fn store(authorities: &[X509], revoked: Option<&Revoked>) -> Result<X509Stor
     Ok(store.build())
 }
 
-fn read(file: &Path, into: &mut Vec<X509>) -> Result<(), CertError> {
-    let blocks = files::read_blocks(file)?;
-    for (index, block) in blocks.iter().filter(|block| block.kind == Kind::Certificate).enumerate() {
-        let parsed = X509::from_der(&block.der);
-        into.push(
-            parsed.map_err(|_| CertError {
-                file: file.to_owned(),
-                fault: CertFault::BadCertificate(index + 1),
-            })?,
-        );
-    }
-    Ok(())
+fn given(name: &Path, bytes: &[u8]) -> Result<Vec<Block>, CertError> {
+    pem::blocks(bytes).map_err(|fault| CertError { file: name.to_owned(), fault: CertFault::Pem(fault) })
 }
 
 fn system() -> Result<PathBuf, CertError> {

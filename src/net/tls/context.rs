@@ -1,23 +1,25 @@
 //! What the connections of a `bind` or `server` line have in common, built once from the words of the line.
 //!
-//! Made by a process with file rights, before the fork where possible: what stands here is never changed afterwards and costs
-//! each worker nothing. [`TlsShared`] is the part that lives in shared memory.
+//! Made by a process with file rights, before the fork where possible, so that it costs each worker nothing. What changes
+//! afterwards is whom a line believes: its context is then built anew from the words kept beside it ([`Policy`], [`Ways`]) and
+//! takes the place of the other one for connections to come. [`TlsShared`] is the part that lives in shared memory.
 
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError, RwLock};
 
-use lighterman_sys::tls::{self, Context, Side, Wishes};
+use lighterman_sys::tls::{self, Context, Credentials, Side, Wishes};
 use openssl::error::ErrorStack;
 use openssl::sha::Sha256;
 use openssl::ssl::{SslContext, SslContextBuilder, SslMethod, SslOptions, SslVerifyMode, SslVersion};
 use openssl::x509::X509;
 
-use super::authority::{self, Revoked};
+use super::authority::{self, Authorities, Revoked};
 use super::certs::{self, Cert, CertError};
 use super::sessions::ServerSessions;
 use super::sources::{self, Pulse};
 use super::store::Store;
+use super::trust::{self, Trust, TrustKind};
 use crate::plan::tls::{BindTls, CaSource, Ignored, ServerTls, TlsCommon, TlsVersion, Verify};
 use crate::shm::early::EarlyWindow;
 use crate::shm::sslcache::SslCache;
@@ -53,6 +55,8 @@ pub struct TlsShared {
     pub clock: Arc<AtomicU64>,
     /// The certificates of all lines.
     pub store: Arc<Store>,
+    /// Whom all lines believe.
+    pub trust: Arc<Trust>,
 }
 
 /// Why a line's TLS cannot be built.
@@ -121,7 +125,7 @@ impl From<ErrorStack> for TlsError {
 /// TLS of a `bind` line.
 pub struct BindContext {
     /// The line's own options first, then those of lines of its lists.
-    pub(super) policies: Vec<Policy>,
+    policies: RwLock<Vec<Arc<Policy>>>,
     /// The places of its certificates in the store, in order of preference.
     pub(super) places: Vec<u32>,
     pub(super) strict_sni: bool,
@@ -129,7 +133,9 @@ pub struct BindContext {
 }
 
 /// The options a connection is made with.
-pub(super) struct Policy {
+pub struct Policy {
+    /// The words it was built from, without certificates and lists.
+    words: BindTls,
     pub(super) context: Context,
     /// `alpn`, preferred first.
     pub(super) alpn: Vec<String>,
@@ -147,23 +153,24 @@ impl Policy {
 
     fn build(line: &BindTls, shared: &TlsShared) -> Result<Policy, TlsError> {
         let mut builder = common(&line.common, !line.prefer_client_ciphers)?;
-        let mut authorities = authorities(line.verify, line.ca_file.as_ref())?;
+        let known = authorities(line.verify, line.ca_file.as_ref(), &shared.trust)?;
         if !line.no_ca_names {
-            for authority in &authorities {
+            for authority in known.iter().flat_map(|known| known.certs()) {
                 builder.add_client_ca(authority)?;
             }
         }
+        let mut believed = known.map_or(Vec::new(), |known| known.certs().to_vec());
         if let Some(more) = line.ca_verify_file.as_ref().filter(|_| line.verify != Verify::None) {
-            authorities.extend(authority::load(more)?);
+            believed.extend_from_slice(shared.trust.authorities(more)?.certs());
         }
         let revoked = match (&line.crl_file, line.verify) {
             (_, Verify::None) | (None, _) => None,
-            (Some(file), _) => Some(Revoked::load(file)?),
+            (Some(file), _) => Some(shared.trust.revoked(file)?),
         };
-        if !authorities.is_empty() {
-            builder.set_cert_store(authority::store(&authorities, revoked.as_ref())?);
+        if !believed.is_empty() {
+            builder.set_cert_store(authority::store(&believed, revoked.as_deref())?);
         }
-        builder.set_session_id_context(&session_context(line, &authorities, revoked.as_ref()))?;
+        builder.set_session_id_context(&session_context(line, &believed, revoked.as_deref()))?;
         let wishes = Wishes {
             sessions: shared.cache.is_some(),
             tickets: line.common.tickets && shared.tickets.is_some(),
@@ -174,7 +181,10 @@ impl Policy {
             verify: mode(line.verify),
             early_data: line.early_data && shared.early.is_some(),
         };
+        let words =
+            BindTls { crt: Vec::new(), default_crt: Vec::new(), variants: Vec::new(), ..line.clone() };
         Ok(Policy {
+            words,
             context: Context::new(builder, Side::Server, &wishes)?,
             alpn: line.common.alpn.clone(),
             ca_ignore: line.ca_ignore,
@@ -213,16 +223,50 @@ impl BindContext {
             let paths = line.crt.iter().chain(&line.default_crt).map(|source| source.path().to_owned());
             return Err(TlsError::NoCertificate(paths.collect()));
         }
-        let mut policies = vec![Policy::build(line, shared)?];
-        for variant in &line.variants {
-            policies.push(Policy::build(variant, shared)?);
-        }
-        Ok(BindContext { policies, places, strict_sni: line.strict_sni, shared: shared.clone() })
+        let lines = [line].into_iter().chain(&line.variants);
+        let policies: Result<Vec<_>, _> =
+            lines.map(|line| Policy::build(line, shared).map(Arc::new)).collect();
+        Ok(BindContext {
+            policies: RwLock::new(policies?),
+            places,
+            strict_sni: line.strict_sni,
+            shared: shared.clone(),
+        })
+    }
+
+    fn all_policies(&self) -> Vec<Arc<Policy>> {
+        self.policies.read().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     /// The options of this number; those of the line when there is none.
-    pub(super) fn policy(&self, number: usize) -> Option<&Policy> {
-        self.policies.get(number).or(self.policies.first())
+    pub(super) fn policy(&self, number: usize) -> Option<Arc<Policy>> {
+        let policies = self.policies.read().unwrap_or_else(PoisonError::into_inner);
+        policies.get(number).or(policies.first()).cloned()
+    }
+
+    /// Whether connections may turn out to need other options than those they begin with.
+    pub(super) fn has_choice(&self) -> bool {
+        self.policies.read().unwrap_or_else(PoisonError::into_inner).len() > 1
+    }
+
+    /// Whether the line, or one of its lists, asks the file of this name.
+    pub fn believes(&self, kind: TrustKind, name: &str) -> bool {
+        self.all_policies().iter().any(|policy| trust::bind_uses(&policy.words, kind, name))
+    }
+
+    /// Its options built anew where they ask the file of this name, to be put in place with [`BindContext::adopt`].
+    pub fn rebuilt(&self, trust: &Arc<Trust>, kind: TrustKind, name: &str) -> Result<Rebuilt, TlsError> {
+        let shared = TlsShared { trust: Arc::clone(trust), ..self.shared.clone() };
+        let mut policies = self.all_policies();
+        for policy in policies.iter_mut().filter(|policy| trust::bind_uses(&policy.words, kind, name)) {
+            *policy = Arc::new(Policy::build(&policy.words, &shared)?);
+        }
+        Ok(Rebuilt(policies))
+    }
+
+    /// Connections to come are made with these options.
+    pub fn adopt(&self, Rebuilt(policies): Rebuilt) {
+        *self.policies.write().unwrap_or_else(PoisonError::into_inner) = policies;
     }
 
     /// The places of its certificates in the store, in order of preference.
@@ -242,35 +286,45 @@ impl BindContext {
 
     /// The cipher suites in force, for `-vv` and tests.
     pub fn ciphers(&self) -> Vec<String> {
-        self.policies.first().map_or(Vec::new(), |policy| policy.context.ciphers())
+        self.policy(0).map_or(Vec::new(), |policy| policy.context.ciphers())
     }
 }
 
+/// Options of a `bind` line that are about to be put in place.
+pub struct Rebuilt(Vec<Arc<Policy>>);
+
 /// TLS towards one server.
 pub struct ServerContext {
-    pub(super) context: Context,
+    ways: RwLock<Arc<Ways>>,
+    shared: TlsShared,
     /// `verifyhost`.
     pub(super) verify_host: Option<String>,
     /// The certificate is checked, so a name must be expected.
     pub(super) verifies: bool,
-    /// Sessions to offer; `None` with `no-ssl-reuse`.
-    pub(super) sessions: Option<ServerSessions>,
     /// When the operator was last told of a failed handshake (milliseconds), of this process.
     warned: AtomicU64,
+}
+
+/// What connections to a server are made with, as whom it believes is known now.
+pub struct Ways {
+    /// The words it was built from.
+    words: ServerTls,
+    /// `crt`: the client certificate shown.
+    own: Option<Arc<Credentials>>,
+    pub(super) context: Context,
+    /// Sessions to offer; `None` with `no-ssl-reuse`. They vouch for what was verified, so they end with it.
+    pub(super) sessions: Option<ServerSessions>,
 }
 
 /// A failure is not reported again sooner, milliseconds.
 const WARN_EVERY_MS: u64 = 10_000;
 
-impl ServerContext {
-    /// Loads files and builds the context.
-    pub fn build(line: &ServerTls, shared: &TlsShared) -> Result<ServerContext, TlsError> {
+impl Ways {
+    fn build(line: &ServerTls, own: Option<Arc<Credentials>>, shared: &TlsShared) -> Result<Ways, TlsError> {
         let mut builder = common(&line.common, false)?;
-        let verifies = line.verify != Verify::None;
-        let authorities = authorities(line.verify, line.ca_file.as_ref())?;
-        if !authorities.is_empty() {
-            let revoked = line.crl_file.as_deref().map(Revoked::load).transpose()?;
-            builder.set_cert_store(authority::store(&authorities, revoked.as_ref())?);
+        if let Some(known) = authorities(line.verify, line.ca_file.as_ref(), &shared.trust)? {
+            let revoked = line.crl_file.as_deref().map(|file| shared.trust.revoked(file)).transpose()?;
+            builder.set_cert_store(authority::store(known.certs(), revoked.as_deref())?);
         }
         if !line.common.alpn.is_empty() {
             builder.set_alpn_protos(&alpn_list(&line.common.alpn)?)?;
@@ -287,17 +341,49 @@ impl ServerContext {
             builder.set_options(SslOptions::NO_TICKET);
         }
         let mut context = Context::new(builder, Side::Client, &wishes)?;
-        if let Some(files) = &line.crt {
-            let how = &shared.store.settings.how;
-            context.set_default_credentials(&certs::load_files(files, how)?.credentials);
+        if let Some(own) = &own {
+            context.set_default_credentials(own);
         }
+        let sessions = line.reuse_sessions.then(ServerSessions::default);
+        Ok(Ways { words: line.clone(), own, context, sessions })
+    }
+}
+
+impl ServerContext {
+    /// Loads files and builds the context.
+    pub fn build(line: &ServerTls, shared: &TlsShared) -> Result<ServerContext, TlsError> {
+        let how = &shared.store.settings.how;
+        let own = line.crt.as_ref().map(|files| certs::load_files(files, how)).transpose()?;
+        let own = own.map(|cert| Arc::new(cert.credentials));
         Ok(ServerContext {
-            context,
+            ways: RwLock::new(Arc::new(Ways::build(line, own, shared)?)),
+            shared: shared.clone(),
             verify_host: line.verify_host.clone(),
-            verifies,
-            sessions: line.reuse_sessions.then(ServerSessions::default),
+            verifies: line.verify != Verify::None,
             warned: AtomicU64::new(0),
         })
+    }
+
+    /// What connections are made with now.
+    pub(super) fn ways(&self) -> Arc<Ways> {
+        Arc::clone(&self.ways.read().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// Whether the line asks the file of this name.
+    pub fn believes(&self, kind: TrustKind, name: &str) -> bool {
+        trust::server_uses(&self.ways().words, kind, name)
+    }
+
+    /// The same with what is believed now, to be put in place with [`ServerContext::adopt`].
+    pub fn rebuilt(&self, trust: &Arc<Trust>) -> Result<Ways, TlsError> {
+        let shared = TlsShared { trust: Arc::clone(trust), ..self.shared.clone() };
+        let ways = self.ways();
+        Ways::build(&ways.words, ways.own.clone(), &shared)
+    }
+
+    /// Connections to come are made with these; none of the sessions made before is offered any more.
+    pub fn adopt(&self, ways: Ways) {
+        *self.ways.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(ways);
     }
 
     /// Whether a failed handshake with this server is worth a line in the log: not when there was one lately.
@@ -339,10 +425,15 @@ fn common(words: &TlsCommon, our_order: bool) -> Result<SslContextBuilder, TlsEr
     Ok(builder)
 }
 
-fn authorities(verify: Verify, source: Option<&CaSource>) -> Result<Vec<X509>, TlsError> {
+/// Whom a line believes; nobody is asked with `verify none`.
+fn authorities(
+    verify: Verify,
+    source: Option<&CaSource>,
+    trust: &Trust,
+) -> Result<Option<Arc<Authorities>>, TlsError> {
     match (verify, source) {
-        (Verify::None, _) => Ok(Vec::new()),
-        (_, Some(source)) => Ok(authority::load(source)?),
+        (Verify::None, _) => Ok(None),
+        (_, Some(source)) => Ok(Some(trust.authorities(source)?)),
         (_, None) => Err(TlsError::NoAuthority),
     }
 }

@@ -16,7 +16,7 @@ use openssl::error::ErrorStack;
 
 use super::asked::Asked;
 use super::certs::Cert;
-use super::context::{BindContext, ServerContext};
+use super::context::{BindContext, ServerContext, Ways};
 use super::host::{Back, Front, Heavy, KeyLines, Verified};
 use super::replay::Replay;
 use super::store::Awaited;
@@ -103,7 +103,7 @@ enum Side {
         replay: Option<Box<Replay>>,
     },
     Back {
-        server: Arc<ServerContext>,
+        ways: Arc<Ways>,
         name: Box<str>,
     },
 }
@@ -137,13 +137,14 @@ impl TlsEngine {
     pub fn accept(bind: &Arc<BindContext>) -> Result<TlsEngine, ErrorStack> {
         let policy = bind.policy(0).ok_or_else(ErrorStack::get)?;
         let conn = Conn::new(&policy.context)?;
-        let replay = (bind.policies.len() > 1).then(Box::default);
+        let replay = bind.has_choice().then(Box::default);
         Ok(Self::new(conn, Side::Front { bind: Arc::clone(bind), shown: None, policy: 0, replay }))
     }
 
     /// A connection to a server; `name` is sent as SNI, and expected in its certificate unless `verifyhost` says otherwise.
     pub fn connect(server: &Arc<ServerContext>, name: Option<&str>) -> Result<TlsEngine, ErrorStack> {
-        let mut conn = Conn::new(&server.context)?;
+        let ways = server.ways();
+        let mut conn = Conn::new(&ways.context)?;
         let asked = name.unwrap_or_default();
         // an address is no host name (RFC 6066 section 3), but it may stand in the certificate
         if !asked.is_empty() && asked.parse::<IpAddr>().is_err() {
@@ -153,10 +154,10 @@ impl TlsEngine {
         if server.verifies && !expected.is_empty() {
             conn.set_expected_name(expected)?;
         }
-        if let Some(session) = server.sessions.as_ref().and_then(|sessions| sessions.find(asked)) {
+        if let Some(session) = ways.sessions.as_ref().and_then(|sessions| sessions.find(asked)) {
             conn.offer(&session)?;
         }
-        Ok(Self::new(conn, Side::Back { server: Arc::clone(server), name: asked.into() }))
+        Ok(Self::new(conn, Side::Back { ways, name: asked.into() }))
     }
 
     fn new(conn: Conn, side: Side) -> TlsEngine {
@@ -217,9 +218,9 @@ impl TlsEngine {
             Outcome::Suspended if self.heavy == Heavy::Asked => Step::Heavy,
             Outcome::Suspended => Step::Suspended,
             Outcome::Failed(failure) => {
-                if let Side::Back { server, name } = &self.side {
+                if let Side::Back { ways, name } = &self.side {
                     // Whatever was offered may be the reason.
-                    server.sessions.iter().for_each(|sessions| sessions.forget(name));
+                    ways.sessions.iter().for_each(|sessions| sessions.forget(name));
                 }
                 Step::Fault(failure)
             }
@@ -429,9 +430,9 @@ impl TlsEngine {
                 self.told &= self.awaits == before;
                 outcome
             }
-            Side::Back { server, name } => {
+            Side::Back { ways, name } => {
                 let keys = &mut self.keys;
-                ask(&mut self.conn, &mut Back { pipe, server, name, verified, keys })
+                ask(&mut self.conn, &mut Back { pipe, ways, name, verified, keys })
             }
         };
         if let Outcome::Failed(failure) = &mut outcome {

@@ -10,7 +10,7 @@ use openssl::ssl::SslSession;
 
 use super::asked::Asked;
 use super::certs::Cert;
-use super::context::{BindContext, ServerContext};
+use super::context::{BindContext, Ways};
 use super::engine::Pipe;
 use super::hello::{first_identity, protocols, server_name, Can};
 use super::replay::Replay;
@@ -242,7 +242,8 @@ impl Host for Front<'_, '_> {
     }
 
     fn alpn<'o>(&mut self, offered: &'o [u8]) -> Option<&'o [u8]> {
-        let ours = self.bind.policy(self.policy)?.alpn.iter();
+        let policy = self.bind.policy(self.policy)?;
+        let ours = policy.alpn.iter();
         ours.filter_map(|name| protocols(offered).find(|theirs| *theirs == name.as_bytes())).next()
     }
 
@@ -273,7 +274,7 @@ impl Host for Front<'_, '_> {
 /// Towards a server.
 pub(super) struct Back<'e, 'p> {
     pub(super) pipe: &'e mut Pipe<'p>,
-    pub(super) server: &'e ServerContext,
+    pub(super) ways: &'e Ways,
     pub(super) name: &'e str,
     pub(super) verified: &'e mut Verified,
     pub(super) keys: &'e mut Option<Box<KeyLines>>,
@@ -288,7 +289,7 @@ impl Host for Back<'_, '_> {
     }
 
     fn keep_session(&mut self, session: SslSession) {
-        if let Some(sessions) = &self.server.sessions {
+        if let Some(sessions) = &self.ways.sessions {
             sessions.keep(self.name, session);
         }
     }

@@ -22,6 +22,7 @@ pub mod sources;
 pub mod staple;
 pub mod store;
 pub mod ticket_file;
+pub mod trust;
 pub mod why;
 
 #[cfg(test)]

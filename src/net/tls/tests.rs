@@ -228,7 +228,7 @@ fn the_ticket_leaves_with_the_first_answer() {
     server.write(b"OK");
     assert!(server.deliver(&mut client) > 150, "ticket and answer together");
     assert_eq!(client.read(), b"OK");
-    assert!(back.sessions.as_ref().unwrap().find("").is_some());
+    assert!(back.ways().sessions.as_ref().unwrap().find("").is_some());
     server.with(|engine, pipe| engine.release(pipe));
     assert_eq!(server.deliver(&mut client), 0, "nothing is held any more");
 
