@@ -54,8 +54,8 @@ pub(super) struct Inherited {
     pub(super) daemon: bool,
     /// The control process's line to the master.
     pub(super) line: Option<OwnedFd>,
-    /// A worker's line to the master, for certificates.
-    pub(super) certs: Option<OwnedFd>,
+    /// Its line to the master for certificates.
+    pub(super) certs: OwnedFd,
 }
 
 /// The life of a child; the number is its exit code.
@@ -97,7 +97,7 @@ fn begin(role: Role, plan: &Plan, tls: &Contexts, what: Inherited) -> Result<(),
             handed: what.channels.ends.into_iter().nth(number).map(|(_, theirs)| theirs),
             watch: None,
             master: None,
-            certs: what.certs,
+            certs: Some(what.certs),
         },
         Role::Control => {
             let mut sockets = what.sockets;
@@ -112,7 +112,7 @@ fn begin(role: Role, plan: &Plan, tls: &Contexts, what: Inherited) -> Result<(),
                 handed: None,
                 watch: Some(watch),
                 master: what.line,
-                certs: None,
+                certs: Some(what.certs),
             }
         }
     };

@@ -8,11 +8,11 @@ use std::sync::Arc;
 use lighterman_sys::fds;
 use lighterman_sys::fork::{self, Child, Exit, Forked};
 
+use super::certs::CertLine;
 use super::child::{self, Channels, Inherited, Role};
 use super::{Fatal, Sockets};
 use crate::base::tick::Tick;
 use crate::net::contexts::{self, Contexts};
-use crate::net::tls::store::Store;
 use crate::plan::Plan;
 use crate::service::board::apply_plan;
 use crate::shm::{self, Phase, Shared};
@@ -42,8 +42,8 @@ pub(super) struct Post {
     pub(super) shm: Arc<Shared>,
     /// The master's end of the control process's line.
     pub(super) line: Option<OwnedFd>,
-    /// The master's end of a worker's line for certificates, and the certificates of its generation.
-    pub(super) certs: Option<(OwnedFd, Arc<Store>)>,
+    /// The line for certificates; `None` once the process has gone.
+    pub(super) certs: Option<CertLine>,
 }
 
 impl Crew {
@@ -108,23 +108,22 @@ impl Crew {
         let slot = self.shm.reserve(roles, number).ok_or_else(|| {
             io::Error::other("too many old generations still finish their work; see hard-stop-after")
         })?;
-        let (ours, theirs) = fds::channel()?;
+        let (certs, certs_theirs) = fds::channel()?;
+        let (line, line_theirs) = match role {
+            Role::Control => fds::channel().map(|(ours, theirs)| (Some(ours), Some(theirs)))?,
+            Role::Worker(_) => (None, None),
+        };
         match fork::fork() {
             Ok(Forked::Parent(child)) => {
                 let shm = Arc::clone(&self.shm);
-                let (line, certs) = match role {
-                    Role::Control => (Some(ours), None),
-                    Role::Worker(_) => (None, Some((ours, Arc::clone(self.tls.store())))),
-                };
+                let certs = Some(CertLine::new(certs, Arc::clone(self.tls.store())));
                 Ok(Post { role, child, slot, generation: self.generation, born, shm, line, certs })
             }
             Ok(Forked::Child) => {
                 let_go();
-                drop(ours);
-                let (line, certs) = match role {
-                    Role::Control => (Some(theirs), None),
-                    Role::Worker(_) => (None, Some(theirs)),
-                };
+                drop((certs, line));
+                // the keys of all certificates are the master's alone
+                self.tls.store().close_spool();
                 let inherited = Inherited {
                     sockets: std::mem::take(&mut self.sockets),
                     channels: std::mem::take(&mut self.channels),
@@ -133,8 +132,8 @@ impl Crew {
                     slot,
                     master,
                     daemon: self.daemon,
-                    line,
-                    certs,
+                    line: line_theirs,
+                    certs: certs_theirs,
                 };
                 fork::exit_now(child::live(role, &self.plan, &self.tls, inherited));
             }

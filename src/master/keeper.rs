@@ -11,6 +11,7 @@ use lighterman_sys::fork::{self, Exit, Forked};
 use lighterman_sys::signal::Signals;
 use nix::poll::{poll, PollFd, PollFlags, PollTimeout};
 
+use super::certs::{CertLine, Notices};
 use super::child::Role;
 use super::crew::{killed_from_outside, Crew, Post};
 use super::{dismiss, notify, privileges, Fatal, Launch, Reread};
@@ -24,6 +25,9 @@ const SIGNALS: &[i32] =
 
 /// How often a crew that is coming is looked at, milliseconds.
 const LOOK_EVERY_MS: u64 = 2;
+
+/// How often a process that takes no more news is tried again, milliseconds.
+const OWED_EVERY_MS: u64 = 20;
 
 /// An old worker that stands still does not keep the answer to a reload longer than this, milliseconds.
 const LET_GO_MS: u64 = 500;
@@ -61,6 +65,9 @@ struct Keeper {
     askers: Vec<(u32, u64)>,
     /// Those who asked while one was under way.
     later: Vec<(u32, u64)>,
+    /// Some process has not taken all that is new about certificates.
+    owing: bool,
+    notices: Notices,
 }
 
 pub(super) fn run(launch: Launch) -> Result<i32, Fatal> {
@@ -94,6 +101,8 @@ pub(super) fn run(launch: Launch) -> Result<i32, Fatal> {
         letting_go: None,
         askers: Vec::new(),
         later: Vec::new(),
+        owing: false,
+        notices: Notices::default(),
     };
     keeper.start(&signals)?;
     dismiss(&launch.finish, &launch.terminate);
@@ -140,9 +149,7 @@ fn become_daemon() -> Result<Daemon, Fatal> {
 
 /// Opens the files workers ask for.
 fn bring_certificates(posts: &[Post]) {
-    for (line, store) in posts.iter().filter_map(|post| post.certs.as_ref()) {
-        store.answer(line.as_fd());
-    }
+    posts.iter().filter_map(|post| post.certs.as_ref()).for_each(CertLine::answer);
 }
 
 impl Parent {
@@ -218,25 +225,40 @@ impl Keeper {
         let timeout =
             ms.map(|ms| PollTimeout::try_from(Duration::from_millis(ms)).unwrap_or(PollTimeout::MAX));
         let lines = self.posts.iter().filter_map(|post| post.line.as_ref());
-        let certs = self.posts.iter().filter_map(|post| post.certs.as_ref().map(|(line, _)| line));
-        let heard = [signals.as_fd()].into_iter().chain(lines.chain(certs).map(AsFd::as_fd));
+        let certs = self.posts.iter().filter_map(|post| post.certs.as_ref().map(CertLine::as_fd));
+        let heard = [signals.as_fd()].into_iter().chain(lines.map(AsFd::as_fd)).chain(certs);
         let mut fds: Vec<PollFd<'_>> = heard.map(|fd| PollFd::new(fd, PollFlags::POLLIN)).collect();
         match poll(&mut fds, timeout.unwrap_or(PollTimeout::NONE)) {
             Ok(_) | Err(nix::errno::Errno::EINTR) => {}
             Err(errno) => return Err(errno.into()),
         }
         bring_certificates(&self.posts);
+        self.bring_news();
         self.posts.iter_mut().for_each(|post| {
             // one that has just died would be heard for ever
-            post.certs.take_if(|(line, _)| line::is_cut(line.as_fd()));
+            post.certs.take_if(|line| line.is_cut());
         });
         Ok(())
+    }
+
+    /// Brings what is new about certificates to all processes, and what is to be logged to the one that does.
+    fn bring_news(&mut self) {
+        let lines = self.posts.iter_mut().filter_map(|post| post.certs.as_mut());
+        self.owing = lines.map(|line| !line.bring()).fold(false, |owing, line| owing | line);
+        let generation = self.crew.generation;
+        let log = |post: &&Post| post.role == Role::Control && post.generation == generation;
+        if let Some(line) = self.posts.iter().find(log).and_then(|post| post.certs.as_ref()) {
+            self.owing |= !self.notices.send(line);
+        }
     }
 
     /// Milliseconds until something is due.
     fn patience(&self) -> Option<u64> {
         if self.coming.is_some() || self.letting_go.is_some() {
             return Some(LOOK_EVERY_MS);
+        }
+        if self.owing {
+            return Some(OWED_EVERY_MS);
         }
         let now = self.now();
         let due = self.vacant.iter().map(|(_, at)| *at).chain(self.hard_stop).chain(self.kill_at).min()?;

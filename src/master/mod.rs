@@ -5,6 +5,7 @@
 //! listening sockets and the privileges, forks the others, and parses nothing from the network.
 
 mod alone;
+mod certs;
 mod child;
 mod crew;
 mod fds;

@@ -157,6 +157,14 @@ counters! {
         MaxconnReached "MaxconnReached" Counter "P" "times the limit on connections was met";
         Panics "Panics" Counter "P" "connections closed because of an error of ours";
         SslBusy "SslBusy" Counter "P" "clients refused because too many TLS handshakes wait";
+        SslCertLookups "SslCertLookups" Counter "P" "certificates that handshakes asked for";
+        SslCertMisses "SslCertMisses" Counter "P" "of these, those that had to be read first";
+        SslCertFailures "SslCertFailures" Counter "P" "certificates that could not be read";
+        SslCertEvictions "SslCertEvictions" Counter "P" "parsed certificates forgotten for want of room";
+        SslWatchErrors "SslWatchErrors" Counter "P" "files of watched directories that were no good";
+        SslCertsExpiring "SslCertsExpiring" Gauge "P" "certificates that expire within 14 days";
+        SslCertsExpired "SslCertsExpired" Gauge "P" "certificates that have expired";
+        SslCertsShadowed "SslCertsShadowed" Gauge "P" "certificates in whose place others are always shown";
         Warnings "TotalWarnings" Counter "P" "warnings logged";
     }
 }

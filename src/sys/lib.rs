@@ -29,3 +29,4 @@ pub mod sockopt;
 pub mod splice;
 pub mod tls;
 pub mod tls_library;
+pub mod watch;

@@ -32,14 +32,19 @@ fn seals() -> SealFlag {
 impl Sealed {
     /// Keeps what `from` gives, at most `max` bytes of it.
     pub fn read(name: &str, from: impl Read, max: u64) -> io::Result<Sealed> {
-        let name = std::ffi::CString::new(name)?;
-        let fd = memfd_create(name.as_c_str(), MFdFlags::MFD_CLOEXEC | MFdFlags::MFD_ALLOW_SEALING)?;
-        let mut file = File::from(fd);
+        let mut file = Self::draft(name)?;
         if io::copy(&mut from.take(max.saturating_add(1)), &mut file)? > max {
             return Err(io::ErrorKind::FileTooLarge.into());
         }
         fcntl(&file, FcntlArg::F_ADD_SEALS(seals() | SealFlag::F_SEAL_SEAL))?;
         Self::of_fd(file.into())
+    }
+
+    /// Memory as a file that may still change.
+    pub fn draft(name: &str) -> io::Result<File> {
+        let name = std::ffi::CString::new(name)?;
+        let fd = memfd_create(name.as_c_str(), MFdFlags::MFD_CLOEXEC | MFdFlags::MFD_ALLOW_SEALING)?;
+        Ok(File::from(fd))
     }
 
     /// The bytes behind a memfd that was sealed, here or elsewhere; one that was not is refused.

@@ -7,7 +7,9 @@ use super::Worker;
 use crate::base::ids::TaskId;
 use crate::event::log::sink::Speaker;
 use crate::event::sched::Wake;
+use crate::net::tls::store::errand::{Notice, Weight};
 use crate::plan::LogLevel;
+use crate::shm::Info;
 
 /// The number of the task that hears the answers.
 pub(super) const CERTS: u16 = 8;
@@ -34,8 +36,16 @@ impl Worker<'_> {
 
     /// Tells the operator about certificates that could not be read.
     pub(super) fn report_certs(&mut self) {
-        for line in self.house.tls.store().take_news() {
-            self.house.log.emit(Speaker::Program, LogLevel::Warning, line.as_bytes());
+        for Notice { weight, text } in self.house.tls.store().take_news() {
+            let level = match weight {
+                Weight::Info => LogLevel::Info,
+                Weight::Warning => LogLevel::Warning,
+                Weight::Alarm => {
+                    self.house.shm.process().count(Info::SslWatchErrors, 1);
+                    LogLevel::Err
+                }
+            };
+            self.house.log.emit(Speaker::Program, level, text.as_bytes());
         }
     }
 }

@@ -37,6 +37,14 @@ pub struct Totals {
     pub streams_total: u64,
     pub maxconn_reached: u64,
     pub ssl_busy: u64,
+    pub ssl_cert_lookups: u64,
+    pub ssl_cert_misses: u64,
+    pub ssl_cert_failures: u64,
+    pub ssl_cert_evictions: u64,
+    pub ssl_watch_errors: u64,
+    pub ssl_certs_expiring: u64,
+    pub ssl_certs_expired: u64,
+    pub ssl_certs_shadowed: u64,
     /// Handshakes of clients that failed.
     pub ssl_failures: u64,
     pub pipes_used: u64,
@@ -198,6 +206,14 @@ lines! {
     "NbThreadGroups" "CGS" "thread groups per process" u32 |_cx| 1u32;
     "SslBusy" "MCP" "clients refused because too many TLS handshakes wait" u32 |cx| wrap(cx.totals.ssl_busy);
     "SslFailures" "MCP" "TLS handshakes of clients that failed (see \"show ssl failures\")" u64 |cx| cx.totals.ssl_failures;
+    "SslCertLookups" "MCP" "certificates that handshakes asked for" u64 |cx| cx.totals.ssl_cert_lookups;
+    "SslCertMisses" "MCP" "certificates that had to be read first" u64 |cx| cx.totals.ssl_cert_misses;
+    "SslCertFailures" "MCP" "certificates that could not be read" u64 |cx| cx.totals.ssl_cert_failures;
+    "SslCertEvictions" "MCP" "parsed certificates forgotten for want of room" u64 |cx| cx.totals.ssl_cert_evictions;
+    "SslCertsExpiring" "MGP" "certificates that expire within 14 days (see \"show ssl cert expiring\")" u32 |cx| cx.totals.ssl_certs_expiring;
+    "SslCertsExpired" "MGP" "certificates that have expired" u32 |cx| cx.totals.ssl_certs_expired;
+    "SslCertsShadowed" "MGP" "certificates in whose place others are always shown" u32 |cx| cx.totals.ssl_certs_shadowed;
+    "SslWatchErrors" "MCP" "files of watched directories that were no good" u64 |cx| cx.totals.ssl_watch_errors;
 }
 
 /// Date of the version, as `show info` spells it.
@@ -267,7 +283,8 @@ mod tests {
                      TotalSplicedBytesOut BytesOutRate DebugCommandsIssued CumRecvLogs Build_info Memmax_bytes \
                      PoolAlloc_bytes PoolUsed_bytes Start_time_sec Tainted TotalWarnings MaxconnReached \
                      BootTime_ms Niced_tasks CurrStreams CumStreams BlockedTrafficWarnings PatternsAdded \
-                     PatternsFreed NbThreadGroups SslBusy SslFailures";
+                     PatternsFreed NbThreadGroups SslBusy SslFailures SslCertLookups SslCertMisses SslCertFailures \
+                     SslCertEvictions SslCertsExpiring SslCertsExpired SslCertsShadowed SslWatchErrors";
         let names: Vec<String> = LINES.iter().map(|line| line.field.name.replace(' ', "_")).collect();
         assert_eq!(names.join(" "), order.split_whitespace().collect::<Vec<_>>().join(" "));
         for line in LINES {

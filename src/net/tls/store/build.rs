@@ -91,24 +91,41 @@ impl Builder {
         except: impl Iterator<Item = &'n [u8]>,
     ) -> Option<u32> {
         let number = self.count;
-        let full = self.text.len() as u64 + self.entries.len() as u64 > INDEX_MAX / 2;
-        let file_len = u16::try_from(file.len()).ok().filter(|_| !full)?;
-        let file_at = self.push_text(file);
+        if !self.fits(file) {
+            return None;
+        }
         let before = self.refs.len();
         for (name, item) in names.map(|name| (name, number)).chain(except.map(|name| (name, number | EXCEPT)))
         {
             let (name, wild) = name.strip_prefix(b"*.").map_or((name, false), |parent| (parent, true));
-            if name.is_empty() || name.len() > NAME_MAX {
-                continue;
+            if !name.is_empty() && name.len() <= NAME_MAX {
+                self.push_name(name, wild, &[item]);
             }
-            let at = self.push_text(name);
-            let len = name.len() as u16;
-            self.refs.push(Ref { hash: hash(name, wild), entry: item, at, len, wild });
         }
+        let names = u16::try_from(self.refs.len() - before).unwrap_or(u16::MAX);
+        self.push_entry(facts, file, names)
+    }
+
+    fn fits(&self, file: &[u8]) -> bool {
+        let full = self.text.len() as u64 + self.entries.len() as u64 > INDEX_MAX / 2;
+        !full && u16::try_from(file.len()).is_ok()
+    }
+
+    /// A name of these entries, the text of which is kept once.
+    pub(super) fn push_name(&mut self, name: &[u8], wild: bool, entries: &[u32]) {
+        let at = self.push_text(name);
+        let (hash, len) = (hash(name, wild), name.len() as u16);
+        self.refs.extend(entries.iter().map(|entry| Ref { hash, entry: *entry, at, len, wild }));
+    }
+
+    /// An entry with so many names, which come apart. Its number; `None` when the index is full.
+    pub(super) fn push_entry(&mut self, facts: &Facts, file: &[u8], names: u16) -> Option<u32> {
+        let number = self.count;
+        let file_len = u16::try_from(file.len()).ok().filter(|_| self.fits(file))?;
+        let file_at = self.push_text(file);
         if facts.flags & flag::DEFAULT != 0 {
             self.defaults.push(number);
         }
-        let names = u16::try_from(self.refs.len() - before).unwrap_or(u16::MAX);
         let raw = &mut self.entries;
         raw.extend(file_at.to_le_bytes());
         raw.extend(file_len.to_le_bytes());
@@ -146,10 +163,11 @@ impl Builder {
     /// Lays it out.
     pub fn bytes(mut self) -> Vec<u8> {
         let mut refs = std::mem::take(&mut self.refs);
-        // stable: within a name the order of preference stays
-        refs.sort_by(|a, b| {
-            let (a, b) = ((a.hash, a.wild, self.text_of(a)), (b.hash, b.wild, self.text_of(b)));
-            a.cmp(&b)
+        // within a name the order of preference; those of an index that is patched are nearly sorted, which this sort likes
+        let key = |name: &Ref| (name.hash, name.wild, name.entry & !EXCEPT);
+        refs.sort_by(|a, b| match (a.hash, a.wild) == (b.hash, b.wild) {
+            true => (self.text_of(a), key(a)).cmp(&(self.text_of(b), key(b))),
+            false => key(a).cmp(&key(b)),
         });
         let same = |a: &Ref, b: &Ref| (a.hash, a.wild, self.text_of(a)) == (b.hash, b.wild, self.text_of(b));
         let (mut names, mut lists, mut hashes) = (Vec::new(), Vec::<u32>::new(), Vec::new());

@@ -15,8 +15,12 @@ const WANTED: u8 = b'C';
 const BROUGHT: u8 = b'B';
 /// Brings another version of an index.
 const INDEX: u8 = b'I';
+/// Tells something to whoever writes the log.
+const NOTICE: u8 = b'T';
 /// Bytes of a message.
 const SIZE: usize = 24;
+/// Bytes of a message with a text.
+const TEXT_MAX: usize = 2048;
 
 /// The index in use has another version.
 pub const STALE: i32 = libc::ESTALE;
@@ -43,6 +47,28 @@ pub enum News {
     Brought(Wanted, Result<Open, i32>),
     /// An index: its place, its version, its bytes.
     Index(u32, u32, OwnedFd),
+    /// Something for the log.
+    Notice(Notice),
+}
+
+/// How much a line for the log matters.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Weight {
+    /// It went as it should.
+    Info,
+    /// A certificate cannot be had.
+    Warning,
+    /// A file of a watched directory is no good, or the directory is not; counted.
+    Alarm,
+}
+
+/// A line for the operator.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Notice {
+    /// How much it matters.
+    pub weight: Weight,
+    /// In words.
+    pub text: String,
 }
 
 /// Asks for a certificate.
@@ -85,16 +111,39 @@ pub fn bring_index(line: BorrowedFd<'_>, index: u32, version: u32, bytes: Borrow
     fds::send_with_fds(line, &message(INDEX, 0, 0, &wanted), &[bytes]).map(|_| ())
 }
 
+/// Tells something.
+pub fn tell(line: BorrowedFd<'_>, notice: &Notice) -> io::Result<()> {
+    let mut message = vec![NOTICE, notice.weight as u8];
+    message.extend(notice.text.bytes().take(TEXT_MAX - 2));
+    fds::send_with_fds(line, &message, &[]).map(|_| ())
+}
+
+fn notice(message: &[u8]) -> Option<Notice> {
+    let (head, text) = message.split_first_chunk()?;
+    let weight = match head {
+        [NOTICE, 0] => Weight::Info,
+        [NOTICE, 1] => Weight::Warning,
+        [NOTICE, _] => Weight::Alarm,
+        _ => return None,
+    };
+    Some(Notice { weight, text: String::from_utf8_lossy(text).into_owned() })
+}
+
 /// What has come; `None`: nothing more now.
 pub fn next_news(line: BorrowedFd<'_>) -> Option<News> {
-    let mut room = [0; SIZE];
+    let mut room = [0; TEXT_MAX];
     loop {
         let got = match fds::recv_with_fds(line, &mut room) {
             Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
-            got => got.ok().filter(|got| got.len == SIZE)?,
+            got => got.ok().filter(|got| got.len > 0)?,
         };
+        let message = room.get(..got.len).unwrap_or_default();
+        if let Some(notice) = notice(message) {
+            return Some(News::Notice(notice));
+        }
+        let Some(room) = message.first_chunk::<SIZE>().filter(|_| got.len == SIZE) else { continue };
         let mut open = got.fds.into_iter();
-        match (room.first(), parse(&room)) {
+        match (room.first(), parse(room)) {
             (Some(&BROUGHT), Some((_, error, wanted))) if error != 0 => {
                 return Some(News::Brought(wanted, Err(error)));
             }
@@ -175,6 +224,8 @@ mod tests {
         bring(there.as_fd(), &wanted, Ok(&[exe(), None, exe(), None, None])).unwrap();
         bring(there.as_fd(), &wanted, Err(libc::ENOENT)).unwrap();
         bring_index(there.as_fd(), 3, 4, exe().unwrap().as_fd()).unwrap();
+        let notice = Notice { weight: Weight::Alarm, text: "is no certificate, that".to_owned() };
+        tell(there.as_fd(), &notice).unwrap();
         let Some(News::Brought(got, Ok(files))) = next_news(here.as_fd()) else { panic!("files") };
         assert_eq!((got, files.each_ref().map(Option::is_some)), (wanted, [true, false, true, false, false]));
         let mut text = String::new();
@@ -182,6 +233,7 @@ mod tests {
         assert!(!text.is_empty());
         assert!(matches!(next_news(here.as_fd()), Some(News::Brought(_, Err(libc::ENOENT)))));
         assert!(matches!(next_news(here.as_fd()), Some(News::Index(3, 4, _))));
+        assert!(matches!(next_news(here.as_fd()), Some(News::Notice(told)) if told == notice));
         assert!(next_news(here.as_fd()).is_none());
         drop(here);
         assert!(next_request(there.as_fd()).is_err());

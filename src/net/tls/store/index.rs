@@ -9,6 +9,7 @@
 //! ```
 
 use std::ops::Deref;
+use std::os::fd::{AsFd, BorrowedFd};
 use std::path::{Path, PathBuf};
 
 use lighterman_sys::sealed::Sealed;
@@ -178,7 +179,7 @@ impl Shape {
         if !header.starts_with(&MAGIC) {
             return Err(IndexFault::Foreign);
         }
-        Self::measure(bytes).ok_or(IndexFault::Damaged)
+        Self::measure(bytes).filter(|_| is_sound(bytes)).ok_or(IndexFault::Damaged)
     }
 
     fn measure(bytes: &[u8]) -> Option<Shape> {
@@ -193,10 +194,7 @@ impl Shape {
             && dir_len <= text_len
             && (slots == 0 && names == 0 || slots.is_power_of_two() && slots > names)
             && entries < EXCEPT;
-        let (head, body) = bytes.split_at_checked(HEADER)?;
-        let (head, sum) = head.split_at_checked(HEADER - 8)?;
-        let sound = xxh3_64_with_seed(body, xxh3_64(head)).to_le_bytes() == sum;
-        (fits && sound).then_some(Shape {
+        fits.then_some(Shape {
             entries,
             names,
             slots,
@@ -213,11 +211,35 @@ impl Shape {
     }
 }
 
+/// Whether the checksum is right.
+fn is_sound(bytes: &[u8]) -> bool {
+    let sound = || {
+        let (head, body) = bytes.split_at_checked(HEADER)?;
+        let (head, sum) = head.split_at_checked(HEADER - 8)?;
+        Some(xxh3_64_with_seed(body, xxh3_64(head)).to_le_bytes() == sum)
+    };
+    sound().unwrap_or(false)
+}
+
 impl Index {
     /// Looks at the outside of an index: header, sizes, checksum.
     pub fn open(bytes: Bytes) -> Result<Index, IndexFault> {
         let shape = Shape::read(&bytes)?;
         Ok(Index { bytes, shape })
+    }
+
+    /// One that another process of ours has just made: every byte of it need not be looked at.
+    pub fn received(bytes: Bytes) -> Result<Index, IndexFault> {
+        let shape = Shape::measure(&bytes).filter(|_| bytes.starts_with(&MAGIC));
+        shape.map(|shape| Index { bytes, shape }).ok_or(IndexFault::Damaged)
+    }
+
+    /// The memory it is in, to be passed on; `None` for one that is this process's own.
+    pub fn shared(&self) -> Option<BorrowedFd<'_>> {
+        match &self.bytes {
+            Bytes::Shared(sealed) => Some(sealed.as_fd()),
+            Bytes::Own(_) => None,
+        }
     }
 
     /// The bytes, to be kept or passed on.

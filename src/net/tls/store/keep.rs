@@ -11,10 +11,11 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use super::errand::{self, News, Open, Wanted};
+use super::errand::{self, News, Notice, Open, Wanted, Weight};
 use super::index::{flag, Bytes, Entry, Index, SIDES};
 use super::lru::Lru;
 use super::select::{self, Choice, How};
+use super::spool::Spool;
 use crate::base::ids::TaskId;
 use crate::base::tick::{Now, Tick};
 use crate::net::tls::certs::{self, Cert};
@@ -125,6 +126,7 @@ enum Line {
 struct Desk {
     shelves: Vec<Shelf>,
     blobs: HashMap<(u32, u32), Arc<Sealed>>,
+    spool: Option<Arc<Spool>>,
     how: Arc<Files>,
     lru: Lru<u64, Parsed>,
     /// What has just come, for those who waited: it may not stay in a small cache until they are served.
@@ -136,7 +138,7 @@ struct Desk {
     unsent: VecDeque<u64>,
     under_way: usize,
     serial: u64,
-    news: Vec<String>,
+    news: Vec<Notice>,
     figures: Figures,
 }
 
@@ -164,6 +166,7 @@ impl Store {
         let desk = Desk {
             shelves: Vec::new(),
             blobs: HashMap::new(),
+            spool: None,
             how: Arc::clone(&settings.how),
             lru: Lru::new(settings.cache),
             fresh: Vec::new(),
@@ -188,7 +191,26 @@ impl Store {
 
     /// An empty one that takes the place of another: what that one knows of directories is not read again.
     pub fn succeeding(settings: Settings, old: &Store) -> Self {
-        Store { before: old.indexes(), ..Store::new(settings) }
+        let new = Store { before: old.indexes(), ..Store::new(settings) };
+        new.desk().spool = old.spool();
+        new
+    }
+
+    /// Answers come from these bytes, where they are there, from now on.
+    pub fn set_spool(&self, spool: Arc<Spool>) {
+        self.desk().spool = Some(spool);
+    }
+
+    /// This process has no business with files.
+    pub fn close_spool(&self) {
+        if let Some(spool) = self.desk().spool.take() {
+            spool.close();
+        }
+    }
+
+    /// The last good bytes of certificates in watched directories, if some are watched.
+    pub fn spool(&self) -> Option<Arc<Spool>> {
+        self.desk().spool.clone()
     }
 
     /// What the store before this one knew of a directory.
@@ -231,6 +253,11 @@ impl Store {
     /// The index in a place, with its version.
     pub fn index(&self, place: u32) -> Option<(Arc<Index>, u32)> {
         self.desk().shelves.get(place as usize).map(|shelf| (Arc::clone(&shelf.index), shelf.version))
+    }
+
+    /// The versions of all indexes, by place.
+    pub fn versions(&self) -> Vec<u32> {
+        self.desk().shelves.iter().map(|shelf| shelf.version).collect()
     }
 
     /// All indexes by place.
@@ -320,7 +347,7 @@ impl Store {
     }
 
     /// Lines for the operator since the last call.
-    pub fn take_news(&self) -> Vec<String> {
+    pub fn take_news(&self) -> Vec<Notice> {
         match self.has_news.swap(false, Relaxed) {
             true => std::mem::take(&mut self.desk().news),
             false => Vec::new(),
@@ -440,13 +467,14 @@ impl Desk {
                 }
                 Some(News::Index(place, version, bytes)) => {
                     let index = Sealed::of_fd(bytes).map_err(|error| error.to_string());
-                    let index =
-                        index.and_then(|bytes| Index::open(Bytes::Shared(bytes)).map_err(|f| f.to_string()));
+                    let index = index
+                        .and_then(|bytes| Index::received(Bytes::Shared(bytes)).map_err(|f| f.to_string()));
                     match index {
                         Ok(index) => tasks.extend(self.replace(place, Arc::new(index), version)),
                         Err(why) => self.tell(format!("an index of certificates cannot be used: {why}")),
                     }
                 }
+                Some(News::Notice(notice)) => self.note(notice),
             }
         }
         self.give_up(now, &mut tasks);
@@ -492,6 +520,9 @@ impl Desk {
     fn open(&self, wanted: &Wanted) -> Result<Open, i32> {
         let (index, entry) = self.entry_of(wanted).ok_or(errand::STALE)?;
         let number = |error: std::io::Error| error.raw_os_error().unwrap_or(libc::EIO);
+        if let Some(files) = self.spool.as_ref().and_then(|spool| spool.open(entry.stamp)) {
+            return files.map_err(number);
+        }
         let Some(paths) = paths(index, &entry, self.how.extras()) else {
             let blob = self.blobs.get(&(wanted.index, wanted.entry)).ok_or(libc::ENOENT)?;
             let copy = blob.as_fd().try_clone_to_owned().map_err(number)?;
@@ -531,9 +562,13 @@ impl Desk {
         parsed
     }
 
-    fn tell(&mut self, line: String) {
+    fn tell(&mut self, text: String) {
+        self.note(Notice { weight: Weight::Warning, text });
+    }
+
+    fn note(&mut self, notice: Notice) {
         if self.news.len() < NEWS_MAX {
-            self.news.push(line);
+            self.news.push(notice);
         }
     }
 

@@ -10,9 +10,11 @@ pub mod errand;
 pub mod index;
 pub mod keep;
 pub mod lru;
+pub mod patch;
 pub mod persist;
 pub mod scan;
 pub mod select;
+pub mod spool;
 
 #[cfg(test)]
 mod tests;
