@@ -233,6 +233,9 @@ pub fn filter(word: &str) -> Result<Cow<'_, str>, FilterFault> {
     if name.is_empty() {
         return Err(FilterFault::Bad("a name is missing"));
     }
+    if name.split('.').any(str::is_empty) {
+        return Err(FilterFault::Never("no part of a name is empty"));
+    }
     if !name.bytes().all(|byte| byte.is_ascii_graphic()) {
         return Err(FilterFault::Bad("names are ASCII; write an international name in its xn-- form"));
     }
@@ -354,6 +357,8 @@ mod tests {
             ("*.", Err(FilterFault::Bad("a name is missing"))),
             ("*a.test", Err(FilterFault::Never("\"*\" stands for one whole label, as in *.a.test"))),
             ("a.*.test", Err(FilterFault::Never("\"*\" can only stand for the first label, as in *.a.test"))),
+            ("..", Err(FilterFault::Never("no part of a name is empty"))),
+            ("a..test", Err(FilterFault::Never("no part of a name is empty"))),
             ("!!a", Err(FilterFault::Never("\"!\" can only stand before the name"))),
             (
                 "bücher.test",
