@@ -45,6 +45,10 @@ impl Scheme for Random {
         "random"
     }
 
+    fn takes_turns(&self) -> bool {
+        true
+    }
+
     fn by_load(&self) -> bool {
         true
     }

@@ -31,6 +31,10 @@ impl Scheme for RoundRobin {
         "roundrobin"
     }
 
+    fn takes_turns(&self) -> bool {
+        true
+    }
+
     fn start(&self, servers: &[ServerView], _: &HashType) -> Box<dyn Balancer> {
         Box::new(Turns::new(servers))
     }

@@ -25,6 +25,10 @@ impl Scheme for StaticRr {
         "static-rr"
     }
 
+    fn takes_turns(&self) -> bool {
+        true
+    }
+
     fn start(&self, servers: &[ServerView], _: &HashType) -> Box<dyn Balancer> {
         let mut turns = Round { map: Map::default(), next: 0 };
         turns.changed(servers);

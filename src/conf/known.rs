@@ -272,7 +272,7 @@ const PROXY: &[&str] = &[
     "hash-preserve-affinity", "http-check", "http-drop-request-trailers", "http-drop-response-trailers",
     "http-send-name-header", "load-server-state-from-file", "log-format-sd",
     "log-steps", "max-session-srv-conns", "monitor-net",
-    "publish", "quic-initial",     "retry-on",
+    "publish", "quic-initial",
     "server-state-file-name",
     "server-template", "srvtcpka-cnt", "srvtcpka-idle", "srvtcpka-intvl", "stats", 
     "tcp-check", "transparent", "use-fcgi-app", 

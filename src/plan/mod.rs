@@ -11,6 +11,7 @@ pub mod listener;
 pub mod log;
 pub mod proxy;
 pub mod reply;
+pub mod retry;
 pub mod rule;
 pub mod scheme;
 pub mod server;

@@ -5,6 +5,7 @@ use std::net::IpAddr;
 use super::cookie::{Cookie, PersistRule};
 use super::log::LogTarget;
 use super::reply::ErrorPages;
+use super::retry::RetryOn;
 use super::rule::{Action, Rule, Site};
 use super::scheme::{HashType, Scheme};
 use super::stick::StickRule;
@@ -221,7 +222,9 @@ pub struct Proxy {
     pub balance_key: Option<Expr>,
     /// `retries`: connection attempts after the first.
     pub retries: u32,
-    /// `option redispatch [interval]`: 0 off, n: every n-th retry goes to another server, -1: only the last.
+    /// `retry-on`.
+    pub retry_on: RetryOn,
+    /// `option redispatch [interval]`: 0 off, n: every n-th retry goes to another server, -n: the n-th from the last.
     pub redispatch: i32,
     /// `option allbackups`.
     pub all_backups: bool,
@@ -346,6 +349,7 @@ impl Proxy {
             hash_type: HashType::default(),
             balance_key: None,
             retries: 3,
+            retry_on: RetryOn::default(),
             redispatch: 0,
             all_backups: false,
             persist_down: false,

@@ -95,6 +95,10 @@ pub trait Scheme: Send + Sync {
     fn by_load(&self) -> bool {
         false
     }
+    /// One server is as good as another to it: a request whose server fails goes elsewhere at once.
+    fn takes_turns(&self) -> bool {
+        false
+    }
 }
 
 /// An algorithm at work in one worker, for one backend.

@@ -84,6 +84,7 @@ impl Stream {
         match front.recv(&mut self.req, cx) {
             Flow::Moved(_) => {
                 self.clock.front_seen = cx.now.tick;
+                self.keep_more(cx);
                 true
             }
             Flow::Blocked => false,
@@ -117,7 +118,7 @@ impl Stream {
     /// The server refuses the request's bytes. It may have answered already: what is there is read
     /// before anything is decided, so the rest of the request is dropped only.
     fn server_took_no_more(&mut self, fault: Fault, cx: &mut Cx<'_>) {
-        self.attempt.send_fault = Some(fault);
+        self.attempt.send_fault = Some((fault, self.req.ended));
         self.req.buf.take().into_iter().for_each(|buf| cx.pool.put(buf));
         self.req.head_sent = true;
         self.req.ended = true;

@@ -17,6 +17,7 @@ mod queue;
 mod reply;
 mod request;
 mod response;
+mod retry;
 mod reuse;
 mod rules;
 mod show;

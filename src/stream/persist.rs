@@ -191,14 +191,15 @@ impl Stream {
         None
     }
 
-    /// An algorithm, not persistence, chose the server.
-    pub(super) fn is_balanced(&self) -> bool {
-        !self.persist.direct
+    /// `force-persist` holds: the request goes to its server, come what may.
+    pub(super) fn is_forced(&self) -> bool {
+        self.persist.forced
     }
 
     /// The server the cookie names is given up.
     pub(super) fn unbind(&mut self) {
         self.persist.direct = false;
+        self.attempt.bound = false;
         if self.persist.seen == Some(b'V') {
             self.persist.seen = Some(b'D');
         }

@@ -2,6 +2,7 @@
 
 use super::answer::{Answering, Ruled};
 use super::notes::{capture, capture_cookie};
+use super::retry::Kept;
 use super::{Below, Phase, Stream};
 use crate::msg::framing::Body;
 use crate::net::conn::millis;
@@ -21,6 +22,11 @@ impl Stream {
             self.interim(cx);
             return;
         }
+        if let Some(phase) = self.retry_status(status, below, cx) {
+            self.phase = phase;
+            return;
+        }
+        let Some(head) = &self.res.head else { return };
         self.txn.server_status = status;
         self.txn.status = status;
         self.txn.times.response = millis(self.attempt.connected_us, cx.now.wall_us);
@@ -58,6 +64,7 @@ impl Stream {
         let back = cx.plan.proxy(self.backend);
         self.res.last |= cx.leaving || closes_client(front) || closes_client(back);
         self.response_ready = true;
+        self.attempt.kept = Kept::Lost;
     }
 
     /// An interim response: forwarded to clients that know them, forgotten otherwise.
@@ -105,8 +112,13 @@ impl Stream {
             self.cut = true;
             return;
         }
-        if self.may_try_again(fault, below) {
-            self.phase = self.try_again(fault, below, cx);
+        if self.may_try_again(fault, below, cx) {
+            self.phase = self.try_again(below, cx);
+            return;
+        }
+        let malformed = matches!(fault.cause, Cause::Malformed(_) | Cause::TooLarge);
+        if let Some(phase) = self.retry_failure(malformed, below, cx) {
+            self.phase = phase;
             return;
         }
         if self.attempt.reused && self.txn.request_index > 0 && self.is_silent(fault, below) {
@@ -116,7 +128,6 @@ impl Stream {
             self.phase = Phase::Over;
             return;
         }
-        let malformed = matches!(fault.cause, Cause::Malformed(_) | Cause::TooLarge);
         self.txn.term = if malformed { *b"PH--" } else { *b"SH--" };
         self.count_both(Stat::Eresp, cx);
         self.track_failure(cx);

@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 
 use super::backends::is_alive;
 use super::queue::{InLine, Line};
+use super::retry::Kept;
 use super::world::WorldView;
 use super::{Below, Phase, Step, Stream};
 use crate::base::buffer::Buffer;
@@ -18,11 +19,11 @@ use crate::net::cx::Cx;
 use crate::net::fault::{Cause, Fault};
 use crate::net::mux::After;
 use crate::plan::proxy::{HttpConnection, UseTo};
+use crate::plan::retry::Failure;
 use crate::plan::rule::Site;
 use crate::plan::scheme::{PickCx, ServerView};
 use crate::plan::{Mode, Server, ServerAddr};
 use crate::shm::Stat;
-use lighterman_wire::http::method::Method;
 
 /// How the search for a server stands.
 #[derive(Default)]
@@ -37,8 +38,8 @@ pub(super) struct Attempt {
     pub(super) response_us: u64,
     /// The connection had served other requests: its end before a first byte says nothing.
     pub(super) reused: bool,
-    /// Sending the request failed.
-    pub(super) send_fault: Option<Fault>,
+    /// Sending the request failed, and whether all of it had been received by then.
+    pub(super) send_fault: Option<(Fault, bool)>,
     /// Rules run for the last time: what is not there will not come.
     pub(super) last_look: bool,
     /// Rules wait for the body, not only for some bytes.
@@ -47,17 +48,18 @@ pub(super) struct Attempt {
     pub(super) labels: (Option<u32>, Option<u8>, Option<i16>),
     /// No log line.
     pub(super) silent: bool,
+    /// A cookie, a stick table or a rule chose the server, not an algorithm.
+    pub(super) bound: bool,
     /// It waits for a place at a server.
     pub(super) in_line: Option<InLine>,
     /// The server of the last attempt, not to be chosen by `option redispatch`.
-    avoid: Option<ServerId>,
+    pub(super) avoid: Option<ServerId>,
+    /// The request's body, while it may have to be sent again.
+    pub(super) kept: Kept,
 }
 
 /// The longest host name (RFC 1035 section 2.3.4).
 const NAME_MAX: usize = 253;
-
-/// Pause before another attempt at the same server, milliseconds.
-const TURN_AROUND_MS: u32 = 1000;
 
 impl Stream {
     pub(super) fn target(&mut self, below: &mut Below<'_>, cx: &mut Cx<'_>) -> Step {
@@ -73,7 +75,7 @@ impl Stream {
         }
         if self.begun.server().is_none() {
             match self.find_place(below, cx) {
-                Ok(server) => self.count_server(server, self.is_balanced(), below, cx),
+                Ok(server) => self.count_server(server, !self.attempt.bound, below, cx),
                 Err(step) => return step,
             }
         }
@@ -137,6 +139,7 @@ impl Stream {
         self.attempt.in_line = None;
         below.backends.look(self.backend, cx.shm);
         let bound = self.bound_server(cx);
+        self.attempt.bound = bound.is_some();
         let picked = bound.or_else(|| self.pick(below, cx)).or_else(|| self.pick_any(below, cx));
         if let Some(server) = picked {
             if self.take_place(server, below, cx) {
@@ -319,6 +322,7 @@ impl Stream {
         self.clock.back_seen = cx.now.tick;
         self.attempt.connected_us = cx.now.wall_us;
         self.txn.handler = "";
+        self.keep_request(cx);
         self.bind_at_connect(below, cx);
         Phase::Forward
     }
@@ -326,87 +330,14 @@ impl Stream {
     /// No connection to the server: another attempt, or an error.
     fn connect_failed(&mut self, fault: Fault, below: &mut Below<'_>, cx: &mut Cx<'_>) -> Phase {
         self.fault = Some(fault);
-        if self.retries_left(cx) {
-            return self.try_again(fault, below, cx);
+        if self.retries_left(cx) && cx.plan.proxy(self.backend).retry_on.has(Failure::Connection) {
+            return self.try_again(below, cx);
         }
         let late = fault.cause == Cause::TimedOut;
         self.txn.term = if late { *b"sC--" } else { *b"SC--" };
         self.txn.times.connect = -1;
         self.count_both(Stat::Econ, cx);
         self.no_server(below, cx)
-    }
-
-    fn retries_left(&self, cx: &Cx<'_>) -> bool {
-        let allowed = self.txn.settings.retries.unwrap_or(cx.plan.proxy(self.backend).retries);
-        self.txn.retries < allowed
-    }
-
-    /// A request may be sent once more when the server cannot have acted on it: the connection was an
-    /// old one that ended without a byte, and the method does no harm twice.
-    pub(super) fn may_try_again(&self, fault: Fault, below: &Below<'_>) -> bool {
-        let harmless = self.req.received == 0
-            && self.req.head.as_ref().is_some_and(|h| {
-                matches!(
-                    h.method_kind(),
-                    Method::Get
-                        | Method::Head
-                        | Method::Options
-                        | Method::Put
-                        | Method::Delete
-                        | Method::Trace
-                )
-            });
-        self.attempt.reused && self.is_silent(fault, below) && harmless
-    }
-
-    /// The server's connection ended before a single byte of an answer.
-    pub(super) fn is_silent(&self, fault: Fault, below: &Below<'_>) -> bool {
-        let back = self.back.and_then(|id| below.conns.get(id));
-        matches!(fault.cause, Cause::Ended | Cause::Reset)
-            && self.res.head.is_none()
-            && back.is_none_or(|conn| conn.raw_input().is_empty())
-    }
-
-    /// Prepares another attempt: at once on a new connection or another server, else after a pause.
-    pub(super) fn try_again(&mut self, fault: Fault, below: &mut Below<'_>, cx: &mut Cx<'_>) -> Phase {
-        let was_reused = self.attempt.reused;
-        self.drop_back(below, cx);
-        self.req.end_sent = false;
-        self.attempt.send_fault = None;
-        if was_reused {
-            return Phase::Target;
-        }
-        self.txn.retries += 1;
-        self.count_both(Stat::Wretr, cx);
-        let proxy = cx.plan.proxy(self.backend);
-        let allowed = self.txn.settings.retries.unwrap_or(proxy.retries);
-        let elsewhere = match proxy.redispatch {
-            0 => false,
-            every if every > 0 => self.txn.retries.is_multiple_of(every as u32),
-            _ => self.txn.retries == allowed,
-        };
-        if elsewhere && below.backends.views(self.backend).iter().filter(|v| v.usable).count() > 1 {
-            self.count_both(Stat::Wredis, cx);
-            self.attempt.avoid = self.server;
-            self.leave_server(below, cx);
-            self.server = None;
-            self.unbind();
-            self.txn.redispatched = true;
-            return Phase::Target;
-        }
-        let _ = fault;
-        let wait = self.limit(Timeout::Connect, cx).map_or(TURN_AROUND_MS, |ms| ms.min(TURN_AROUND_MS));
-        self.clock.phase_until = Some(cx.now.tick.after(u64::from(wait)));
-        Phase::Pause
-    }
-
-    /// The connection to the server is of no more use.
-    fn drop_back(&mut self, below: &mut Below<'_>, cx: &mut Cx<'_>) {
-        let Some(id) = self.back.take() else { return };
-        if let Some(conn) = below.conns.get_mut(id) {
-            conn.detach(false, cx);
-            cx.sched.wake(conn.task, Wake::KILL);
-        }
     }
 
     /// The server is done with this request: its connection is kept for the next one, or dropped.

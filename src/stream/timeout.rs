@@ -169,6 +169,10 @@ impl Stream {
     }
 
     fn timed_out(&mut self, who: u8, below: &mut Below<'_>, cx: &mut Cx<'_>) {
+        if let Some(phase) = self.retry_timeout(who, below, cx) {
+            self.phase = phase;
+            return;
+        }
         self.set_term(who);
         let answer = match (self.mode, who) {
             (Mode::Http, b's') if !self.response_ready => Some(504),

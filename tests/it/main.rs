@@ -21,6 +21,7 @@ mod passthrough;
 mod proxy_header;
 mod quickstart;
 mod reload;
+mod retries;
 mod rules;
 mod shm_workers;
 mod stick;

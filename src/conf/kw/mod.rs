@@ -13,6 +13,7 @@ pub mod option;
 pub mod option_http;
 pub mod proxy;
 pub mod reply;
+pub mod retry;
 pub mod rules;
 pub mod server;
 pub mod server_tls;
@@ -47,6 +48,7 @@ pub const PROXY: &[&[Keyword<ProxyDraft>]] = &[
     option_http::ROWS,
     proxy::ROWS,
     reply::ROWS,
+    retry::ROWS,
     rules::ROWS,
     rules::SERVER_ROWS,
     server::LINE_ROWS,

@@ -173,8 +173,10 @@ const INDEPENDENT: crate::base::doc::Doc = doc(
 
 const REDISPATCH: crate::base::doc::Doc = doc(
     "[no] option redispatch [<interval>]",
-    "try another server when connecting fails",
-    "Without an interval only the last retry goes elsewhere; n: every n-th one; -n: the n-th from the last.",
+    "try another server when one fails",
+    "Without an interval only the last retry goes elsewhere; n: every n-th one; -n: the n-th from the last. A request \
+     that is bound to no server goes elsewhere at once with \"balance roundrobin\", \"static-rr\" and \"random\", \
+     and so does one whose server went down.",
     "option redispatch 1",
 );
 

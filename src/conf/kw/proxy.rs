@@ -5,8 +5,6 @@ use crate::balance::{self, BalanceCx};
 use crate::conf::addr;
 use crate::conf::draft::{Later, ProxyDraft};
 use crate::conf::driver::{doc, row, Keyword, Places};
-use crate::lang::diag::Diag;
-use crate::lang::word::Words;
 use crate::plan::proxy::HttpReuse;
 use crate::plan::Mode;
 
@@ -216,7 +214,6 @@ pub const ROWS: &[Keyword<ProxyDraft>] = &[
         },
         doc("redispatch", "older word for \"option redispatch\"", "", "redispatch"),
     ),
-    row("retries", Places::BACK, |words, draft, _| retries(words, draft), RETRIES),
     row(
         "source",
         Places::BACK,
@@ -255,15 +252,3 @@ pub const ROWS: &[Keyword<ProxyDraft>] = &[
         ),
     ),
 ];
-
-const RETRIES: crate::base::doc::Doc = doc(
-    "retries <number>",
-    "attempts to connect to a server after the first failed",
-    "Default 3.",
-    "retries 2",
-);
-
-fn retries(words: &mut Words<'_>, draft: &mut ProxyDraft) -> Result<(), Diag> {
-    draft.proxy.retries = words.need("a number")?.uint()?;
-    Ok(())
-}
