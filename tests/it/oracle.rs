@@ -6,6 +6,7 @@
 //! `LIGHTERMAN_ORACLE` in the environment the tests pass and say that they did not run.
 
 mod case;
+mod mask;
 mod play;
 
 use std::panic;
@@ -15,7 +16,7 @@ use std::thread;
 
 use case::Case;
 use lighterman_harness::Program;
-use play::Seen;
+use play::{Player, Seen, Stage};
 
 /// Where Debian puts it.
 const ORACLES: &[&str] = &["/usr/sbin/haproxy", "/usr/bin/haproxy"];
@@ -34,7 +35,7 @@ macro_rules! themes {
         #[test]
         fn there_are_at_least_150_comparisons() {
             let texts = [$(include_str!(concat!("oracle/", stringify!($name), ".txt"))),*];
-            let compared: usize = texts.iter().flat_map(|t| case::parse(t)).map(|c| c.requests.len()).sum();
+            let compared: usize = texts.iter().flat_map(|t| case::parse(t)).map(|c| c.requests()).sum();
             assert!(compared >= 150, "{compared} requests");
         }
     };
@@ -66,9 +67,12 @@ fn theme(name: &str, text: &str) {
 }
 
 /// What is wrong with a case, if anything.
-fn compare(oracle: &str, case: &Case) -> Option<String> {
+fn compare(oracle: &'static str, case: &Case) -> Option<String> {
     let both = panic::catch_unwind(|| {
-        (play::play(Program::other, oracle, case), play::play(Program::bare, crate::BIN, case))
+        let stage = Stage::new(case);
+        let theirs = Player { start: Program::other, binary: oracle, is_oracle: true };
+        let ours = Player { start: Program::bare, binary: crate::BIN, is_oracle: false };
+        (stage.play(&theirs, case), stage.play(&ours, case))
     });
     let Ok((theirs, ours)) = both else { return Some(format!("{}: could not be played", case.name)) };
     match (theirs == ours, &case.differs) {
@@ -88,18 +92,31 @@ fn differences(theirs: &Seen, ours: &Seen) -> String {
         ("client", &theirs.client, &ours.client),
         ("log", &theirs.log, &ours.log),
     ] {
-        if theirs != ours {
-            text.push_str(&format!("  {what}\n"));
-            for line in theirs.iter().filter(|line| !ours.contains(line)) {
-                text.push_str(&format!("    haproxy     {line}\n"));
-            }
-            for line in ours.iter().filter(|line| !theirs.contains(line)) {
-                text.push_str(&format!("    lighterman  {line}\n"));
-            }
-            if theirs.len() == ours.len() && theirs.iter().all(|line| ours.contains(line)) {
-                text.push_str("    the same lines in another order\n");
-            }
+        if theirs == ours {
+            continue;
+        }
+        text.push_str(&format!("  {what}\n"));
+        let only_theirs = without(theirs, ours);
+        let only_ours = without(ours, theirs);
+        for (who, lines) in [("haproxy   ", &only_theirs), ("lighterman", &only_ours)] {
+            lines.iter().for_each(|line| text.push_str(&format!("    {who}  {line}\n")));
+        }
+        if only_theirs.is_empty() && only_ours.is_empty() {
+            text.push_str(&format!("    in another order: {theirs:#?} and {ours:#?}\n"));
         }
     }
     text
+}
+
+/// The lines of one less those of the other, each as often as it is there.
+fn without<'a>(lines: &'a [String], less: &[String]) -> Vec<&'a String> {
+    let mut less: Vec<&String> = less.iter().collect();
+    let taken = |line: &&String| match less.iter().position(|other| other == line) {
+        Some(at) => {
+            less.swap_remove(at);
+            false
+        }
+        None => true,
+    };
+    lines.iter().filter(taken).collect()
 }

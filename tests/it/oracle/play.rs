@@ -1,13 +1,14 @@
-//! Plays a case on one program, and makes what was seen comparable: ports, dates and times are masked, the names of fields
-//! are in lower case.
+//! Plays a case on one program and writes down what was seen, made comparable by [`mask`](super::mask).
 
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use lighterman_harness::deadline::within;
+use lighterman_harness::deadline::{pause, within};
 use lighterman_harness::logs::text;
-use lighterman_harness::{Logs, Peer, Program, Reply, Server};
+use lighterman_harness::{Dir, Logs, Peer, Program, Proxy, Reply, Request, Server};
 
-use super::case::Case;
+use super::case::{Case, Step};
+use super::mask;
 
 /// What was seen, line by line.
 #[derive(Default, PartialEq, Eq)]
@@ -17,16 +18,39 @@ pub struct Seen {
     pub log: Vec<String>,
 }
 
+/// One of the two programs.
+pub struct Player {
+    pub start: fn(&str, &str) -> Program,
+    pub binary: &'static str,
+    /// It gets the lines that are only for haproxy.
+    pub is_oracle: bool,
+}
+
+/// What both programs meet: the same servers at the same addresses, and the same files.
+pub struct Stage {
+    servers: [Server; 2],
+    backend: Arc<Mutex<Vec<String>>>,
+    nobody: String,
+    dir: Dir,
+}
+
 /// How long a log line may take.
 const LOG_PATIENCE: Duration = Duration::from_secs(3);
 
 /// How long a program that refuses its configuration may take to end after its sockets were tried.
 const END_PATIENCE: Duration = Duration::from_millis(300);
 
+/// How long a client waits.
+const CLIENT_PATIENCE: Duration = Duration::from_secs(7);
+
+/// Between bytes that are to arrive one after the other.
+const BETWEEN: Duration = Duration::from_millis(40);
+
 /// What goes before the lines of a case.
 const PRELUDE: &str = "\
 global
     log LOG local0
+    stats socket \"fd@${cli}\" level admin
 defaults
     mode http
     log global
@@ -38,78 +62,168 @@ defaults
     timeout tarpit 50ms
 ";
 
-/// Plays the case with this program.
-pub fn play(program: fn(&str, &str) -> Program, binary: &str, case: &Case) -> Seen {
-    let logs = Logs::udp();
-    let answer = case.answer.clone();
-    let server = Server::http(move |_| match &answer {
-        Some(head) if head.to_ascii_lowercase().contains("content-length") => {
-            Reply::raw(format!("{head}\r\n"))
+impl Stage {
+    pub fn new(case: &Case) -> Stage {
+        let dir = Dir::new();
+        for (name, text) in &case.files {
+            dir.file(name, text);
         }
-        Some(head) => Reply::raw(format!("{head}Content-Length: 2\r\n\r\nok")),
-        None => Reply::status(200, "X-Server: s1\r\n", "ok"),
-    });
-    let text = configuration(case, &server.addr().to_string(), logs.address());
-    let mut proxy = program(binary, &text).listen("fe").args(&["-db"]).start_as_given();
-    let mut seen = Seen::default();
-    let mut ports = vec![server.addr().port(), proxy.addr("fe").port()];
-    let mut peer: Option<Peer> = None;
-    for request in &case.requests {
-        let mut client = match peer.take() {
-            Some(client) if request.same => client,
-            _ => match proxy.try_connect("fe") {
-                Some(client) => client,
-                None => {
-                    seen.client.push(format!("it does not run: {}", proxy.stderr()));
-                    break;
+        let backend = Arc::new(Mutex::new(Vec::new()));
+        let servers = [1, 2].map(|_| server(case, backend.clone()));
+        Stage { servers, backend, nobody: Server::nobody().to_string(), dir }
+    }
+
+    /// Plays the case with this program.
+    pub fn play(&self, player: &Player, case: &Case) -> Seen {
+        let logs = Logs::udp();
+        let text = self.configuration(player, case, logs.address());
+        let mut proxy = (player.start)(player.binary, &text).listen("fe").args(&["-db"]).start_as_given();
+        let mut seen = Seen::default();
+        let mut ports: Vec<u16> = self.servers.iter().map(|server| server.addr().port()).collect();
+        ports.push(proxy.addr("fe").port());
+        self.steps(case, &mut proxy, &mut seen, &mut ports);
+        let lines = if proxy.ended() { 0 } else { case.requests() };
+        seen.log = (0..lines).map_while(|_| logs.within(LOG_PATIENCE)).collect();
+        seen.log.iter_mut().for_each(|line| *line = mask::timeless(self::text(line)));
+        drop(proxy);
+        seen.backend = std::mem::take(&mut *self.backend.lock().unwrap());
+        for line in seen.backend.iter_mut().chain(&mut seen.client).chain(&mut seen.log) {
+            *line = mask::portless(line, &ports);
+        }
+        // datagrams of two connections may overtake each other
+        seen.log.sort();
+        seen
+    }
+
+    fn steps(&self, case: &Case, proxy: &mut Proxy, seen: &mut Seen, ports: &mut Vec<u16>) {
+        let mut peer: Option<Peer> = None;
+        for step in &case.steps {
+            let mut client = match (peer.take(), step) {
+                (Some(client), Step::Http { same: true, .. }) => client,
+                (_, Step::Ask(command)) => {
+                    seen.client.extend(proxy.command(command).lines().map(mask::answer));
+                    continue;
                 }
-            },
+                (_, Step::Pause(time)) => {
+                    pause(*time);
+                    continue;
+                }
+                _ => match proxy.try_connect("fe") {
+                    Some(client) => client.limit(CLIENT_PATIENCE),
+                    None => {
+                        seen.client.push(format!("it does not run: {}", proxy.stderr()));
+                        return;
+                    }
+                },
+            };
+            ports.push(client.port());
+            let answered = match step {
+                Step::Http { bytes, .. } => exchange(&mask::dated(bytes), &mut client, seen),
+                Step::Bytes(parts) => talk(parts, &mut client, seen),
+                _ => true,
+            };
+            if !answered && within(END_PATIENCE, || proxy.ended().then_some(())).is_some() {
+                seen.client.push(format!("it does not run: {}", proxy.stderr()));
+                return;
+            }
+            peer = Some(client);
+        }
+    }
+
+    fn configuration(&self, player: &Player, case: &Case, log: &str) -> String {
+        let server = self.servers[0].addr().to_string();
+        let filled = |text: &str| {
+            text.replace("LOG", log)
+                .replace("SERVER2", &self.servers[1].addr().to_string())
+                .replace("SERVER", &server)
+                .replace("NOBODY", &self.nobody)
+                .replace("FILES", &self.dir.path().display().to_string())
         };
-        ports.push(client.port());
-        client.send(&request.bytes);
-        if !exchange(&request.bytes, &mut client, &mut seen)
-            && within(END_PATIENCE, || proxy.ended().then_some(())).is_some()
-        {
-            seen.client.push(format!("it does not run: {}", proxy.stderr()));
+        let lines = case.lines(player.is_oracle);
+        if case.whole {
+            return filled(&format!("{PRELUDE}{}\n", lines.join("\n")));
+        }
+        let lines: Vec<String> = lines.iter().map(|line| format!("    {}\n", line.trim_start())).collect();
+        filled(&format!(
+            "{PRELUDE}listen fe\n    bind \"fd@${{fe}}\"\n{}    server s1 SERVER\n",
+            lines.concat()
+        ))
+    }
+}
+
+fn server(case: &Case, seen: Arc<Mutex<Vec<String>>>) -> Server {
+    if let Some((words, at_once)) = case.raw.clone() {
+        return Server::start(move |peer, _| raw(peer, &words, at_once, &seen));
+    }
+    let answer = case.answer.clone();
+    Server::http(move |request| {
+        seen.lock().unwrap().extend(request_lines(request));
+        match &answer {
+            Some(head) if head.to_ascii_lowercase().contains("content-length") => {
+                Reply::raw(format!("{head}\r\n"))
+            }
+            Some(head) => Reply::raw(format!("{head}Content-Length: 2\r\n\r\nok")),
+            None => Reply::status(200, "X-Server: s1\r\n", "ok"),
+        }
+    })
+}
+
+fn request_lines(request: &Request) -> Vec<String> {
+    let mut lines = vec![request.head.line.clone()];
+    lines.extend(mask::fields(&request.head.fields));
+    if !request.body.is_empty() {
+        lines.push(format!("body: {}", String::from_utf8_lossy(&request.body)));
+    }
+    lines
+}
+
+/// A server that says its words, at once or after the first bytes, and listens until the end.
+fn raw(mut peer: Peer, words: &[u8], at_once: bool, seen: &Mutex<Vec<String>>) {
+    let mut got = Vec::new();
+    let mut spoken = at_once && peer.try_send(words).is_ok();
+    loop {
+        let bytes = peer.some(65536);
+        if bytes.is_empty() {
             break;
         }
-        peer = Some(client);
-    }
-    drop(peer);
-    let lines = if proxy.ended() { 0 } else { case.requests.len() };
-    seen.log = (0..lines).map_while(|_| logs.within(LOG_PATIENCE)).collect();
-    seen.log.iter_mut().for_each(|line| *line = timeless(self::text(line)));
-    for request in server.requests() {
-        seen.backend.push(request.head.line.clone());
-        seen.backend.extend(fields(&request.head.fields));
-        if !request.body.is_empty() {
-            seen.backend.push(format!("body: {}", String::from_utf8_lossy(&request.body)));
+        got.extend_from_slice(&bytes);
+        if !spoken && peer.try_send(words).is_err() {
+            break;
         }
+        spoken = true;
     }
-    for line in seen.backend.iter_mut().chain(&mut seen.client).chain(&mut seen.log) {
-        *line = portless(line, &ports);
-    }
-    // datagrams of two connections may overtake each other
-    seen.log.sort();
-    seen
+    seen.lock().unwrap().push(format!("bytes: {}", got.escape_ascii()));
 }
 
-fn configuration(case: &Case, server: &str, log: &str) -> String {
-    let prelude = PRELUDE.replace("LOG", log);
-    let lines = case.lines.join("\n").replace("SERVER", server).replace("LOG", log);
-    if case.whole {
-        return format!("{prelude}{lines}\n");
+/// Sends bytes, waits for some, ends its side and takes what comes until the end. False: nothing came.
+fn talk(parts: &[Vec<u8>], client: &mut Peer, seen: &mut Seen) -> bool {
+    for (nth, part) in parts.iter().enumerate() {
+        if nth > 0 {
+            pause(BETWEEN);
+        }
+        // the proxy may have closed
+        let _ = client.try_send(part);
     }
-    let lines: Vec<String> = lines.lines().map(|line| format!("    {}\n", line.trim_start())).collect();
-    format!("{prelude}listen fe\n    bind \"fd@${{fe}}\"\n{}    server s1 {server}\n", lines.concat())
+    let mut got = client.some(65536);
+    if got.is_empty() {
+        seen.client.push("closed without a word".into());
+        return false;
+    }
+    client.half_close();
+    got.extend(client.drain().0);
+    let text = String::from_utf8_lossy(&got).replace('\r', "");
+    seen.client.extend(text.lines().map(String::from));
+    true
 }
 
-/// Reads what comes back. False: the connection was closed without a response.
+/// Sends a request and reads what comes back. False: the connection was closed without a response.
 fn exchange(request: &str, client: &mut Peer, seen: &mut Seen) -> bool {
-    let response = match request.starts_with("HEAD ") {
-        true => client.try_response_head(),
-        false => client.try_response(),
-    };
+    let response = client.try_send(request).map_err(|error| error.to_string()).and_then(|()| {
+        match request.starts_with("HEAD ") {
+            true => client.try_response_head(),
+            false => client.try_response(),
+        }
+    });
     let response = match response {
         Ok(response) => response,
         Err(_) => {
@@ -118,57 +232,9 @@ fn exchange(request: &str, client: &mut Peer, seen: &mut Seen) -> bool {
         }
     };
     seen.client.push(response.head.line.clone());
-    seen.client.extend(fields(&response.head.fields));
+    seen.client.extend(mask::fields(&response.head.fields));
     if !response.body.is_empty() {
         seen.client.push(format!("body: {}", response.text()));
     }
     true
-}
-
-/// Fields in the order of their names: that between fields of different names means nothing (RFC 9110 section 5.3).
-fn fields(fields: &[(String, String)]) -> Vec<String> {
-    let mut lines: Vec<(String, &str)> = Vec::new();
-    for (name, value) in fields {
-        let name = name.to_ascii_lowercase();
-        let value = if name == "date" { "..." } else { value.as_str() };
-        lines.push((name, value));
-    }
-    lines.sort_by(|a, b| a.0.cmp(&b.0));
-    lines.into_iter().map(|(name, value)| format!("{name}: {value}")).collect()
-}
-
-/// A log line without the date in brackets and without the times of its timers: the first word of three or five numbers
-/// between slashes. `-1` stays. Bytes of an HTTP response are masked too: ours are those on the wire, the peer's those of its
-/// own representation of the message, some bytes more.
-fn timeless(line: &str) -> String {
-    let mut out = String::new();
-    let (mut timers, mut counts, mut bytes_in) = (true, true, 0);
-    for word in line.split_inclusive(' ') {
-        let numbers: Vec<&str> = word.trim_end().split('/').collect();
-        let is_number = |n: &&str| n.trim_start_matches(['+', '-']).parse::<i64>().is_ok();
-        bytes_in -= 1;
-        if bytes_in == 0 {
-            out.push_str("bytes ");
-        } else if word.starts_with('[') && word.contains(':') {
-            out.push_str("[date] ");
-        } else if timers && matches!(numbers.len(), 3 | 5) && numbers.iter().all(is_number) {
-            timers = false;
-            bytes_in = if numbers.len() == 5 { 2 } else { 0 };
-            let masked = numbers.iter().map(|n| if *n == "-1" { "-1" } else { "#" });
-            out.push_str(&masked.collect::<Vec<_>>().join("/"));
-            out.push(' ');
-        } else if counts && numbers.len() == 5 && numbers.iter().all(is_number) {
-            // who else is connected depends on how fast the one before was seen to leave
-            counts = false;
-            out.push_str(&format!("#/#/#/#/{} ", numbers[4]));
-        } else {
-            out.push_str(word);
-        }
-    }
-    out
-}
-
-/// Port numbers of this run are the same word in every run.
-fn portless(line: &str, ports: &[u16]) -> String {
-    ports.iter().fold(line.to_string(), |line, port| line.replace(&port.to_string(), "PORT"))
 }
