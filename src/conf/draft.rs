@@ -170,6 +170,16 @@ pub struct Later {
     pub section: usize,
 }
 
+/// A `stick-table` line.
+pub struct DraftTable {
+    /// What it says.
+    pub spec: crate::shm::stick::Spec,
+    /// Where it stands.
+    pub at: Span,
+    /// The table behind `write-to`.
+    pub write_to: Option<Word>,
+}
+
 /// A proxy in the making.
 pub struct ProxyDraft {
     /// What goes into the plan.
@@ -203,7 +213,7 @@ pub struct ProxyDraft {
     /// `stick` lines.
     pub sticks: Vec<Later>,
     /// `stick-table`.
-    pub stick_table: Option<(crate::shm::stick::Spec, Span)>,
+    pub stick_table: Option<DraftTable>,
     /// `use-server` lines.
     pub use_servers: Vec<Later>,
     /// `option forwarded`: parts, with the expressions of those that have one.

@@ -132,7 +132,7 @@ pub fn plan(whole: &mut Whole<'_>, diags: &mut Diags) -> Plan {
             diags.push(diag);
         }
     }
-    let mut tables = super::sticks::tables(&mut whole.proxies);
+    let mut tables = super::sticks::tables(&mut whole.proxies, diags);
     let mut linked = Linked {
         sticks: &mut tables,
         table: &names,

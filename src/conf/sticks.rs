@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use super::draft::ProxyDraft;
+use super::draft::{DraftTable, ProxyDraft};
 use super::rules::{one_by_one, Linked};
 use crate::base::ids::ProxyId;
 use crate::expr::acl::Cond;
@@ -10,7 +10,7 @@ use crate::expr::cast;
 use crate::expr::compile::{expr_words, ParseCx};
 use crate::expr::fetch::Point;
 use crate::lang::diag::{Diag, Diags};
-use crate::lang::word::Words;
+use crate::lang::word::{Word, Words};
 use crate::plan::stick::{StickRule, StickWhen};
 use crate::shm::stick::{Data, Spec, Store};
 
@@ -36,17 +36,54 @@ impl Tables {
 }
 
 /// Gathers the tables of all sections.
-pub fn tables(proxies: &mut [ProxyDraft]) -> Tables {
+pub fn tables(proxies: &mut [ProxyDraft], diags: &mut Diags) -> Tables {
     let mut tables = Tables::default();
+    let mut followed = Vec::new();
     for (at, draft) in proxies.iter_mut().enumerate() {
-        let Some((spec, _)) = draft.stick_table.take() else { continue };
+        let Some(DraftTable { spec, write_to, .. }) = draft.stick_table.take() else { continue };
         let place = tables.specs.len() as u16;
+        followed.extend(write_to.map(|word| (place, word)));
         draft.proxy.stick_table = Some(place);
         tables.by_proxy.insert(ProxyId(at as u32), place);
         tables.by_name.entry(spec.name.clone()).or_insert(ProxyId(at as u32));
         tables.specs.push(spec);
     }
+    let sources: Vec<u16> = followed.iter().map(|(place, _)| *place).collect();
+    for (from, word) in followed {
+        match follower(&tables, from, &word, &sources) {
+            Ok(to) => tables.specs[usize::from(from)].write_to = Some(to),
+            Err(diag) => diags.push(diag.within("\"stick-table\"")),
+        }
+    }
     tables
+}
+
+/// The table behind `write-to`: its keys mean the same, and it writes to none itself.
+fn follower(tables: &Tables, from: u16, word: &Word, sources: &[u16]) -> Result<u16, Diag> {
+    let found = tables.find(&word.text).and_then(|id| tables.of(id));
+    let to = found.ok_or_else(|| word.err(format!("no section \"{}\" with a stick-table", word.text)))?;
+    let (Some(source), Some(target)) =
+        (tables.specs.get(usize::from(from)), tables.specs.get(usize::from(to)))
+    else {
+        return Err(word.err("no such table"));
+    };
+    if from == to {
+        return Err(word.err("a table cannot be written to itself"));
+    }
+    if (source.key, source.len) != (target.key, target.len) {
+        let help = format!(
+            "\"{}\" is of type {} and \"{}\" of type {}",
+            source.name,
+            source.key.word(),
+            target.name,
+            target.key.word()
+        );
+        return Err(word.err("both tables must have keys of the same type and length").help(help));
+    }
+    if sources.contains(&to) {
+        return Err(word.err(format!("\"{}\" has a \"write-to\" of its own", target.name)));
+    }
+    Ok(to)
 }
 
 /// Compiles the `stick` lines of a proxy into it.

@@ -146,7 +146,6 @@ impl Stream {
 
     /// A request was refused by a rule of the proxy that runs it.
     pub(super) fn count_denied(&self, cx: &Cx<'_>) {
-        self.track_error(cx);
         let object = match self.txn.backend {
             Some(back) if back != self.frontend => Object::Back(back),
             _ => Object::Front(self.frontend),

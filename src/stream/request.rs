@@ -107,11 +107,13 @@ impl Stream {
     pub(super) fn refuse(&mut self, fault: Fault, below: &mut Below<'_>, cx: &mut Cx<'_>) -> Phase {
         self.fault = Some(fault);
         self.txn.request_line.clear();
+        if !self.is_probe(below, cx) {
+            self.track_request(cx);
+            self.track_error(cx);
+        }
         match fault.cause {
             Cause::Malformed(_) | Cause::TooLarge => {
                 self.txn.term = *b"PR--";
-                self.track_request(cx);
-                self.track_error(cx);
                 self.count_front(Stat::Ereq, cx);
                 self.error_page(400, below, cx)
             }
@@ -131,11 +133,17 @@ impl Stream {
     pub(super) fn too_late(&mut self, below: &mut Below<'_>, cx: &mut Cx<'_>) -> Phase {
         self.txn.term = *b"cR--";
         self.count_front(Stat::Ereq, cx);
-        let silent = below.conns.get(self.front).is_none_or(|c| c.raw_input().is_empty());
-        if silent && cx.plan.proxy(self.frontend).ignore_probes {
+        if self.is_probe(below, cx) {
             return Phase::Over;
         }
+        self.track_request(cx);
         self.error_page(408, below, cx)
+    }
+
+    /// A connection on which nothing came, where that is to be ignored.
+    fn is_probe(&self, below: &Below<'_>, cx: &Cx<'_>) -> bool {
+        let silent = below.conns.get(self.front).is_none_or(|c| c.raw_input().is_empty());
+        silent && cx.plan.proxy(self.frontend).ignore_probes
     }
 
     /// Takes more of the request for rules that want to see it; true when something came.

@@ -104,6 +104,7 @@ impl Stream {
                 self.answer(answer, below, cx)
             }
             Act::Deny(_, Some(answer @ Answer::Challenge(_))) => {
+                self.track_error(cx);
                 self.txn.term = *b"LR--";
                 self.count_front(Stat::Intercepted, cx);
                 self.answer(answer, below, cx)
@@ -127,6 +128,9 @@ impl Stream {
                 self.error_page(500, below, cx)
             }
             Act::Deny(..) | Act::Reject | Act::Drop(_) => {
+                if matches!(act, Act::Deny(..)) {
+                    self.track_error(cx);
+                }
                 self.txn.term = *b"PR--";
                 self.count_denied(cx);
                 self.refuse_by(act, below, cx)

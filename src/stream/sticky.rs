@@ -1,5 +1,7 @@
 //! `stick` rules: the server a key is bound to, and binding it once a server answered.
 
+use std::borrow::Cow;
+
 use super::backends::is_alive;
 use super::world::WorldView;
 use super::{Below, Stream};
@@ -8,9 +10,10 @@ use crate::expr::acl::Verdict;
 use crate::expr::stick::key_of;
 use crate::net::cx::Cx;
 use crate::plan::rule::Site;
+use crate::plan::server::{Server, ServerAddr};
 use crate::plan::stick::{StickRule, StickWhen};
 use crate::plan::Mode;
-use crate::shm::stick::{Data, Table};
+use crate::shm::stick::{Data, ServerKey, Table};
 
 /// Keys one session binds at most.
 const STORES_MAX: usize = 8;
@@ -89,7 +92,8 @@ impl Stream {
         };
         for (table, key) in keys {
             let Some(table) = cx.shm.stick().get(table) else { continue };
-            let (now, name) = (cx.now.tick.0, table.name_number(&server.name));
+            let now = cx.now.tick.0;
+            let name = known_as(table, server).map_or(0, |name| table.name_number(&name));
             table.update(&key, now, |entry| {
                 entry.set(Data::ServerId, 0, server.puid.into(), now);
                 entry.set(Data::ServerKey, 0, name.into(), now);
@@ -113,12 +117,22 @@ impl Stream {
     }
 }
 
-/// The server of this backend that a key is bound to: by name, else by number.
+/// What a table calls a server (`srvkey`); a server without an address has none in a table of addresses.
+fn known_as<'p>(table: &Table, server: &'p Server) -> Option<Cow<'p, str>> {
+    match (table.spec().server_key, &server.addr) {
+        (ServerKey::Name, _) => Some(Cow::Borrowed(&server.name)),
+        (ServerKey::Addr, ServerAddr::Inet(addr)) => Some(Cow::Owned(addr.to_string())),
+        (ServerKey::Addr, _) => None,
+    }
+}
+
+/// The server of this backend that a key is bound to: by name or address, else by number.
 fn server_of(table: &Table, key: &[u8], backend: ProxyId, cx: &Cx<'_>) -> Option<ServerId> {
     let (now, plan) = (cx.now.tick.0, cx.plan);
     let (name, puid) = table
         .find_and_touch(key, now, |entry| (entry.name(Data::ServerKey), entry.get(Data::ServerId, 0, now)))?;
     let servers = || plan.proxy(backend).servers.iter().copied();
-    let named = name.and_then(|name| servers().find(|id| plan.server(*id).name == name));
+    let is = |id: &ServerId, name: &str| known_as(table, plan.server(*id)).is_some_and(|known| known == name);
+    let named = name.and_then(|name| servers().find(|id| is(id, &name)));
     named.or_else(|| servers().find(|id| puid == Some(plan.server(*id).puid.into())))
 }

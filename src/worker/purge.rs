@@ -17,7 +17,7 @@ impl Worker<'_> {
         if self.purges
             || !(self.backends.has_idle()
                 || self.house.pool.has_free()
-                || self.house.shm.stick().need_tending())
+                || self.house.shm.stick().need_tending(self.house.shm.slot()))
         {
             return;
         }

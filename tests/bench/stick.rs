@@ -24,13 +24,9 @@ fn resident_kb() -> u64 {
 fn main() {
     let store = |data| Store { data, count: 1, period: 10_000 };
     let spec = Spec {
-        name: "t".into(),
-        key: KeyType::Ip4,
-        len: 4,
-        size: SIZE,
         expire: Some(600_000),
-        nopurge: false,
         stores: vec![store(Data::Gpc0), store(Data::ConnCur)],
+        ..Spec::new("t", KeyType::Ip4, 4, SIZE)
     };
     let tables = Tables::new(&[spec], 1).expect("memory");
     let table = tables.get(0).expect("a table");

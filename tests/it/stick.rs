@@ -178,7 +178,8 @@ fn tables_are_fed_shown_and_cleared_by_commands() {
         ("show table fe data.gpc0 gt x", "Require a valid integer value"),
         ("show table fe what", "Optional argument only supports"),
         ("set table fe", "Required arguments: <table> key <key>"),
-        ("set table fe key k1 data.gpc0", "followed by a value expected"),
+        ("set table fe key k1 data.gpc0", "Require a valid integer value to store"),
+        ("set table fe key k1 gpc0 1", "followed by a value expected"),
         ("clear table", "Required arguments"),
     ] {
         assert!(proxy.command(command).contains(said), "{command}: {}", proxy.command(command));

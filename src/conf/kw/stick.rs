@@ -1,12 +1,13 @@
 //! `stick-table` and `stick`: tables of what is known of clients, and servers they are bound to.
 
-use crate::conf::draft::{Later, LineCx, ProxyDraft};
+use crate::conf::draft::{DraftTable, Later, LineCx, ProxyDraft};
 use crate::conf::driver::{doc, row, Keyword, Places};
 use crate::lang::diag::Diag;
+use crate::lang::span::Span;
 use crate::lang::word::{Word, Words};
 use crate::plan::stick::StickWhen;
 use crate::shm::stick::spec::{Form, ARRAY_MAX, KEY_MAX, SIZE_MAX};
-use crate::shm::stick::{Data, KeyType, Spec, Store};
+use crate::shm::stick::{Data, KeyType, ServerKey, Spec, Store};
 
 /// The rows.
 pub const ROWS: &[Keyword<ProxyDraft>] = &[
@@ -36,7 +37,8 @@ pub const ROWS: &[Keyword<ProxyDraft>] = &[
         Places::PROXY,
         table,
         doc(
-            "stick-table type <type> size <size> [expire <time>] [nopurge] [store <data>,...]",
+            "stick-table type <type> size <size> [expire <time>] [nopurge] [store <data>,...] [srvkey name|addr] \
+             [brates-factor <bytes>] [write-to <table>] [recv-only]",
             "a table of what is known of clients, shared by all workers",
             "Types: ip, ipv6, integer, string [len <n>], binary [len <n>]. The size is a number of entries (k, m, g are \
              powers of 1024); the oldest makes room in a full table unless \"nopurge\" is written. An entry ends when it was \
@@ -44,7 +46,11 @@ pub const ROWS: &[Keyword<ProxyDraft>] = &[
              gpc1, gpc1_rate(<period>), conn_cnt, conn_cur, conn_rate(<period>), sess_cnt, sess_rate(<period>), http_req_cnt, \
              http_req_rate(<period>), http_err_cnt, http_err_rate(<period>), http_fail_cnt, http_fail_rate(<period>), \
              bytes_in_cnt, bytes_in_rate(<period>), bytes_out_cnt, bytes_out_rate(<period>), glitch_cnt, \
-             glitch_rate(<period>), gpc(<n>), gpc_rate(<n>,<period>), gpt(<n>).",
+             glitch_rate(<period>), gpc(<n>), gpc_rate(<n>,<period>), gpt(<n>), server_key. A server that a key is bound to is \
+             known by its name, with \"srvkey addr\" by its address and port. \"brates-factor\" counts bytes in steps, for \
+             rates of more than 4 GB per period; what is shown is bytes all the same. What others than the workers put into \
+             the table (\"set table\") is written to the table of \"write-to\" too. \"recv-only\" is accepted: nothing is told \
+             to other machines anyway, so \"peers\" is an error.",
             "stick-table type ip size 100k expire 30m store conn_cur,http_req_rate(10s)",
         ),
     ),
@@ -54,20 +60,13 @@ pub const ROWS: &[Keyword<ProxyDraft>] = &[
 const LEN: usize = 32;
 
 fn table(words: &mut Words<'_>, draft: &mut ProxyDraft, cx: &mut LineCx<'_>) -> Result<(), Diag> {
-    if let Some((_, first)) = draft.stick_table.as_ref().filter(|_| !cx.replayed) {
+    if let Some(DraftTable { at: first, .. }) = draft.stick_table.as_ref().filter(|_| !cx.replayed) {
         return Err(Diag::alert(cx.line.span(), "a second \"stick-table\" in this section")
             .also(*first, "the first one is here")
             .help("a section has one table; put the other into a backend of its own"));
     }
-    let mut spec = Spec {
-        name: draft.proxy.name.clone(),
-        key: KeyType::Ip4,
-        len: 0,
-        size: 0,
-        expire: None,
-        nopurge: false,
-        stores: Vec::new(),
-    };
+    let mut spec = Spec::new(&draft.proxy.name, KeyType::Ip4, 0, 0);
+    let mut write_to = None;
     while let Some(word) = words.next() {
         match word.text.as_str() {
             "type" => key_type(words, &mut spec)?,
@@ -75,23 +74,18 @@ fn table(words: &mut Words<'_>, draft: &mut ProxyDraft, cx: &mut LineCx<'_>) -> 
             "expire" => spec.expire = Some(words.need("a time")?.time_ms()?).filter(|ms| *ms > 0),
             "nopurge" => spec.nopurge = true,
             "store" => stores(words.need("kinds of data")?, &mut spec)?,
-            "srvkey" => {
-                let how = words.need("\"name\" or \"addr\"")?;
-                if !how.is("name") {
-                    return Err(how.err("servers are remembered by name only").help("write \"srvkey name\""));
-                }
-            }
-            "brates-factor" => {
-                words.need("a number")?.int_in(1..=1024)?;
-            }
-            "peers" | "write-to" | "recv-only" => {
+            "srvkey" => spec.server_key = server_key(words.need("\"name\" or \"addr\"")?)?,
+            "brates-factor" => spec.brates_factor = words.need("a number of bytes")?.int_in(1..=1024)? as u32,
+            "write-to" => write_to = Some(words.need("the name of a table")?.clone()),
+            // nothing that is learned here is told to other machines anyway
+            "recv-only" => {}
+            "peers" => {
                 return Err(word
                     .err("tables are not exchanged with other machines: peers are not built")
                     .help("all workers of this machine share the table without it"));
             }
             _ => {
-                let known = ["type", "size", "expire", "nopurge", "store", "srvkey", "brates-factor"];
-                return Err(word.not_one_of("word", &known));
+                return Err(word.not_one_of("word", WORDS));
             }
         }
     }
@@ -101,7 +95,37 @@ fn table(words: &mut Words<'_>, draft: &mut ProxyDraft, cx: &mut LineCx<'_>) -> 
     if spec.size == 0 {
         return Err(words.missing("\"size\""));
     }
-    draft.stick_table = Some((spec, cx.line.span()));
+    both_kinds(&spec, cx.line.span())?;
+    draft.stick_table = Some(DraftTable { spec, at: cx.line.span(), write_to });
+    Ok(())
+}
+
+/// The words of the line.
+const WORDS: &[&str] =
+    &["type", "size", "expire", "nopurge", "store", "srvkey", "brates-factor", "write-to", "recv-only"];
+
+fn server_key(word: &Word) -> Result<ServerKey, Diag> {
+    match word.text.as_str() {
+        "name" => Ok(ServerKey::Name),
+        "addr" => Ok(ServerKey::Addr),
+        _ => Err(word.not_one_of("way to know a server", &["name", "addr"])),
+    }
+}
+
+/// `gpc0` is the first of `gpc`: a table that kept both would have two of that name.
+fn both_kinds(spec: &Spec, at: Span) -> Result<(), Diag> {
+    let pairs = [
+        (Data::Gpc, [Data::Gpc0, Data::Gpc1]),
+        (Data::GpcRate, [Data::Gpc0Rate, Data::Gpc1Rate]),
+        (Data::Gpt, [Data::Gpt0, Data::Gpt0]),
+    ];
+    for (array, lone) in pairs.into_iter().filter(|(array, _)| spec.store(*array).is_some()) {
+        if let Some(lone) = lone.into_iter().find(|data| spec.store(*data).is_some()) {
+            let what = format!("\"{}\" and \"{}\" in one table", array.word(), lone.word());
+            let help = format!("\"{}\" is one of the elements of \"{}\"", lone.word(), array.word());
+            return Err(Diag::alert(at, what).help(help));
+        }
+    }
     Ok(())
 }
 
@@ -194,15 +218,7 @@ mod tests {
     use crate::lang::word::Word;
 
     fn made(text: &str) -> Result<Spec, String> {
-        let mut spec = Spec {
-            name: "t".into(),
-            key: KeyType::Ip4,
-            len: 4,
-            size: 1,
-            expire: None,
-            nopurge: false,
-            stores: Vec::new(),
-        };
+        let mut spec = Spec::new("t", KeyType::Ip4, 4, 1);
         stores(&Word::plain(text), &mut spec).map(|()| spec).map_err(|diag| diag.what)
     }
 

@@ -223,8 +223,8 @@ fn look_up(file: &MapFile, way: &Index, value: &str, acl: bool, out: &mut String
 
 fn add(ask: &mut Ask<'_>, cx: &mut CliCx<'_>) -> Done {
     let wrong = match ask.word(1) {
-        "acl" => "'add acl' expects two parameters (ACL identifier and pattern) or one parameter (ACL identifier) and a payload.",
-        _ => "'add map' expects three parameters (map identifier, key and value) or one parameter (map identifier) and a payload.",
+        "acl" => "'add acl' expects two parameters: ACL identifier and pattern, or one parameter (ACL identifier) and a payload",
+        _ => "'add map' expects three parameters (map identifier, key and value) or one parameter (map identifier) and a payload",
     };
     let call =
         call(ask.words, cx).map_err(|why| if why.starts_with("Missing") { wrong.to_owned() } else { why })?;
@@ -233,7 +233,8 @@ fn add(ask: &mut Ask<'_>, cx: &mut CliCx<'_>) -> Done {
     match (call.rest, ask.payload) {
         ([], Some(payload)) => {
             for (number, line) in payload.split(|byte| *byte == b'\n').enumerate() {
-                add_line(&call, add, line, cx).map_err(|why| format!("Line {}: {why}", number + 1))?;
+                add_line(&call, add, line, cx)
+                    .map_err(|why| format!("{why} (line {} of the payload)", number + 1))?;
             }
         }
         ([pattern], None) if call.acl => done(&add.pair(pattern, ""), "", cx)?,
@@ -250,7 +251,7 @@ fn add_line(call: &Call<'_>, add: Change<'_>, line: &[u8], cx: &mut CliCx<'_>) -
     }
     let (key, value) = match call.acl {
         true => (line, ""),
-        false => line.split_once([' ', '\t']).ok_or_else(|| format!("'{line}' has no value."))?,
+        false => line.split_once([' ', '\t']).ok_or_else(|| format!("Missing value for key '{line}'"))?,
     };
     done(&add.pair(key, value.trim_start()), "", cx)
 }
@@ -278,15 +279,18 @@ fn set(ask: &mut Ask<'_>, cx: &mut CliCx<'_>) -> Done {
         Some(id) => call.change(Op::SetEntry).number(id).pair("", value),
         None => call.change(Op::Set).pair(key, value),
     };
-    done(&change, "entry not found.", cx).map(|()| Answer::Nothing)
+    let missing = if change.op == Op::SetEntry { "key or pattern not found." } else { "entry not found." };
+    done(&change, missing, cx).map(|()| Answer::Nothing)
 }
 
 fn del(ask: &mut Ask<'_>, cx: &mut CliCx<'_>) -> Done {
+    let shown = if ask.word(1) == "acl" { "ACL" } else { "map" };
+    let wrong = format!("This command expects two parameters: {shown} identifier and key.");
+    if ask.words.len() == 2 {
+        return Err(wrong);
+    }
     let call = call(ask.words, cx)?;
-    let [key] = call.rest else {
-        let shown = if call.acl { "ACL" } else { "map" };
-        return Err(format!("This command expects two parameters: {shown} identifier and key."));
-    };
+    let [key] = call.rest else { return Err(wrong) };
     let change = match referred(key) {
         Some(id) => call.change(Op::DelEntry).number(id),
         None => call.change(Op::Del).pair(key, ""),
@@ -313,6 +317,9 @@ fn prepare(ask: &mut Ask<'_>, cx: &mut CliCx<'_>) -> Done {
 }
 
 fn commit(ask: &mut Ask<'_>, cx: &mut CliCx<'_>) -> Done {
+    if ask.words.len() == 2 {
+        return Err("Missing version number.".to_owned());
+    }
     let call = call(ask.words, cx)?;
     only_the_file(&call)?;
     let version = call.version.ok_or("Missing version number.")?;

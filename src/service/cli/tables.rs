@@ -108,30 +108,32 @@ fn key(ask: &Ask<'_>, table: &Table) -> Result<Vec<u8>, String> {
 
 fn filters(ask: &Ask<'_>, table: &Table) -> Result<Vec<Filter>, String> {
     let words = ask.words.get(3..).unwrap_or_default();
-    if words.len() > FILTERS_MAX * 3 {
-        return Err("Too many conditions: at most four".to_owned());
+    if let Some(last) = words.get(FILTERS_MAX * 3 - 1).filter(|_| words.len() > FILTERS_MAX * 3) {
+        let extra = 3 + FILTERS_MAX * 3 + 1;
+        return Err(format!("Detected extra data in filter, {extra}th word of input, after '{last}'"));
     }
-    let filter = |words: &[String]| {
-        let word = |nth: usize| words.get(nth).map_or("", String::as_str);
-        let (data, nth) = data_of(word(0), table)?;
-        let op: fn(&u64, &u64) -> bool = match word(1) {
-            "eq" => u64::eq,
-            "ne" => u64::ne,
-            "le" => u64::le,
-            "ge" => u64::ge,
-            "lt" => u64::lt,
-            "gt" => u64::gt,
-            _ => {
-                return Err(
-                    "Require and operator among \"eq\", \"ne\", \"le\", \"ge\", \"lt\", \"gt\"".to_owned()
-                )
-            }
-        };
-        let value =
-            word(2).parse().map_err(|_| "Require a valid integer value to compare against".to_owned())?;
-        Ok(Filter { data, nth, op, value })
+    let which =
+        |(nth, words)| filter(words, table).map_err(|why| format!("Filter entry #{}: {why}", nth + 1));
+    words.chunks(3).enumerate().map(which).collect()
+}
+
+/// `data.<type> <op> <value>`
+fn filter(words: &[String], table: &Table) -> Result<Filter, String> {
+    let word = |nth: usize| words.get(nth).map_or("", String::as_str);
+    let (data, nth) = data_of(word(0), table)?;
+    let op: fn(&u64, &u64) -> bool = match word(1) {
+        "eq" => u64::eq,
+        "ne" => u64::ne,
+        "le" => u64::le,
+        "ge" => u64::ge,
+        "lt" => u64::lt,
+        "gt" => u64::gt,
+        _ => {
+            return Err(r#"Require and operator among "eq", "ne", "le", "ge", "lt", "gt""#.to_owned());
+        }
     };
-    words.chunks(3).map(filter).collect()
+    let value = word(2).parse().map_err(|_| "Require a valid integer value to compare against".to_owned())?;
+    Ok(Filter { data, nth, op, value })
 }
 
 fn all_hold(filters: &[Filter], entry: Entry<'_>, now_ms: u64) -> bool {
@@ -144,9 +146,10 @@ fn show(ask: &mut Ask<'_>, cx: &mut CliCx<'_>) -> Result<Answer, String> {
     }
     let table = find(ask, cx)?;
     if ask.manners.level < CliLevel::Operator {
-        return Err("Permission denied".to_owned());
+        let text = table.show_head() + "# contents not dumped due to insufficient privileges\n";
+        return Ok(Answer::Text(text));
     }
-    let usage = "Optional argument only supports \"data.<store_data_type>\" <operator> <value> or key <key>";
+    let usage = "Optional argument only supports \"data.<store_data_type>\" <operator> <value> and key <key>";
     match which(ask, table, usage)? {
         Which::Key(key) => {
             let now = cx.now.tick.0;
@@ -210,23 +213,26 @@ impl Job for Dump {
 }
 
 fn set(ask: &mut Ask<'_>, cx: &mut CliCx<'_>) -> Result<Answer, String> {
+    let usage = "Required arguments: <table> key <key> [data.<store_data_type> <value>]*";
+    if ask.word(2).is_empty() {
+        return Err(usage.to_owned());
+    }
     let table = find(ask, cx)?;
     if ask.word(3) != "key" {
-        return Err("Required arguments: <table> key <key> [data.<store_data_type> <value>]*".to_owned());
+        return Err(usage.to_owned());
     }
     let key = key(ask, table)?;
     let mut values = Vec::new();
     for pair in ask.words.get(5..).unwrap_or_default().chunks(2) {
-        let [name, value] = pair else {
-            return Err("\"data.<type>\" followed by a value expected".to_owned());
-        };
+        let (name, value) = (pair.first().map_or("", String::as_str), pair.get(1).map_or("", String::as_str));
         if !name.starts_with("data.") {
             return Err("\"data.<type>\" followed by a value expected".to_owned());
         }
         let (data, nth) = data_of(name, table)?;
         let value = match data.form() {
             Form::Name => table.name_number(value).into(),
-            Form::Big => {
+            // bytes run over 32 bits
+            Form::Big | Form::Rate if matches!(data.form(), Form::Big) || table.spec().factor(data) > 1 => {
                 value.parse::<u64>().map_err(|_| "Require a valid integer value to store".to_owned())?
             }
             _ => {
@@ -241,7 +247,11 @@ fn set(ask: &mut Ask<'_>, cx: &mut CliCx<'_>) -> Result<Answer, String> {
             entry.set(*data, *nth, *value, now);
         }
     });
-    done.map(|()| Answer::Nothing).ok_or_else(|| "Unable to allocate a new entry".to_owned())
+    let passed_on = done.is_some() && cx.shm.stick().pass_on(table, &key, now);
+    match passed_on {
+        true => Ok(Answer::Nothing),
+        false => Err("Unable to allocate a new entry".to_owned()),
+    }
 }
 
 fn clear(ask: &mut Ask<'_>, cx: &mut CliCx<'_>) -> Result<Answer, String> {

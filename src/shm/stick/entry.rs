@@ -68,7 +68,9 @@ impl<'t> Entry<'t> {
         Some(match data.form() {
             Form::Big => cell.load(Relaxed),
             Form::Number | Form::Name => cell.load(Relaxed).min(u32::MAX.into()),
-            Form::Rate => self.freq(cell, data, nth).rate(now_ms, period).into(),
+            Form::Rate => {
+                u64::from(self.freq(cell, data, nth).rate(now_ms, period)) * self.table.spec().factor(data)
+            }
         })
     }
 
@@ -79,7 +81,7 @@ impl<'t> Entry<'t> {
             cell.fetch_add(n, Relaxed);
             return true;
         }
-        let n = u32::try_from(n).unwrap_or(u32::MAX);
+        let n = self.steps(data, n);
         loop {
             let seen = self.freq(cell, data, nth);
             let mut freq = seen;
@@ -98,13 +100,18 @@ impl<'t> Entry<'t> {
     pub fn set(&self, data: Data, nth: usize, value: u64, now_ms: u64) -> bool {
         let Some((cell, _)) = self.cell(data, nth) else { return false };
         if data.form() == Form::Rate {
-            let value = u32::try_from(value).unwrap_or(u32::MAX);
+            let value = self.steps(data, value);
             self.before(data, nth).store(0, Relaxed);
             cell.store(pack(Freq { start: now_ms as u32, now: value, before: 0 }), Relaxed);
         } else {
             cell.store(value, Relaxed);
         }
         true
+    }
+
+    /// As many steps of a rate as events need.
+    fn steps(&self, data: Data, n: u64) -> u32 {
+        u32::try_from(n.div_ceil(self.table.spec().factor(data))).unwrap_or(u32::MAX)
     }
 
     /// Takes `n` away, not below 0.

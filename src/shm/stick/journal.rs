@@ -2,7 +2,8 @@
 //! back, and the counts of holders be worked out anew when it was killed in the middle of changing them.
 //!
 //! A list is written by its own process only, under the lock of the entry's shard; after its death by the master. Free
-//! places form a chain through the list itself.
+//! places form a chain through the list itself. What the master cannot let go of, because a lock is not to be had, is an
+//! orphan: the next process in that place does it.
 
 use std::sync::atomic::AtomicU64;
 use std::sync::atomic::Ordering::Relaxed;
@@ -11,14 +12,16 @@ use lighterman_sys::map::Region;
 
 const HELD: u64 = 1 << 63;
 const CONN: u64 = 1 << 62;
+const ORPHAN: u64 = 1 << 61;
 const UID_AT: u32 = 40;
 
 /// Places of a list: entries a process can hold at once, over all tables.
 const PLACES: usize = 1 << 18;
-/// The first words: head of the chain of free places, places ever used.
+/// The first words: head of the chain of free places, places ever used, orphans.
 const FREE: usize = 0;
 const USED: usize = 1;
-const FIRST: usize = 2;
+const ORPHANS: usize = 2;
+const FIRST: usize = 3;
 
 /// An entry held by a process: it is not removed as long as it is.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -38,17 +41,21 @@ pub(super) struct Note {
     pub(super) entry: u32,
     /// It counts as a connection (`conn_cur`).
     pub(super) conn: bool,
+    /// Who held it is gone.
+    pub(super) orphan: bool,
 }
 
 impl Note {
     fn read(word: u64) -> Option<Note> {
         let uid = (word >> UID_AT) as u16;
-        (word & HELD != 0).then_some(Note { uid, entry: word as u32, conn: word & CONN != 0 })
+        let (conn, orphan) = (word & CONN != 0, word & ORPHAN != 0);
+        (word & HELD != 0).then_some(Note { uid, entry: word as u32, conn, orphan })
     }
 
     fn word(self) -> u64 {
         let conn = if self.conn { CONN } else { 0 };
-        HELD | conn | u64::from(self.uid) << UID_AT | u64::from(self.entry)
+        let orphan = if self.orphan { ORPHAN } else { 0 };
+        HELD | conn | orphan | u64::from(self.uid) << UID_AT | u64::from(self.entry)
     }
 }
 
@@ -110,10 +117,47 @@ impl Journal {
         all.map(|(_, note)| note).filter(move |note| note.uid == uid)
     }
 
-    /// Empties the list of a process that is gone.
+    /// The process is gone and could not be let go of this: somebody will.
+    pub(super) fn abandon(&self, slot: u32, place: u32, note: Note) {
+        if let Some(word) = self.lists.get(slot as usize).and_then(|list| list.get(place as usize)) {
+            word.store(Note { orphan: true, ..note }.word(), Relaxed);
+        }
+    }
+
+    /// Orphans in the list of a process.
+    pub(super) fn orphans(&self, slot: u32) -> u64 {
+        let list = self.lists.get(slot as usize);
+        list.and_then(|list| list.get(ORPHANS)).map_or(0, |count| count.load(Relaxed))
+    }
+
+    /// Empties the list of a process that is gone, but for orphans.
     pub(super) fn clear(&self, slot: u32) {
         let Some(list) = self.lists.get(slot as usize) else { return };
-        let used = list.get(USED).map_or(0, |used| used.load(Relaxed) as usize);
-        list.iter().take(FIRST + used).for_each(|word| word.store(0, Relaxed));
+        let Some([free, used, orphans]) = list.first_chunk::<FIRST>() else { return };
+        let (mut chain, mut left) = (0, 0);
+        let places = used.load(Relaxed) as usize;
+        for (place, word) in list.iter().enumerate().skip(FIRST).take(places) {
+            if Note::read(word.load(Relaxed)).is_some_and(|note| note.orphan) {
+                left += 1;
+            } else {
+                word.store(chain, Relaxed);
+                chain = place as u64;
+            }
+        }
+        free.store(chain, Relaxed);
+        orphans.store(left, Relaxed);
+        if left == 0 {
+            // pages that nobody uses any more stay as they are, but the next process begins at the front
+            list.iter().skip(FIRST).take(places).for_each(|word| word.store(0, Relaxed));
+            used.store(0, Relaxed);
+            free.store(0, Relaxed);
+        }
+    }
+
+    /// An orphan less.
+    pub(super) fn found_home(&self, slot: u32) {
+        if let Some(count) = self.lists.get(slot as usize).and_then(|list| list.get(ORPHANS)) {
+            count.store(count.load(Relaxed).saturating_sub(1), Relaxed);
+        }
     }
 }

@@ -3,8 +3,9 @@
 use std::io;
 use std::sync::{Arc, Mutex};
 
+use super::entry::Entry;
 use super::journal::{Held, Journal};
-use super::spec::Spec;
+use super::spec::{Data, Form, Spec};
 use super::table::Table;
 
 /// The tables, by their position in the plan.
@@ -62,6 +63,16 @@ impl Tables {
         self.tables.iter().find(|table| table.spec().name == name)
     }
 
+    /// What came from outside into the entry of a key goes on to the table of `write-to`. False: that one is full.
+    pub fn pass_on(&self, table: &Table, key: &[u8], now_ms: u64) -> bool {
+        let Some(to) = table.spec().write_to.and_then(|place| self.get(place)) else { return true };
+        // the locks of two tables: always in the direction of `write-to`, which never leads back
+        let done = table.find(key, now_ms, |from| {
+            to.update(key, now_ms, |copy| copy_values(from, copy, now_ms)).is_some()
+        });
+        done.unwrap_or(true)
+    }
+
     /// Every table.
     pub fn iter(&self) -> impl Iterator<Item = &Table> {
         self.tables.iter()
@@ -82,10 +93,12 @@ impl Tables {
         }
     }
 
-    /// There is regular work.
-    pub fn need_tending(&self) -> bool {
+    /// There is regular work for process `slot`.
+    pub fn need_tending(&self, slot: u32) -> bool {
         let ends = |table: &Table| table.spec().expire.is_some() && table.used() > 0;
-        self.tables.iter().any(ends) || self.late.lock().is_ok_and(|late| !late.is_empty())
+        self.tables.iter().any(ends)
+            || self.late.lock().is_ok_and(|late| !late.is_empty())
+            || self.journal.as_ref().is_some_and(|journal| journal.orphans(slot) > 0)
     }
 
     /// Regular work: old entries end, what could not be let go of is.
@@ -93,6 +106,14 @@ impl Tables {
         for table in &self.tables {
             if table.spec().expire.is_some() {
                 table.purge(now_ms);
+            }
+        }
+        if let Some(journal) = self.journal.as_ref().filter(|journal| journal.orphans(slot) > 0) {
+            self.tables.iter().for_each(|table| table.adopt(slot));
+            let homeless = |uid| self.tables.iter().all(|table| table.uid != uid);
+            for (place, _) in journal.held_by(slot).filter(|(_, note)| note.orphan && homeless(note.uid)) {
+                journal.forget(slot, place);
+                journal.found_home(slot);
             }
         }
         let late = self.late.lock().map(|mut late| std::mem::take(&mut *late)).unwrap_or_default();
@@ -118,23 +139,7 @@ impl Table {
         let mut kept = 0u64;
         for shard in 0.. {
             let step = self.walk(shard, now_ms, |entry| {
-                let done = to.update(&entry.key(), now_ms, |copy| {
-                    for store in &new.stores {
-                        for nth in 0..store.count {
-                            if let Some(value) = entry.get(store.data, nth, now_ms) {
-                                let value = match entry.name(store.data) {
-                                    Some(name) if store.data.form() == super::spec::Form::Name => {
-                                        to.name_number(&name).into()
-                                    }
-                                    _ => value,
-                                };
-                                if store.data != super::Data::ConnCur {
-                                    copy.set(store.data, nth, value, now_ms);
-                                }
-                            }
-                        }
-                    }
-                });
+                let done = to.update(&entry.key(), now_ms, |copy| copy_values(entry, copy, now_ms));
                 kept += u64::from(done.is_some());
             });
             if step.is_none() {
@@ -147,5 +152,25 @@ impl Table {
             kept.min(to.used()),
             self.used()
         )
+    }
+}
+
+/// Gives an entry the values of another table's for all that both keep, except the connections it has now.
+fn copy_values(from: Entry<'_>, to: Entry<'_>, now_ms: u64) {
+    let (old, new) = (from.table.spec(), to.table.spec());
+    for store in &new.stores {
+        let known = match store.data {
+            Data::ConnCur => false,
+            Data::ServerKey => old.server_key == new.server_key,
+            _ => true,
+        };
+        for nth in 0..if known { store.count } else { 0 } {
+            let Some(value) = from.get(store.data, nth, now_ms) else { continue };
+            let value = match from.name(store.data).filter(|_| store.data.form() == Form::Name) {
+                Some(name) => to.table.name_number(&name).into(),
+                None => value,
+            };
+            to.set(store.data, nth, value, now_ms);
+        }
     }
 }

@@ -124,9 +124,9 @@ impl Data {
         Data::ALL.iter().copied().find(|data| data.word() == word)
     }
 
-    /// The kind and the place a word means to a user: `gpc3_rate` is the fourth of `gpc_rate`.
+    /// The kind and the place a word means to a user: `gpc3_rate` is the fourth of `gpc_rate`, `gpc` the first of `gpc`.
     pub fn find_at(word: &str) -> Option<(Data, usize)> {
-        if let Some(data) = Data::find(word).filter(|data| !data.is_array()) {
+        if let Some(data) = Data::find(word) {
             return Some((data, 0));
         }
         Data::ALL.iter().copied().filter(|data| data.is_array()).find_map(|data| {
@@ -181,9 +181,48 @@ pub struct Spec {
     pub nopurge: bool,
     /// What is kept per key, in the order of [`Data`].
     pub stores: Vec<Store>,
+    /// `brates-factor`: how many bytes the rates of bytes count as one, so that they do not run over.
+    pub brates_factor: u32,
+    /// `srvkey`: what `server_key` says of a server.
+    pub server_key: ServerKey,
+    /// `write-to`: the place of the table that gets what others write into this one.
+    pub write_to: Option<u16>,
+}
+
+/// What a server is known by in a table.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum ServerKey {
+    /// Its name.
+    Name,
+    /// Its address and port.
+    Addr,
 }
 
 impl Spec {
+    /// A table that keeps nothing but its keys.
+    pub fn new(name: &str, key: KeyType, len: usize, size: u32) -> Spec {
+        Spec {
+            name: name.into(),
+            key,
+            len,
+            size,
+            expire: None,
+            nopurge: false,
+            stores: Vec::new(),
+            brates_factor: 1,
+            server_key: ServerKey::Name,
+            write_to: None,
+        }
+    }
+
+    /// How many events one step of a rate stands for.
+    pub fn factor(&self, data: Data) -> u64 {
+        match data {
+            Data::BytesInRate | Data::BytesOutRate => self.brates_factor.max(1).into(),
+            _ => 1,
+        }
+    }
+
     /// The store of a kind, unless the table keeps none of it.
     pub fn store(&self, data: Data) -> Option<&Store> {
         self.stores.iter().find(|store| store.data == data)
@@ -218,6 +257,7 @@ impl Spec {
         let stores = |spec: &Spec| spec.stores.clone();
         self.name == other.name
             && (self.key, self.len, self.size) == (other.key, other.len, other.size)
+            && (self.brates_factor, self.server_key) == (other.brates_factor, other.server_key)
             && stores(self) == stores(other)
     }
 

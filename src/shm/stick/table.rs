@@ -201,7 +201,7 @@ impl Table {
         let hash = hash(key);
         let inside = self.enter(self.shard_of(hash))?;
         let at = inside.find_or_add(hash, key, now_ms)?;
-        let place = self.journal.note(slot, Note { uid: self.uid, entry: at, conn })?;
+        let place = self.journal.note(slot, Note { uid: self.uid, entry: at, conn, orphan: false })?;
         let state = self.word(at, STATE);
         state.store(state.load(Relaxed) + (1 << 32), Relaxed);
         let entry = self.entry(at);
@@ -225,13 +225,32 @@ impl Table {
         true
     }
 
-    /// What a dead process held is let go of.
+    /// What a dead process held is let go of, or noted as an orphan.
     pub(super) fn bury(&self, slot: u32) {
+        // somebody stands still inside these: they are waited for once, not once per entry
+        let mut closed = Vec::new();
         for (place, note) in self.journal.held_by(slot).filter(|(_, note)| note.uid == self.uid) {
-            // a living process that stopped inside is killed before long: then this lock is to be had
-            let Some(inside) = self.enter_of(note.entry) else { continue };
-            self.journal.forget(slot, place);
-            inside.let_go(note);
+            let shard = self.shard_at(note.entry);
+            let inside = if closed.contains(&shard) { None } else { self.enter(shard) };
+            if let Some(inside) = inside {
+                self.journal.forget(slot, place);
+                inside.let_go(note);
+            } else {
+                closed.push(shard);
+                self.journal.abandon(slot, place, note);
+            }
+        }
+    }
+
+    /// Lets go of what a former process in this place could not. Locks are only tried.
+    pub(super) fn adopt(&self, slot: u32) {
+        let mine = |note: &Note| note.orphan && note.uid == self.uid;
+        for (place, note) in self.journal.held_by(slot).filter(|(_, note)| mine(note)) {
+            if let Some(inside) = self.try_enter(self.shard_at(note.entry)) {
+                self.journal.forget(slot, place);
+                self.journal.found_home(slot);
+                inside.let_go(note);
+            }
         }
     }
 
@@ -321,7 +340,11 @@ impl Table {
 
     /// The shard of an entry that is held, so its hash stays.
     fn enter_of(&self, entry: u32) -> Option<Inside<'_>> {
-        self.enter(self.shard_of((self.word(entry, CHAIN).load(Relaxed) >> 32) as u32))
+        self.enter(self.shard_at(entry))
+    }
+
+    fn shard_at(&self, entry: u32) -> u32 {
+        self.shard_of((self.word(entry, CHAIN).load(Relaxed) >> 32) as u32)
     }
 
     fn inside<'t>(&'t self, shard: u32, held: Taken<'t>) -> Option<Inside<'t>> {
@@ -542,14 +565,15 @@ impl Inside<'_> {
         }
     }
 
+    /// The holder comes last: a repair sets `conn_cur` right for entries that somebody holds.
     fn let_go(&self, note: Note) {
+        if note.conn {
+            self.table.entry(note.entry).lower(Data::ConnCur, 1);
+        }
         let state = self.table.word(note.entry, STATE);
         let now = state.load(Relaxed);
         if now >> 32 > 0 {
             state.store(now - (1 << 32), Relaxed);
-        }
-        if note.conn {
-            self.table.entry(note.entry).lower(Data::ConnCur, 1);
         }
     }
 }

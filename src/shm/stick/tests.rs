@@ -1,6 +1,5 @@
 //! Tables by themselves: against a model, over processes, after kills.
 
-use std::collections::HashMap;
 use std::sync::atomic::AtomicU64;
 use std::sync::atomic::Ordering::SeqCst;
 
@@ -15,8 +14,7 @@ fn spec(size: u32, expire: Option<u32>, words: &[&str]) -> Spec {
         let count = if data.is_array() { 3 } else { 1 };
         Store { data, count, period: 1000 }
     };
-    let mut spec =
-        Spec { name: "t".into(), key: KeyType::Int, len: 4, size, expire, nopurge: false, stores: vec![] };
+    let mut spec = Spec { expire, ..Spec::new("t", KeyType::Int, 4, size) };
     words.iter().for_each(|word| spec.keep(store(word)));
     spec
 }
@@ -102,61 +100,36 @@ fn a_large_table_holds_as_many_as_it_says() {
     assert_eq!(table.used(), 0);
 }
 
-/// Operations on a table and on a plain map: both must say the same after each.
-fn stick_ops(bytes: &[u8]) {
-    let all = tables(spec(1000, Some(100), &["gpc0", "conn_cur"]));
-    let table = all.get(0).unwrap();
-    let mut model: HashMap<u32, (u64, u64)> = HashMap::new();
-    let mut held: Vec<(u32, Held)> = Vec::new();
-    let mut now = 1000;
-    for op in bytes.chunks_exact(2) {
-        let n = u32::from(op[1]);
-        let uses = |held: &[(u32, Held)], n| held.iter().filter(|(k, _)| *k == n).count() as u64;
-        model.retain(|n, (_, until)| *until > now || uses(&held, *n) > 0);
-        match op[0] % 6 {
-            0 | 1 => {
-                table.update(&key(n), now, |e| e.add(Data::Gpc0, 0, 1, now));
-                let entry = model.entry(n).or_default();
-                *entry = (entry.0 + 1, now + 100);
-            }
-            2 => {
-                held.push((n, table.hold(&key(n), true, 1, now).unwrap()));
-                model.entry(n).or_default().1 = now + 100;
-            }
-            3 => {
-                if let Some((n, h)) = held.pop() {
-                    all.release(h, 1, now);
-                    model.get_mut(&n).unwrap().1 = now + 100;
+#[test]
+fn does_what_a_plain_list_does() {
+    let mut rng = crate::base::rng::Rng::from_seed(7);
+    for round in 0..40u8 {
+        // few keys meet often, many fill the table
+        let mask = [7, 31, 255][usize::from(round / 3 % 3)];
+        let mut bytes: Vec<u8> = (0..3000)
+            .map(|nth| {
+                let byte = (rng.next() >> 24) as u8;
+                if nth % 2 == 0 {
+                    byte & mask
+                } else {
+                    byte
                 }
-            }
-            4 => {
-                let gone = table.remove(&key(n), now);
-                let known = model.contains_key(&n);
-                assert_eq!(gone, known.then(|| uses(&held, n) == 0));
-                if gone == Some(true) {
-                    model.remove(&n);
-                }
-            }
-            _ => now += u64::from(op[1]) / 4,
-        }
-        model.retain(|n, (_, until)| *until > now || uses(&held, *n) > 0);
-        let seen = table
-            .find(&key(n), now, |e| (e.get(Data::Gpc0, 0, now), e.get(Data::ConnCur, 0, now), e.holders()));
-        let want = model.get(&n).map(|(gpc, _)| (Some(*gpc), Some(uses(&held, n)), uses(&held, n) as u32));
-        assert_eq!(seen, want, "key {n} after {op:?}");
+            })
+            .collect();
+        bytes[0] = round % 3 | if round & 1 == 1 { 0x80 } else { 0 };
+        fuzz::fuzz_stick_ops(&bytes);
     }
-    held.into_iter().for_each(|(_, h)| all.release(h, 1, now));
-    (0..100).for_each(|_| all.tend(1, now + 1000));
-    assert_eq!(table.used(), 0);
 }
 
 #[test]
-fn does_what_a_plain_map_does() {
-    let mut rng = crate::base::rng::Rng::from_seed(7);
-    for _ in 0..20 {
-        let bytes: Vec<u8> = (0..4000).map(|_| (rng.next() >> 24) as u8).collect();
-        stick_ops(&bytes);
+fn the_fuzz_corpus_does_no_harm() {
+    let dir = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/fuzz/corpus/stick_ops");
+    let mut seen = 0;
+    for entry in std::fs::read_dir(dir).unwrap() {
+        fuzz::fuzz_stick_ops(&std::fs::read(entry.unwrap().path()).unwrap());
+        seen += 1;
     }
+    assert!(seen >= 3, "the corpus is there");
 }
 
 #[test]
@@ -278,6 +251,58 @@ fn a_holder_killed_with_the_lock_is_followed_by_a_repair() {
     assert_eq!(table.find(&key(1), 0, |e| (e.get(Data::ConnCur, 0, 0), e.holders())), Some((Some(1), 1)));
     assert_eq!((table.repairs(), table.used()), (1, 2));
     assert!(table.release(mine, 0, 0));
+}
+
+#[test]
+fn what_cannot_be_let_go_of_at_once_is_later() {
+    let all = tables(spec(10, None, &["conn_cur"]));
+    let table = all.get(0).unwrap();
+    let steps = Region::<AtomicU64>::alone(2).unwrap();
+    let child = |slot: u32, inside: bool| {
+        fork_alone(|| {
+            (0..3).for_each(|n| assert!(table.hold(&key(n), true, slot, 0).is_some()));
+            steps[0].fetch_add(1, SeqCst);
+            let stop = |_: Entry<'_>| {
+                steps[1].store(1, SeqCst);
+                loop {
+                    std::thread::park();
+                }
+            };
+            if inside {
+                table.update(&key(2), 0, stop);
+            }
+            loop {
+                std::thread::park();
+            }
+        })
+        .unwrap()
+    };
+    let victim = child(1, false);
+    while steps[0].load(SeqCst) < 1 {
+        std::thread::yield_now();
+    }
+    let frozen = child(2, true);
+    while steps[1].load(SeqCst) < 1 {
+        std::thread::yield_now();
+    }
+    victim.kill(9).unwrap();
+    victim.wait().unwrap();
+    all.bury(1);
+    assert!(all.need_tending(1) && !all.need_tending(2));
+    // the next in this place works beside what was left, once the lock is to be had
+    frozen.kill(9).unwrap();
+    frozen.wait().unwrap();
+    let own = table.hold(&key(0), true, 1, 0).unwrap();
+    let see =
+        |n: u32| table.find(&key(n), 0, |e| (e.get(Data::ConnCur, 0, 0).unwrap(), e.holders())).unwrap();
+    assert_eq!([see(0), see(1), see(2)], [(3, 3), (2, 2), (2, 2)]);
+    all.tend(1, 0);
+    assert_eq!([see(0), see(1), see(2)], [(2, 2), (1, 1), (1, 1)]);
+    all.bury(2);
+    assert_eq!([see(0), see(1), see(2)], [(1, 1), (0, 0), (0, 0)]);
+    assert!(!all.need_tending(1));
+    all.release(own, 1, 0);
+    assert_eq!(see(0), (0, 0));
 }
 
 #[test]
