@@ -65,7 +65,7 @@ fn opener(tls: &Contexts, sockets: &mut Sockets) -> Result<OwnedFd, Fatal> {
             // signals from the terminal are the other one's matter: this one ends with it
             let _ = signal::ignore(libc::SIGINT).and_then(|()| signal::ignore(libc::SIGTERM));
             let _ = fork::set_name("lighterman-crt");
-            while await_input(&ours) && tls.store().answer(ours.as_fd()) {}
+            while await_input(&ours) && tls.store().answer(ours.as_fd(), &mut Vec::new()) {}
             fork::exit_now(0)
         }
     }

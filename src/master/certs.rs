@@ -1,5 +1,5 @@
 //! Certificates between processes: the line from the one with file rights to one without. It answers requests for files, and
-//! brings new versions of indexes and lines for the log.
+//! brings new versions of indexes, changes by commands and lines for the log.
 
 use std::collections::VecDeque;
 use std::io;
@@ -7,6 +7,7 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::sync::Arc;
 
 use crate::event::line;
+use crate::net::tls::change::Paper;
 use crate::net::tls::store::errand::{self, Notice, Weight};
 use crate::net::tls::store::Store;
 
@@ -20,6 +21,8 @@ pub(super) struct CertLine {
     store: Arc<Store>,
     /// Versions of the indexes it has.
     told: Vec<u32>,
+    /// What is to be brought about changes.
+    papers: VecDeque<Paper>,
     cut: bool,
 }
 
@@ -27,16 +30,35 @@ impl CertLine {
     /// To a process that was forked just now, and so has what this one has.
     pub(super) fn new(end: OwnedFd, store: Arc<Store>) -> Self {
         let told = store.versions();
-        CertLine { end, store, told, cut: false }
+        CertLine { end, store, told, papers: VecDeque::new(), cut: false }
     }
 
     pub(super) fn as_fd(&self) -> BorrowedFd<'_> {
         self.end.as_fd()
     }
 
-    /// Opens the files the other end asks for.
-    pub(super) fn answer(&self) {
-        self.store.answer(self.as_fd());
+    /// Opens the files the other end asks for; what it says about changes is left to the caller.
+    pub(super) fn answer(&self, papers: &mut Vec<Paper>) {
+        self.store.answer(self.as_fd(), papers);
+    }
+
+    /// Brings this about a change, as soon as the line takes it.
+    pub(super) fn push(&mut self, paper: Paper) {
+        self.papers.push_back(paper);
+    }
+
+    /// Brings what is to be said about changes. False: the line is full, try again.
+    fn bring_papers(&mut self) -> bool {
+        while let Some(paper) = self.papers.front() {
+            match paper.send(self.end.as_fd()) {
+                Ok(()) => {}
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return false,
+                // the other end is gone, or memory is short: who waits for an answer does not do so for ever
+                Err(_) => {}
+            }
+            self.papers.pop_front();
+        }
+        true
     }
 
     /// Whether the other end is gone: the poller would say so for ever.
@@ -44,8 +66,12 @@ impl CertLine {
         self.cut || line::is_cut(self.as_fd())
     }
 
-    /// Brings indexes that have changed. False: the line is full, try again.
+    /// Brings indexes that have changed, and changes. False: the line is full, try again.
     pub(super) fn bring(&mut self) -> bool {
+        self.bring_indexes() && self.bring_papers()
+    }
+
+    fn bring_indexes(&mut self) -> bool {
         for (place, (told, version)) in self.told.iter_mut().zip(self.store.versions()).enumerate() {
             if *told == version {
                 continue;

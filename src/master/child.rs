@@ -8,6 +8,7 @@ use lighterman_sys::{fds, fork, signal};
 use super::{privileges, Fatal, Sockets};
 use crate::base::tick::Clock;
 use crate::net::contexts::Contexts;
+use crate::net::tls::change::Change;
 use crate::plan::Plan;
 use crate::shm::Shared;
 use crate::worker::{self, Seat, Watch};
@@ -58,8 +59,11 @@ pub(super) struct Inherited {
     pub(super) certs: OwnedFd,
 }
 
+/// What TLS is built of, and what commands have changed about it since.
+type Tls<'t> = (&'t Contexts, &'t [Change]);
+
 /// The life of a child; the number is its exit code.
-pub(super) fn live(role: Role, plan: &Plan, tls: &Contexts, what: Inherited) -> i32 {
+pub(super) fn live(role: Role, plan: &Plan, tls: Tls<'_>, what: Inherited) -> i32 {
     match begin(role, plan, tls, what) {
         Ok(()) => 0,
         Err(Fatal(why)) => {
@@ -69,7 +73,7 @@ pub(super) fn live(role: Role, plan: &Plan, tls: &Contexts, what: Inherited) -> 
     }
 }
 
-fn begin(role: Role, plan: &Plan, tls: &Contexts, what: Inherited) -> Result<(), Fatal> {
+fn begin(role: Role, plan: &Plan, (tls, changes): Tls<'_>, what: Inherited) -> Result<(), Fatal> {
     let cannot = |error: io::Error| Fatal(format!("cannot serve: {error}"));
     signal::reset().map_err(cannot)?;
     let name = match role {
@@ -88,6 +92,11 @@ fn begin(role: Role, plan: &Plan, tls: &Contexts, what: Inherited) -> Result<(),
     }
     let mut shm = what.shm;
     shm.enter(what.slot, std::process::id(), Clock::real().read().wall_us);
+    for change in changes {
+        if let Err(why) = tls.obey(change) {
+            log::error!("a change of '{}' that was in force cannot be made again: {why}", change.name);
+        }
+    }
     let seat = match role {
         Role::Worker(number) => Seat {
             number,

@@ -9,6 +9,7 @@ use lighterman_sys::fds;
 use lighterman_sys::fork::{self, Child, Exit, Forked};
 
 use super::certs::CertLine;
+use super::changes::Kept;
 use super::child::{self, Channels, Inherited, Role};
 use super::{Fatal, Sockets};
 use crate::base::tick::Tick;
@@ -27,6 +28,8 @@ pub(super) struct Crew {
     pub(super) shm: Arc<Shared>,
     /// TLS of the plan, certificates loaded.
     pub(super) tls: Contexts,
+    /// What commands have changed about it since.
+    pub(super) kept: Kept,
     /// Its processes have no terminal.
     pub(super) daemon: bool,
 }
@@ -60,7 +63,8 @@ impl Crew {
         let tls = contexts_of(&plan, &shm)?;
         apply_plan(&plan, workers, &shm);
         let channels = Channels::new(workers).map_err(no_memory)?;
-        Ok(Crew { plan, generation: 0, workers, sockets, channels, shm: Arc::new(shm), tls, daemon })
+        let (shm, kept) = (Arc::new(shm), Kept::default());
+        Ok(Crew { plan, generation: 0, workers, sockets, channels, shm, tls, kept, daemon })
     }
 
     /// The crew for another configuration, on the sockets and the memory of this one.
@@ -82,6 +86,7 @@ impl Crew {
             channels,
             shm: Arc::new(shm),
             tls,
+            kept: self.kept.for_next(),
             daemon: self.daemon,
         })
     }
@@ -135,7 +140,8 @@ impl Crew {
                     line: line_theirs,
                     certs: certs_theirs,
                 };
-                fork::exit_now(child::live(role, &self.plan, &self.tls, inherited));
+                let tls = (&self.tls, self.kept.changes());
+                fork::exit_now(child::live(role, &self.plan, tls, inherited));
             }
             Err(error) => {
                 self.shm.bury(slot);

@@ -12,12 +12,14 @@ use lighterman_sys::signal::Signals;
 use nix::poll::{poll, PollFd, PollFlags, PollTimeout};
 
 use super::certs::{CertLine, Notices};
+use super::changes::Changes;
 use super::child::Role;
 use super::crew::{killed_from_outside, Crew, Post};
 use super::{dismiss, notify, privileges, Fatal, Launch, Reread};
 use crate::base::limits::{END_PATIENCE_MS, RESPAWN_FORGET_MS, START_PATIENCE_MS};
 use crate::base::tick::{Clock, Tick};
 use crate::event::line;
+use crate::net::tls::change::Paper;
 use crate::shm::Wish;
 
 const SIGNALS: &[i32] =
@@ -68,6 +70,9 @@ struct Keeper {
     /// Some process has not taken all that is new about certificates.
     owing: bool,
     notices: Notices,
+    changes: Changes,
+    /// What processes have said about changes, and which.
+    heard: Vec<(u32, Paper)>,
 }
 
 pub(super) fn run(launch: Launch) -> Result<i32, Fatal> {
@@ -103,6 +108,8 @@ pub(super) fn run(launch: Launch) -> Result<i32, Fatal> {
         later: Vec::new(),
         owing: false,
         notices: Notices::default(),
+        changes: Changes::default(),
+        heard: Vec::new(),
     };
     keeper.start(&signals)?;
     dismiss(&launch.finish, &launch.terminate);
@@ -147,9 +154,15 @@ fn become_daemon() -> Result<Daemon, Fatal> {
     }
 }
 
-/// Opens the files workers ask for.
-fn bring_certificates(posts: &[Post]) {
-    posts.iter().filter_map(|post| post.certs.as_ref()).for_each(CertLine::answer);
+/// Opens the files workers ask for, and notes what they say about changes.
+fn bring_certificates(posts: &[Post], heard: &mut Vec<(u32, Paper)>) {
+    let mut papers = Vec::new();
+    for post in posts {
+        if let Some(line) = &post.certs {
+            line.answer(&mut papers);
+            heard.extend(papers.drain(..).map(|paper| (post.child.pid(), paper)));
+        }
+    }
 }
 
 impl Parent {
@@ -232,13 +245,25 @@ impl Keeper {
             Ok(_) | Err(nix::errno::Errno::EINTR) => {}
             Err(errno) => return Err(errno.into()),
         }
-        bring_certificates(&self.posts);
+        bring_certificates(&self.posts, &mut self.heard);
+        self.make_changes();
         self.bring_news();
         self.posts.iter_mut().for_each(|post| {
             // one that has just died would be heard for ever
             post.certs.take_if(|line| line.is_cut());
         });
         Ok(())
+    }
+
+    /// Passes changes on.
+    fn make_changes(&mut self) {
+        let now = self.now();
+        let Keeper { heard, changes, posts, crew, coming, .. } = self;
+        for (from, paper) in heard.drain(..) {
+            let coming = coming.as_mut().map(|(crew, _)| &mut crew.kept);
+            changes.take(from, paper, posts, (&mut crew.kept, coming), (crew.generation, now));
+        }
+        changes.settle(posts, now);
     }
 
     /// Brings what is new about certificates to all processes, and what is to be logged to the one that does.
@@ -261,7 +286,8 @@ impl Keeper {
             return Some(OWED_EVERY_MS);
         }
         let now = self.now();
-        let due = self.vacant.iter().map(|(_, at)| *at).chain(self.hard_stop).chain(self.kill_at).min()?;
+        let due = self.vacant.iter().map(|(_, at)| *at).chain(self.hard_stop).chain(self.kill_at);
+        let due = due.chain(self.changes.due()).min()?;
         Some(due.since(now) + 1)
     }
 
@@ -342,8 +368,8 @@ impl Keeper {
     fn call_crew(&mut self) -> Result<(), Fatal> {
         let plan = (self.reread)().map_err(Fatal)?;
         self.generation += 1;
-        let posts = &self.posts;
-        let mut crew = self.crew.next(plan, self.generation, &mut || bring_certificates(posts))?;
+        let (posts, heard) = (&self.posts, &mut self.heard);
+        let mut crew = self.crew.next(plan, self.generation, &mut || bring_certificates(posts, heard))?;
         let now = self.now();
         for role in crew.roles() {
             let (serving, posts) = (&mut self.crew, &mut self.posts);

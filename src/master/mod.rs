@@ -6,6 +6,7 @@
 
 mod alone;
 mod certs;
+mod changes;
 mod child;
 mod crew;
 mod fds;

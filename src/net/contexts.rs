@@ -9,6 +9,7 @@ use std::sync::Arc;
 use crate::base::ids::{ListenerId, ServerId};
 use crate::base::tick::Clock;
 use crate::expr::live;
+use crate::net::tls::change::{Change, What};
 use crate::net::tls::files::Files;
 use crate::net::tls::sources::Pulse;
 use crate::net::tls::store::{Settings, Store};
@@ -253,6 +254,18 @@ impl Contexts {
     pub fn believes(&self, kind: TrustKind, name: &str) -> bool {
         self.binds.iter().flatten().any(|bind| bind.believes(kind, name))
             || self.servers.iter().flatten().any(|server| server.believes(kind, name))
+    }
+
+    /// Puts a change in force, in this process; the servers whose connections were made under what was there.
+    pub fn obey(&self, change: &Change) -> Result<Vec<ServerId>, String> {
+        let (name, content) = (&*change.name, &*change.content);
+        match change.what {
+            What::Ca => self.set_trust(TrustKind::Ca, name, Some(content)),
+            What::DropCa => self.set_trust(TrustKind::Ca, name, None),
+            What::Crl => self.set_trust(TrustKind::Crl, name, Some(content)),
+            What::DropCrl => self.set_trust(TrustKind::Crl, name, None),
+            What::Ocsp => Ok(Vec::new()),
+        }
     }
 
     /// Puts other authorities or revocations in force under the name of a file, for all handshakes to come: PEM text, nothing

@@ -117,6 +117,50 @@ impl<'d> Certificate<'d> {
     }
 }
 
+/// The outside of a revocation list (RFC 5280 section 5.1).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CrlOutline {
+    /// 1 or 2.
+    pub version: u8,
+    /// What signed it: an object identifier, its numbers separated by dots.
+    pub algorithm: String,
+}
+
+/// Reads the outside of a revocation list in DER.
+pub fn crl_outline(der: &[u8]) -> Option<CrlOutline> {
+    let mut body = Der::new(der).enter(tag::SEQUENCE)?.enter(tag::SEQUENCE)?;
+    let version = match body.take(tag::INTEGER) {
+        None => 1,
+        Some([number]) => number.checked_add(1)?,
+        Some(_) => return None,
+    };
+    let algorithm = dotted(body.enter(tag::SEQUENCE)?.take(tag::OBJECT)?)?;
+    Some(CrlOutline { version, algorithm })
+}
+
+/// An object identifier as people write it (X.690 8.19).
+pub fn dotted(oid: &[u8]) -> Option<String> {
+    let mut numbers: Vec<u64> = Vec::new();
+    let mut number = 0u64;
+    let (last, _) = oid.split_last()?;
+    if last & 0x80 != 0 {
+        return None;
+    }
+    for byte in oid {
+        number = number.checked_mul(128)?.checked_add(u64::from(byte & 0x7f))?;
+        if byte & 0x80 == 0 {
+            if numbers.is_empty() {
+                let first = (number / 40).min(2);
+                numbers.push(first);
+                number -= first * 40;
+            }
+            numbers.push(std::mem::take(&mut number));
+        }
+    }
+    let words: Vec<String> = numbers.iter().map(u64::to_string).collect();
+    Some(words.join("."))
+}
+
 /// A key whose kind is not compared here is no fault of the certificate.
 enum Public<'d> {
     Known(KeyMark<'d>),

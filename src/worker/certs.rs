@@ -7,12 +7,16 @@ use super::Worker;
 use crate::base::ids::TaskId;
 use crate::event::log::sink::Speaker;
 use crate::event::sched::Wake;
+use crate::net::tls::change::Paper;
 use crate::net::tls::store::errand::{Notice, Weight};
 use crate::plan::LogLevel;
 use crate::shm::Info;
 
 /// The number of the task that hears the answers.
 pub(super) const CERTS: u16 = 8;
+
+/// How soon a line that was full is tried again, milliseconds.
+const FULL_MS: u64 = 5;
 
 impl Worker<'_> {
     /// Files come from another process from now on.
@@ -31,7 +35,30 @@ impl Worker<'_> {
         for waiting in tasks {
             self.house.sched.wake(waiting, Wake::IO);
         }
-        self.house.sched.deadline(task, due);
+        self.take_papers();
+        // a line that was full is tried again soon
+        let full = self.house.tls.store().has_unsent().then(|| self.house.now.tick.after(FULL_MS));
+        self.house.sched.deadline(task, due.into_iter().chain(full).min());
+    }
+
+    /// Makes the changes that were ordered, and hears what came of those that were wished for.
+    fn take_papers(&mut self) {
+        for paper in self.house.tls.store().take_papers() {
+            match paper {
+                Paper::Order(number, change) => {
+                    let fault = match self.house.tls.obey(&change) {
+                        Ok(servers) => {
+                            servers.into_iter().for_each(|server| self.leave_address(server));
+                            String::new()
+                        }
+                        Err(why) => why,
+                    };
+                    self.house.tls.store().send_paper(Paper::Done(number, fault));
+                }
+                Paper::Done(number, fault) => self.hear_change(number, fault),
+                Paper::Wish(..) => {}
+            }
+        }
     }
 
     /// Tells the operator about certificates that could not be read.

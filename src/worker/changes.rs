@@ -58,8 +58,8 @@ impl Worker<'_> {
         self.turn_doors();
     }
 
-    /// Idle connections to a server's former address are of no use.
-    fn leave_address(&mut self, server: ServerId) {
+    /// Idle connections to a server's former address, or made while somebody else was believed, are of no use.
+    pub(super) fn leave_address(&mut self, server: ServerId) {
         for id in std::mem::take(&mut self.backends.server(server).idle) {
             if let Some(conn) = self.conns.get(id) {
                 self.house.sched.wake(conn.task, Wake::KILL);

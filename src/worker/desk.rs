@@ -10,12 +10,14 @@ use lighterman_sys::{cred, fds};
 
 use super::questions::Inbox;
 use super::Worker;
-use crate::base::ids::{AppletId, TaskId};
+use crate::base::ids::{AppletId, ServerId, TaskId};
 use crate::base::tick::Tick;
 use crate::event::line;
 use crate::event::ready::Edges;
 use crate::event::sched::Wake;
 use crate::expr::live::LiveMaps;
+use crate::net::contexts::Contexts;
+use crate::net::tls::change::{Change, Paper};
 use crate::plan::{CliSocket, Plan};
 use crate::service::applet::CliDoor;
 use crate::service::cli::{CliCx, Face, Facts, Host, Ticket};
@@ -30,6 +32,16 @@ pub(super) const DOORS: u16 = 100;
 pub(super) struct Office {
     desk: Desk,
     master: Option<Master>,
+    changes: Changes,
+}
+
+/// Changes that were wished for: when, and what came of it.
+#[derive(Default)]
+struct Changes {
+    last: u64,
+    open: BTreeMap<u64, (Tick, Option<String>)>,
+    /// Servers whose idle connections are of no use any more.
+    left: Vec<ServerId>,
 }
 
 /// The line to the master, and the reloads that were asked for: the outcome, once it is known.
@@ -41,6 +53,12 @@ struct Master {
 
 /// Tickets of reloads have this bit, those of questions to workers do not.
 const RELOAD: u64 = 1 << 63;
+/// Tickets of changes have this one.
+const CHANGE: u64 = 1 << 62;
+/// Changes wished for that nobody has come for.
+const CHANGES_MAX: usize = 1000;
+/// The answer to a change is waited for no longer than this, milliseconds.
+const CHANGE_MS: u64 = 10_000;
 /// Reloads asked for whose outcome nobody has come for.
 const RELOADS_MAX: usize = 64;
 
@@ -68,7 +86,7 @@ impl Office {
             worker.house.poll.watch_read(line.as_raw_fd(), task.pack())?;
         }
         let master = line.map(|line| Master { line, last: RELOAD, reloads: BTreeMap::new() });
-        Ok(Some(Office { desk, master }))
+        Ok(Some(Office { desk, master, changes: Changes::default() }))
     }
 }
 
@@ -93,9 +111,12 @@ impl Worker<'_> {
         let Some(office) = office else { return };
         let (leaving, now) = (house.leaving, house.now.tick);
         let maps = &mut house.maps;
-        let mut clerk = Clerk { plan, leaving, now, inbox, master: office.master.as_mut(), maps };
+        let (master, changes) = (office.master.as_mut(), &mut office.changes);
+        let mut clerk = Clerk { plan, leaving, now, inbox, master, maps, tls: house.tls, changes };
         let mut cx = CliCx { plan, now: house.now, shm: &house.shm, host: &mut clerk };
         office.desk.on_wake(id, &mut house.sched, &mut cx, &house.poll);
+        let left = std::mem::take(&mut office.changes.left);
+        left.into_iter().for_each(|server| self.leave_address(server));
         self.put_questions();
     }
 
@@ -106,6 +127,16 @@ impl Worker<'_> {
         for (ticket, text) in line::outcomes(line.as_fd()) {
             if let Some(outcome) = reloads.get_mut(&ticket) {
                 *outcome = Some(text);
+            }
+        }
+        self.wake_desk();
+    }
+
+    /// What came of a change that was wished for.
+    pub(super) fn hear_change(&mut self, number: u64, fault: String) {
+        if let Some(office) = &mut self.office {
+            if let Some((_, outcome)) = office.changes.open.get_mut(&number) {
+                *outcome = Some(fault);
             }
         }
         self.wake_desk();
@@ -139,6 +170,8 @@ struct Clerk<'a> {
     inbox: &'a mut Inbox,
     master: Option<&'a mut Master>,
     maps: &'a mut LiveMaps,
+    tls: &'a Contexts,
+    changes: &'a mut Changes,
 }
 
 impl Host for Clerk<'_> {
@@ -165,6 +198,13 @@ impl Host for Clerk<'_> {
     }
 
     fn answers(&mut self, ticket: Ticket) -> Option<Vec<u8>> {
+        if ticket.0 & CHANGE != 0 {
+            let (asked, outcome) = self.changes.open.get_mut(&ticket.0)?;
+            let late = self.now.since(*asked) >= CHANGE_MS;
+            let outcome = outcome.take().or_else(|| late.then(|| "no answer in time\n".to_owned()))?;
+            self.changes.open.remove(&ticket.0);
+            return Some(outcome.into_bytes());
+        }
         if ticket.0 & RELOAD == 0 {
             return self.inbox.take(ticket, self.now);
         }
@@ -172,6 +212,29 @@ impl Host for Clerk<'_> {
         let outcome = reloads.get_mut(&ticket.0)?.take()?;
         reloads.remove(&ticket.0);
         Some(outcome)
+    }
+
+    fn tls(&self) -> Option<&Contexts> {
+        Some(self.tls)
+    }
+
+    fn change(&mut self, change: Change) -> Result<Ticket, String> {
+        let Changes { last, open, left } = &mut *self.changes;
+        // clients that left do not come for their answers
+        open.retain(|_, (asked, _)| self.now.since(*asked) < 2 * CHANGE_MS);
+        if open.len() >= CHANGES_MAX {
+            return Err("Too many changes are under way.".to_owned());
+        }
+        // what cannot be made here cannot be made elsewhere
+        left.extend(self.tls.obey(&change)?);
+        *last = last.wrapping_add(1);
+        let number = CHANGE | *last & (CHANGE - 1);
+        let alone = self.master.is_none();
+        open.insert(number, (self.now, alone.then(String::new)));
+        if !alone {
+            self.tls.store().send_paper(Paper::Wish(number, change));
+        }
+        Ok(Ticket(number))
     }
 
     fn reload(&mut self) -> Option<Ticket> {

@@ -25,6 +25,7 @@ mod reload;
 mod retries;
 mod rules;
 mod shm_workers;
+mod ssl_ca_commands;
 mod stick;
 mod stick_counts;
 mod tls;

@@ -101,9 +101,7 @@ impl Revoked {
         let lists: Vec<Vec<u8>> =
             blocks.iter().filter(|block| block.kind == Kind::Crl).map(|block| block.der.to_vec()).collect();
         if lists.is_empty() {
-            let why =
-                std::io::Error::new(std::io::ErrorKind::InvalidData, "no revocation list (X509 CRL) in it");
-            return Err(CertError { file: file.to_owned(), fault: CertFault::Unreadable(why) });
+            return Err(CertError { file: file.to_owned(), fault: CertFault::NoRevocations });
         }
         Ok(Revoked { file: file.to_owned(), lists })
     }

@@ -90,6 +90,8 @@ pub enum CertFault {
     Timestamps,
     /// It did not sign the certificate.
     Issuer,
+    /// No revocation list inside.
+    NoRevocations,
     /// There are more certificates than an index holds.
     Full,
 }
@@ -161,6 +163,7 @@ impl std::fmt::Display for CertFault {
                 write!(f, "this is no list of certificate timestamps (RFC 6962 section 3.3)")
             }
             CertFault::Issuer => write!(f, "no certificate in it signed this one's certificate"),
+            CertFault::NoRevocations => write!(f, "no revocation list (X509 CRL) inside"),
             CertFault::Full => write!(f, "one certificate too many for this index"),
         }
     }

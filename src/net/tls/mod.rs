@@ -8,7 +8,9 @@
 pub mod asked;
 pub mod authority;
 pub mod certs;
+pub mod change;
 pub mod context;
+pub mod describe;
 pub mod engine;
 pub mod files;
 pub mod hello;

@@ -3,7 +3,8 @@
 //!
 //! Filled by the process with file rights while it builds contexts. A change makes another [`Trust`] first ([`Trust::with`]),
 //! from which contexts are built; only when all of them could be is it put in force ([`Trust::adopt`]). A name that stands for
-//! nothing yet (`new ssl ca-file`) is an empty file. The lock is never contended: a process has one event loop.
+//! nothing yet (`new ssl ca-file`) is an empty file. Beside it stands what commands have set and not committed yet, in the
+//! process with the command socket. The locks are never contended: a process has one event loop.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -45,6 +46,18 @@ struct Known {
 #[derive(Default)]
 pub struct Trust {
     known: Mutex<Known>,
+    drafts: Mutex<Vec<Draft>>,
+}
+
+/// What was set and is not in force yet; one of a kind.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Draft {
+    /// What it is.
+    pub kind: TrustKind,
+    /// The name of the file it shall take the place of.
+    pub name: String,
+    /// PEM text that was found good.
+    pub content: Vec<u8>,
 }
 
 /// A change that cannot be made.
@@ -136,7 +149,30 @@ impl Trust {
         if known.authorities.len() + known.revoked.len() > NAMES_MAX {
             return Err(TrustError::Full);
         }
-        Ok(Trust { known: Mutex::new(known) })
+        Ok(Trust { known: Mutex::new(known), drafts: Mutex::default() })
+    }
+
+    /// What was set and is not in force yet.
+    pub fn draft(&self, kind: TrustKind) -> Option<Draft> {
+        self.drafts().iter().find(|draft| draft.kind == kind).cloned()
+    }
+
+    /// Keeps what was set, in place of what was set before. False: there was something.
+    pub fn set_draft(&self, draft: Draft) -> bool {
+        let fresh = self.drop_draft(draft.kind).is_none();
+        self.drafts().push(draft);
+        fresh
+    }
+
+    /// Takes away what was set.
+    pub fn drop_draft(&self, kind: TrustKind) -> Option<Draft> {
+        let mut drafts = self.drafts();
+        let place = drafts.iter().position(|draft| draft.kind == kind)?;
+        Some(drafts.swap_remove(place))
+    }
+
+    fn drafts(&self) -> MutexGuard<'_, Vec<Draft>> {
+        self.drafts.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Takes over what another one knows.

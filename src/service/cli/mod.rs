@@ -16,6 +16,8 @@ pub mod process;
 pub mod servers;
 pub mod session;
 pub mod sessions;
+pub mod ssl_ca;
+pub mod ssl_change;
 pub mod stat;
 pub mod tables;
 pub mod tls_failures;
@@ -28,6 +30,8 @@ mod tests;
 use crate::base::doc::Doc;
 use crate::base::tick::{Now, Tick};
 use crate::expr::live::LiveMaps;
+use crate::net::contexts::Contexts;
+use crate::net::tls::change::Change;
 use crate::plan::global::CliLevel;
 use crate::plan::Plan;
 use crate::service::board::Board;
@@ -48,6 +52,7 @@ pub const FAMILIES: &[&[Command]] = &[
     tls_failures::ROWS,
     tables::ROWS,
     tls_keys::ROWS,
+    ssl_ca::ROWS,
 ];
 
 /// Bytes of output at which a job steps back and lets the client read.
@@ -196,6 +201,15 @@ pub trait Host {
     fn ask_workers(&mut self, command: &str) -> Option<Ticket>;
     /// The answers to a question: `None` while some are missing.
     fn answers(&mut self, ticket: Ticket) -> Option<Vec<u8>>;
+    /// TLS of the configuration, as this process has it.
+    fn tls(&self) -> Option<&Contexts> {
+        None
+    }
+    /// Puts a change in force here, and then in all processes: the outcome comes by the ticket, empty when it is in force
+    /// everywhere. An error: it cannot be made, and nothing has changed.
+    fn change(&mut self, _change: Change) -> Result<Ticket, String> {
+        Err("No TLS here.".to_owned())
+    }
     /// Asks the master for a new generation; the outcome comes by the ticket as `Success=1` or
     /// `Success=0` and messages. `None` = there is no master.
     fn reload(&mut self) -> Option<Ticket>;

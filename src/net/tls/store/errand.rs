@@ -2,12 +2,15 @@
 //!
 //! Nothing a client sent is in a request but the choice among the files of the index, so the process with file rights opens
 //! nothing else, parses nothing and is never made to wait. One message each way, on a channel that keeps their boundaries.
+//! Changes by commands go the same way ([`change`]).
 
 use std::fs::File;
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
 use lighterman_sys::fds;
+
+use crate::net::tls::change::{self, Paper};
 
 /// Asks for a file.
 const WANTED: u8 = b'C';
@@ -49,6 +52,17 @@ pub enum News {
     Index(u32, u32, OwnedFd),
     /// Something for the log.
     Notice(Notice),
+    /// A change is to be made, or was made.
+    Paper(Paper),
+}
+
+/// What is asked of the process with file rights.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Request {
+    /// Files of a certificate.
+    File(Wanted),
+    /// A change, or word that one was made.
+    Paper(Paper),
 }
 
 /// How much a line for the log matters.
@@ -77,14 +91,18 @@ pub fn ask(line: BorrowedFd<'_>, wanted: &Wanted) -> io::Result<()> {
 }
 
 /// The next request on this line; `None`: none is there, `Err`: the other end is gone.
-pub fn next_request(line: BorrowedFd<'_>) -> io::Result<Option<Wanted>> {
-    let mut room = [0; SIZE];
+pub fn next_request(line: BorrowedFd<'_>) -> io::Result<Option<Request>> {
+    let mut room = [0; TEXT_MAX];
     match fds::recv_with_fds(line, &mut room) {
         Ok(got) if got.len == 0 => Err(io::ErrorKind::BrokenPipe.into()),
         Ok(got) if got.len == SIZE && room.first() == Some(&WANTED) => {
-            Ok(parse(&room).map(|(.., wanted)| wanted))
+            let wanted = room.first_chunk().and_then(parse);
+            Ok(wanted.map(|(.., wanted)| Request::File(wanted)))
         }
-        Ok(_) => Ok(None),
+        Ok(got) => {
+            let message = room.get(..got.len).unwrap_or_default();
+            Ok(Paper::parse(message, got.fds.into_iter().next()).map(Request::Paper))
+        }
         Err(error) if matches!(error.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::Interrupted) => {
             Ok(None)
         }
@@ -140,6 +158,12 @@ pub fn next_news(line: BorrowedFd<'_>) -> Option<News> {
         let message = room.get(..got.len).unwrap_or_default();
         if let Some(notice) = notice(message) {
             return Some(News::Notice(notice));
+        }
+        if message.first() == Some(&change::MARK) {
+            match Paper::parse(message, got.fds.into_iter().next()) {
+                Some(paper) => return Some(News::Paper(paper)),
+                None => continue,
+            }
         }
         let Some(room) = message.first_chunk::<SIZE>().filter(|_| got.len == SIZE) else { continue };
         let mut open = got.fds.into_iter();
@@ -216,7 +240,7 @@ mod tests {
         let wanted = Wanted { index: 1, version: 2, entry: 70_000, stamp: u64::MAX - 5 };
         ask(here.as_fd(), &wanted).unwrap();
         fds::send_with_fds(here.as_fd(), b"?", &[]).unwrap();
-        assert_eq!(next_request(there.as_fd()).unwrap(), Some(wanted));
+        assert_eq!(next_request(there.as_fd()).unwrap(), Some(Request::File(wanted)));
         assert_eq!(next_request(there.as_fd()).unwrap(), None);
         assert_eq!(next_request(there.as_fd()).unwrap(), None);
 

@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use super::errand::{self, News, Notice, Open, Wanted, Weight};
+use super::errand::{self, News, Notice, Open, Request, Wanted, Weight};
 use super::index::{flag, Bytes, Entry, Index, SIDES};
 use super::lru::Lru;
 use super::select::{self, Choice, How};
@@ -19,6 +19,7 @@ use super::spool::Spool;
 use crate::base::ids::TaskId;
 use crate::base::tick::{Now, Tick};
 use crate::net::tls::certs::{self, Cert};
+use crate::net::tls::change::Paper;
 use crate::net::tls::files::{CrtBytes, Files, Part, FILE_MAX};
 use crate::net::tls::hello::Can;
 use crate::plan::crt::Extras;
@@ -137,6 +138,8 @@ struct Desk {
     order: VecDeque<(Tick, u64)>,
     unsent: VecDeque<u64>,
     under_way: usize,
+    papers: Vec<Paper>,
+    unsent_papers: VecDeque<Paper>,
     serial: u64,
     news: Vec<Notice>,
     figures: Figures,
@@ -175,6 +178,8 @@ impl Store {
             order: VecDeque::new(),
             unsent: VecDeque::new(),
             under_way: 0,
+            papers: Vec::new(),
+            unsent_papers: VecDeque::new(),
             serial: 0,
             news: Vec::new(),
             figures: Figures::default(),
@@ -346,6 +351,23 @@ impl Store {
         (tasks, desk.order.front().map(|(due, _)| *due))
     }
 
+    /// What has come about changes since the last call.
+    pub fn take_papers(&self) -> Vec<Paper> {
+        std::mem::take(&mut self.desk().papers)
+    }
+
+    /// Says something about changes to the process with file rights, now or when the line takes it.
+    pub fn send_paper(&self, paper: Paper) {
+        let mut desk = self.desk();
+        desk.unsent_papers.push_back(paper);
+        desk.send();
+    }
+
+    /// Whether something waits for room on the line.
+    pub fn has_unsent(&self) -> bool {
+        !self.desk().unsent_papers.is_empty()
+    }
+
     /// Lines for the operator since the last call.
     pub fn take_news(&self) -> Vec<Notice> {
         match self.has_news.swap(false, Relaxed) {
@@ -361,11 +383,13 @@ impl Store {
         Figures { evicted: lru.evicted(), kept: lru.len(), bytes: lru.weight(), ..desk.figures }
     }
 
-    /// Answers what another process asks for, a bounded number of requests. False: that process is gone.
-    pub fn answer(&self, line: BorrowedFd<'_>) -> bool {
+    /// Answers what another process asks for, a bounded number of requests; what is about changes is left to the caller.
+    /// False: that process is gone.
+    pub fn answer(&self, line: BorrowedFd<'_>, papers: &mut Vec<Paper>) -> bool {
         for _ in 0..ANSWERS_AT_ONCE {
             match errand::next_request(line) {
-                Ok(Some(wanted)) => {
+                Ok(Some(Request::Paper(paper))) => papers.push(paper),
+                Ok(Some(Request::File(wanted))) => {
                     let files = self.open(&wanted);
                     // a line that is full, or gone: who asked stops waiting by itself
                     let _ = errand::bring(line, &wanted, files.as_ref().map_err(|error| *error));
@@ -436,6 +460,13 @@ impl Desk {
     /// Sends requests as far as the line takes them.
     fn send(&mut self) {
         let Line::Other(line, _) = &self.line else { return };
+        while let Some(paper) = self.unsent_papers.front() {
+            match paper.send(line.as_fd()) {
+                Err(error) if error.kind() == std::io::ErrorKind::WouldBlock => break,
+                // sent, or nobody is there any more to read it
+                Ok(()) | Err(_) => self.unsent_papers.pop_front(),
+            };
+        }
         while self.under_way < UNDER_WAY_MAX {
             let Some(stamp) = self.unsent.pop_front() else { return };
             let Some(asked) = self.asked.get(&stamp) else { continue };
@@ -475,6 +506,7 @@ impl Desk {
                     }
                 }
                 Some(News::Notice(notice)) => self.note(notice),
+                Some(News::Paper(paper)) => self.papers.push(paper),
             }
         }
         self.give_up(now, &mut tasks);
