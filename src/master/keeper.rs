@@ -487,6 +487,8 @@ impl Keeper {
             if let Some(place) = self.posts.iter().position(|post| post.child.pid() == pid) {
                 let post = self.posts.swap_remove(place);
                 post.shm.bury(post.slot);
+                // what it held is free for those who wait elsewhere
+                post.shm.changed();
                 return Ok(Some((post, exit)));
             }
         }

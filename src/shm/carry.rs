@@ -18,6 +18,7 @@ impl Shared {
         for (line, object) in lines.iter().zip(self.parts.objects.iter()) {
             take_back(line, Stat::Scur, &object.current);
             take_back(line, Stat::Qcur, &object.queued);
+            line.waits.store(0, Relaxed);
             for stat in Stat::ALL.iter().filter(|stat| stat.row().kind == Kind::Gauge) {
                 line.cells[*stat as usize].store(0, Relaxed);
             }
@@ -46,6 +47,7 @@ impl Shared {
                 let cell = if place % 2 == 0 { &object.current } else { &object.queued };
                 let mend = |n: u32| Some((i64::from(n) - by).clamp(0, i64::from(u32::MAX)) as u32);
                 let _ = cell.fetch_update(Relaxed, Relaxed, mend);
+                self.changed();
             }
         }
         *seen = now;

@@ -177,6 +177,8 @@ shm_struct! {
         pub cells: [AtomicU64; STATS],
         /// By [`super::counters::Rate`].
         pub rates: [RateCell; RATES],
+        /// Who of its requests waits first, see [`super::Shared::tell_first`]; 0: nobody.
+        pub waits: AtomicU64,
     }
 }
 

@@ -7,7 +7,7 @@
 use std::collections::BTreeMap;
 use std::io;
 use std::sync::atomic::AtomicU64;
-use std::sync::atomic::Ordering::{AcqRel, Acquire, Relaxed};
+use std::sync::atomic::Ordering::{AcqRel, Acquire, Relaxed, SeqCst};
 use std::sync::Arc;
 
 use lighterman_sys::event::Bell;
@@ -303,6 +303,24 @@ impl Shared {
     pub fn wait_ends(&self, of: Object) {
         self.uncount(of, Stat::Qcur, 1);
         lower(&self.object(of).queued, 1);
+    }
+
+    /// Who of this process waits first for an object, by rank: the least comes first over all processes.
+    pub fn tell_first(&self, of: Object, rank: Option<u64>) {
+        // 0 is nobody, so that the most urgent is the greatest
+        self.line(of).waits.store(rank.map_or(0, |rank| (!rank).max(1)), SeqCst);
+    }
+
+    /// The other process that has the one who waits first for any of these objects, and its rank.
+    pub fn first_elsewhere(&self, of: &[Object]) -> Option<(u32, u64)> {
+        let waiting = of.iter().filter(|of| self.object(**of).queued.load(SeqCst) > 0);
+        let all = waiting.flat_map(|of| {
+            let row = self.rows.of(*of);
+            let others = self.parts.lines.iter().enumerate().filter(|(slot, _)| *slot != self.slot as usize);
+            others.map(move |(slot, lines)| (slot as u32, lines[row].waits.load(SeqCst)))
+        });
+        let first = all.filter(|(_, waits)| *waits != 0).max_by_key(|(_, waits)| *waits)?;
+        Some((first.0, !first.1))
     }
 
     /// A connection from a client, unless the whole program has as many as it may.

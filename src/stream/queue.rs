@@ -1,12 +1,17 @@
 //! Places at servers (`maxconn`) and the lines of those who wait for one.
 //!
 //! A place is a count in shared memory, so the limit holds for all workers together. A request that finds
-//! none waits in the line of its backend, or in that of a server it is bound to; a place that becomes free
-//! goes to the one who waits longest, directly: nobody who comes later can take it on the way. Each worker
-//! has its own lines; one that frees a place while others wait elsewhere rings their bells.
+//! none waits in the line of its backend, or in that of a server it is bound to. Each worker has its own
+//! lines and tells the others who is first in each; a place that becomes free goes to the first of all: to
+//! one of its own directly, else the worker that has the first is rung. Who comes later joins a line rather
+//! than take it on the way.
+//!
+//! No wakeup is lost: who joins a line looks for a place afterwards, who frees a place looks for lines
+//! afterwards, both behind a full barrier.
 
 use std::collections::{BTreeMap, HashMap};
-use std::sync::atomic::Ordering::Relaxed;
+use std::sync::atomic::fence;
+use std::sync::atomic::Ordering::{Relaxed, SeqCst};
 
 use super::backends::{is_alive, Backends};
 use super::{Below, Phase, Step, Stream};
@@ -20,6 +25,12 @@ use crate::shm::{Object, Shared, Stat};
 /// The order of a line: class first (`set-priority-class`), then who came first, by a date in milliseconds
 /// that `set-priority-offset` moves, and within a millisecond by number.
 type Key = (i16, u64, u64);
+
+/// The part of a key that workers compare: class and date in one number.
+fn rank_of((class, date, _): Key) -> u64 {
+    let class = u64::from(class.cast_unsigned() ^ 0x8000);
+    class << 48 | date & ((1 << 48) - 1)
+}
 
 /// Where a request waits.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -70,28 +81,32 @@ impl Lines {
         waiting.first_key_value().map(|(key, _)| *key)
     }
 
-    /// Nobody waits.
-    pub fn is_empty(&self) -> bool {
-        self.servers.values().all(BTreeMap::is_empty) && self.backends.values().all(BTreeMap::is_empty)
+    /// Who has waited longest for this server; `bound`: only those who wait for it and no other.
+    fn next_for(&self, server: ServerId, backend: ProxyId, bound: bool) -> Option<(Line, Key)> {
+        let lines = [Some(Line::Server(server)), Some(Line::Backend(backend)).filter(|_| !bound)];
+        let firsts = lines.into_iter().flatten().filter_map(|line| Some((line, self.first(line)?)));
+        firsts.min_by_key(|(_, key)| *key)
     }
 
-    /// How many wait for this server, or for any of its backend.
-    fn waiting_for(&self, server: ServerId, backend: ProxyId) -> usize {
-        let own = self.servers.get(&server).map_or(0, BTreeMap::len);
-        own + self.backends.get(&backend).map_or(0, BTreeMap::len)
-    }
-
-    /// Who has waited longest for this server.
-    fn next_for(&self, server: ServerId, backend: ProxyId) -> Option<(Line, Key)> {
-        let lines = [Line::Server(server), Line::Backend(backend)];
-        lines.into_iter().filter_map(|line| Some((line, self.first(line)?))).min_by_key(|(_, key)| *key)
-    }
-
-    fn join(&mut self, line: Line, (class, date): (i16, u64), task: TaskId) -> Key {
+    fn join(&mut self, line: Line, (class, date): (i16, u64), task: TaskId, shm: &Shared) -> Key {
         self.ticket += 1;
         let key = (class, date, self.ticket);
         self.of(line).insert(key, task);
+        self.tell(line, shm);
         key
+    }
+
+    /// Takes one out of its line, if it still stands there.
+    fn remove(&mut self, line: Line, key: Key, shm: &Shared) -> Option<TaskId> {
+        let task = self.of(line).remove(&key)?;
+        self.tell(line, shm);
+        shm.wait_ends(line.object());
+        Some(task)
+    }
+
+    /// Other workers should know who is first.
+    fn tell(&self, line: Line, shm: &Shared) {
+        shm.tell_first(line.object(), self.first(line).map(rank_of));
     }
 }
 
@@ -109,72 +124,67 @@ pub fn places_of(plan: &Plan, shm: &Shared, id: ServerId) -> u32 {
 }
 
 impl Backends {
-    /// A place at a server has become free: it goes to whoever waits longest.
+    /// A place at a server has become free.
     pub fn free_place(&mut self, server: ServerId, plan: &Plan, shm: &Shared, sched: &mut Sched) {
-        let backend = plan.server(server).proxy;
-        let object = Object::Server(server);
-        let places = places_of(plan, shm, server);
-        let now = shm.object(object).current.load(Relaxed);
-        let own = self.lines.waiting_for(server, backend);
-        let all =
-            shm.object(object).queued.load(Relaxed) + shm.object(Object::Back(backend)).queued.load(Relaxed);
-        let elsewhere = (all as usize).saturating_sub(own);
-        let fits = places == 0 || now <= places;
-        if elsewhere > 0 && fits {
-            // workers take turns by chance, weighted by who waits where
-            self.lines.ticket += 1;
-            let turn = (self.lines.ticket.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 33) as usize;
-            if own == 0 || turn % (own + elsewhere) >= own {
-                shm.session_ends(object);
-                ring_others(shm);
-                self.lines.left = own > 0;
-                return;
-            }
+        shm.session_ends(Object::Server(server));
+        if places_of(plan, shm, server) > 0 {
+            self.offer(server, true, plan, shm, sched);
         }
+    }
+
+    /// Gives the free places of a server to those who wait, the first of all workers first. `fair`: a worker that
+    /// has somebody who comes before ours is rung, and the place is left to it.
+    fn offer(&mut self, server: ServerId, fair: bool, plan: &Plan, shm: &Shared, sched: &mut Sched) {
+        fence(SeqCst);
+        let backend = plan.server(server).proxy;
+        let objects = [Object::Server(server), Object::Back(backend)];
         // one that drains still serves those who are bound to it
-        let own_line = Line::Server(server);
-        let next = match self.view(server).usable {
-            true => self.lines.next_for(server, backend),
-            false if is_alive(shm, server) => self.lines.first(own_line).map(|key| (own_line, key)),
-            false => None,
-        };
-        match next.filter(|_| fits) {
-            Some((line, key)) => self.grant(server, line, key, shm, sched),
-            None => shm.session_ends(object),
+        let bound = !self.view(server).usable;
+        if bound && !is_alive(shm, server) {
+            return;
+        }
+        loop {
+            let places = places_of(plan, shm, server);
+            let own = self.lines.next_for(server, backend, bound);
+            let others = shm.first_elsewhere(if bound { &objects[..1] } else { &objects }).filter(|_| fair);
+            match (own, others) {
+                (own, Some((slot, rank))) if own.is_none_or(|(_, key)| rank < rank_of(key)) => {
+                    if places == 0 || shm.object(objects[0]).current.load(Relaxed) < places {
+                        // a bell that cannot be rung belongs to a process that is gone
+                        let _ = shm.bell(slot).ring();
+                        self.lines.left |= own.is_some();
+                    }
+                    return;
+                }
+                (Some((line, key)), _) if shm.session_fits(objects[0], places) => {
+                    self.grant(server, line, key, shm, sched);
+                }
+                _ => return,
+            }
         }
     }
 
     /// Gives a place that is counted already to one who waits.
     fn grant(&mut self, server: ServerId, line: Line, key: Key, shm: &Shared, sched: &mut Sched) {
-        let Some(task) = self.lines.of(line).remove(&key) else { return };
-        shm.wait_ends(line.object());
+        let Some(task) = self.lines.remove(line, key, shm) else { return };
         self.lines.granted.insert(task, server);
         sched.wake(task, Wake::QUEUE);
     }
 
     /// Servers may have free places that nobody handed over: limits were raised, servers came back, or
-    /// another worker rang. Who waits for a server that went away looks for another.
-    pub fn refill(&mut self, plan: &Plan, shm: &Shared, sched: &mut Sched) {
-        if self.lines.is_empty() {
-            return;
-        }
+    /// another worker rang. Who waits for a server that went away looks for another. `fair`: whoever waits
+    /// longest in any worker comes first.
+    pub fn refill(&mut self, fair: bool, plan: &Plan, shm: &Shared, sched: &mut Sched) {
         for server in &plan.servers {
-            let usable = self.view(server.id).usable;
-            while let Some((line, key)) = self.lines.next_for(server.id, server.proxy) {
-                if !usable {
-                    if line != Line::Server(server.id) {
-                        break;
-                    }
-                    if let Some(task) = self.lines.of(line).remove(&key) {
-                        shm.wait_ends(line.object());
-                        sched.wake(task, Wake::QUEUE);
-                    }
-                } else if shm.session_fits(Object::Server(server.id), places_of(plan, shm, server.id)) {
-                    self.grant(server.id, line, key, shm, sched);
-                } else {
-                    break;
-                }
+            if !someone_waits(server.id, server.proxy, shm) {
+                continue;
             }
+            let line = Line::Server(server.id);
+            while let Some(key) = self.lines.first(line).filter(|_| !self.view(server.id).usable) {
+                let Some(task) = self.lines.remove(line, key, shm) else { break };
+                sched.wake(task, Wake::QUEUE);
+            }
+            self.offer(server.id, fair, plan, shm, sched);
         }
     }
 
@@ -184,12 +194,10 @@ impl Backends {
     }
 }
 
-/// Other workers look whether a place is free for those who wait there.
-fn ring_others(shm: &Shared) {
-    for process in shm.processes().filter(|process| process.slot != shm.slot()) {
-        // a bell that cannot be rung belongs to a process that is gone
-        let _ = shm.bell(process.slot).ring();
-    }
+/// In some worker, somebody waits for this server or for any of its backend.
+fn someone_waits(server: ServerId, backend: ProxyId, shm: &Shared) -> bool {
+    let waiting = |object| shm.object(object).queued.load(Relaxed);
+    waiting(Object::Server(server)) + waiting(Object::Back(backend)) > 0
 }
 
 /// A stream's place in a line.
@@ -200,12 +208,12 @@ pub(super) struct InLine {
 }
 
 impl Stream {
-    /// Takes a place at the server, or joins a line; true: it has one.
-    pub(super) fn take_place(&mut self, server: ServerId, below: &mut Below<'_>, cx: &mut Cx<'_>) -> bool {
+    /// Takes a place at the server; false: it must wait for one.
+    pub(super) fn take_place(&self, server: ServerId, cx: &Cx<'_>) -> bool {
         let (plan, object) = (cx.plan, Object::Server(server));
         let places = places_of(plan, cx.shm, server);
-        // who waits comes first: a place that is free now was left for them by another worker
-        let first = places == 0 || below.backends.lines.next_for(server, self.backend).is_none();
+        // who waits comes first, in whichever worker: a place that is free now is theirs
+        let first = places == 0 || !someone_waits(server, self.backend, cx.shm);
         if first && cx.shm.session_fits(object, places) {
             cx.shm.session_came(object);
             return true;
@@ -232,7 +240,7 @@ impl Stream {
         let settings = &self.txn.settings;
         let date = cx.now.tick.0.saturating_add_signed(settings.priority_offset.unwrap_or(0).into());
         let rank = (settings.priority_class.unwrap_or(0), date);
-        let key = below.backends.lines.join(line, rank, self.task);
+        let key = below.backends.lines.join(line, rank, self.task, cx.shm);
         let position = cx.shm.wait_begins(line.object());
         match line {
             Line::Server(_) => self.txn.server_queue = position,
@@ -242,6 +250,14 @@ impl Stream {
         if self.clock.phase_until.is_none() {
             self.clock.phase_until = cx.now.tick.deadline(self.limit(Timeout::Queue, cx));
         }
+        // a place may have become free before the others knew that somebody waits
+        let servers = match line {
+            Line::Server(id) => &[id][..],
+            Line::Backend(id) => &cx.plan.proxy(id).servers,
+        };
+        for server in servers {
+            below.backends.offer(*server, true, cx.plan, cx.shm, cx.sched);
+        }
         Some(Step::Wait)
     }
 
@@ -249,9 +265,10 @@ impl Stream {
     pub(super) fn leave_line(&mut self, below: &mut Below<'_>, cx: &mut Cx<'_>) {
         let Some(InLine { line, key }) = self.attempt.in_line.take() else { return };
         self.note_queue_time(cx);
-        if below.backends.lines.of(line).remove(&key).is_some() {
-            cx.shm.wait_ends(line.object());
-        } else if let Some(server) = below.backends.lines.granted.remove(&self.task) {
+        if below.backends.lines.remove(line, key, cx.shm).is_some() {
+            return;
+        }
+        if let Some(server) = below.backends.lines.granted.remove(&self.task) {
             below.backends.free_place(server, cx.plan, cx.shm, cx.sched);
         }
     }

@@ -142,14 +142,14 @@ impl Stream {
         self.attempt.bound = bound.is_some();
         let picked = bound.or_else(|| self.pick(below, cx)).or_else(|| self.pick_any(below, cx));
         if let Some(server) = picked {
-            if self.take_place(server, below, cx) {
+            if self.take_place(server, cx) {
                 return Ok(server);
             }
         }
         let any = below.backends.is_usable(self.backend);
         let line = match picked {
             // an algorithm that names a full server wants that one
-            Some(server) if below.backends.is_full(server) => Line::Server(server),
+            Some(server) if self.attempt.bound || below.backends.is_full(server) => Line::Server(server),
             _ if any => Line::Backend(self.backend),
             _ => {
                 self.txn.term = *b"SC--";

@@ -36,7 +36,7 @@ impl Worker<'_> {
         let shm = &self.house.shm;
         // a bell that cannot be read does not ring again
         let _ = shm.bell(shm.slot()).hear();
-        self.fill_places();
+        self.fill_places(true);
     }
 
     /// Something changed that was not obeyed yet.
@@ -53,7 +53,7 @@ impl Worker<'_> {
         for server in self.backends.refresh(self.plan, &self.house.shm) {
             self.leave_address(server);
         }
-        self.fill_places();
+        self.fill_places(true);
         self.shut_sessions(first);
         self.turn_doors();
     }

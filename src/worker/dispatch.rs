@@ -16,7 +16,7 @@ impl Worker<'_> {
             Owner::House(super::handed::HANDED) => self.take_handed(task),
             Owner::House(super::changes::BELL) => self.hear_bell(),
             Owner::House(super::purge::PURGE) => self.purge(),
-            Owner::House(super::places::PLACES) => self.fill_places(),
+            Owner::House(super::places::PLACES) => self.fill_places(false),
             Owner::House(super::watch::WATCH) => self.keep_watch(task),
             Owner::House(super::certs::CERTS) => self.hear_certs(task),
             Owner::House(super::desk::MASTER) => self.hear_master(),

@@ -6,14 +6,15 @@ use super::Worker;
 /// The number of the task that looks again.
 pub(super) const PLACES: u16 = 7;
 
-/// How long other workers have to take a place that was left to them, milliseconds.
-const LEFT_MS: u64 = 2;
+/// How long another worker has to take a place that was left to it, milliseconds: one that stands still must
+/// not hold up the others.
+const LEFT_MS: u64 = 20;
 
 impl Worker<'_> {
-    /// Gives free places to those who wait.
-    pub(super) fn fill_places(&mut self) {
+    /// Gives free places to those who wait; `fair`: those who wait longer in other workers come first.
+    pub(super) fn fill_places(&mut self, fair: bool) {
         let Worker { plan, house, backends, .. } = self;
-        backends.refill(plan, &house.shm, &mut house.sched);
+        backends.refill(fair, plan, &house.shm, &mut house.sched);
     }
 
     /// At the end of a turn: looks again soon if a place was left to others.

@@ -20,6 +20,7 @@ mod one_port;
 mod oracle;
 mod passthrough;
 mod proxy_header;
+mod queue;
 mod quickstart;
 mod reload;
 mod retries;
