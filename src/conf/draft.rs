@@ -96,6 +96,8 @@ pub struct Base {
     pub bind: TlsDefaults,
     /// `ssl-default-server-ciphers` and its family.
     pub server: TlsDefaults,
+    /// `watch`.
+    pub watch: bool,
     /// `ssl-server-verify none`.
     pub no_server_verify: bool,
     /// `unix-bind`: prefix of paths.

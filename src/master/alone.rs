@@ -1,15 +1,19 @@
 //! All roles in the process that was started.
 
 use std::io;
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::OwnedFd;
+use std::sync::Arc;
 
 use lighterman_sys::fork::{self, Forked};
 use lighterman_sys::{fds, signal};
 use nix::poll::{poll, PollFd, PollFlags, PollTimeout};
 
+use super::certs::{CertLine, Notices, OWED_EVERY_MS};
 use super::{dismiss, notify, privileges, Fatal, Launch, Sockets};
 use crate::base::tick::Clock;
 use crate::net::contexts::{self, Contexts};
+use crate::net::tls::store::watch::Watcher;
+use crate::net::tls::store::Store;
 use crate::service::board::apply_plan;
 use crate::shm::{Role, Shared};
 use crate::worker::{self, Seat};
@@ -24,7 +28,7 @@ pub(super) fn run(launch: Launch) -> Result<i32, Fatal> {
     let mut shm = Shared::new(&plan.names(), &contexts::extras(plan), 1).map_err(cannot)?;
     shm.make_tables(&plan.tables, 0).map_err(cannot)?;
     let tls = Contexts::build(plan, &shm, |text| log::warn!("{text}")).map_err(Fatal)?;
-    let certs = match privileges::would_drop(&plan.global) {
+    let certs = match privileges::would_drop(&plan.global) || !tls.store().watched().is_empty() {
         true => Some(opener(&tls, &mut sockets)?),
         false => None,
     };
@@ -65,13 +69,37 @@ fn opener(tls: &Contexts, sockets: &mut Sockets) -> Result<OwnedFd, Fatal> {
             // signals from the terminal are the other one's matter: this one ends with it
             let _ = signal::ignore(libc::SIGINT).and_then(|()| signal::ignore(libc::SIGTERM));
             let _ = fork::set_name("lighterman-crt");
-            while await_input(&ours) && tls.store().answer(ours.as_fd(), &mut Vec::new()) {}
+            tend(CertLine::new(ours, Arc::clone(tls.store())), tls.store());
             fork::exit_now(0)
         }
     }
 }
 
-fn await_input(line: &OwnedFd) -> bool {
-    let mut fds = [PollFd::new(line.as_fd(), PollFlags::POLLIN)];
-    !matches!(poll(&mut fds, PollTimeout::NONE), Err(errno) if errno != nix::errno::Errno::EINTR)
+/// The life of that process: answers, and sees what happens in directories that are watched, until the other one has gone.
+fn tend(mut line: CertLine, store: &Store) {
+    let clock = Clock::real();
+    let mut watcher = Watcher::new(store, clock.read());
+    let (mut notices, mut owing) = (Notices::default(), false);
+    // changes by commands are made without this process
+    let mut papers = Vec::new();
+    while !line.is_cut() {
+        await_news(&line, watcher.as_ref(), owing, &clock);
+        line.answer(&mut papers);
+        papers.clear();
+        if let Some(watcher) = &mut watcher {
+            let news = watcher.turn(clock.read(), store, &mut || line.answer(&mut papers));
+            news.into_iter().for_each(|notice| notices.put(notice));
+        }
+        owing = !line.bring() | !notices.send(&line);
+    }
+}
+
+fn await_news(line: &CertLine, watcher: Option<&Watcher>, owing: bool, clock: &Clock) {
+    let mut fds = vec![PollFd::new(line.as_fd(), PollFlags::POLLIN)];
+    fds.extend(watcher.and_then(Watcher::as_fd).map(|eyes| PollFd::new(eyes, PollFlags::POLLIN)));
+    let now = clock.read().tick;
+    let due = watcher.and_then(Watcher::due).into_iter().chain(owing.then(|| now.after(OWED_EVERY_MS))).min();
+    let patience = due.map(|due| PollTimeout::try_from(due.since(now)).unwrap_or(PollTimeout::MAX));
+    // what went wrong with waiting shows in what comes next
+    let _ = poll(&mut fds, patience.unwrap_or(PollTimeout::NONE));
 }

@@ -11,6 +11,9 @@ use crate::net::tls::change::Paper;
 use crate::net::tls::store::errand::{self, Notice, Weight};
 use crate::net::tls::store::Store;
 
+/// How often a process that takes no more news is tried again, milliseconds.
+pub(super) const OWED_EVERY_MS: u64 = 20;
+
 /// Lines for the log that wait for somebody to write them.
 const NOTICES_MAX: usize = 200;
 

@@ -11,7 +11,7 @@ use lighterman_sys::fork::{self, Exit, Forked};
 use lighterman_sys::signal::Signals;
 use nix::poll::{poll, PollFd, PollFlags, PollTimeout};
 
-use super::certs::{CertLine, Notices};
+use super::certs::{CertLine, Notices, OWED_EVERY_MS};
 use super::changes::Changes;
 use super::child::Role;
 use super::crew::{killed_from_outside, Crew, Post};
@@ -20,6 +20,7 @@ use crate::base::limits::{END_PATIENCE_MS, RESPAWN_FORGET_MS, START_PATIENCE_MS}
 use crate::base::tick::{Clock, Tick};
 use crate::event::line;
 use crate::net::tls::change::Paper;
+use crate::net::tls::store::watch::Watcher;
 use crate::shm::Wish;
 
 const SIGNALS: &[i32] =
@@ -27,9 +28,6 @@ const SIGNALS: &[i32] =
 
 /// How often a crew that is coming is looked at, milliseconds.
 const LOOK_EVERY_MS: u64 = 2;
-
-/// How often a process that takes no more news is tried again, milliseconds.
-const OWED_EVERY_MS: u64 = 20;
 
 /// An old worker that stands still does not keep the answer to a reload longer than this, milliseconds.
 const LET_GO_MS: u64 = 500;
@@ -73,6 +71,8 @@ struct Keeper {
     changes: Changes,
     /// What processes have said about changes, and which.
     heard: Vec<(u32, Paper)>,
+    /// Sees what happens in directories of certificates.
+    watcher: Option<Watcher>,
 }
 
 pub(super) fn run(launch: Launch) -> Result<i32, Fatal> {
@@ -110,9 +110,11 @@ pub(super) fn run(launch: Launch) -> Result<i32, Fatal> {
         notices: Notices::default(),
         changes: Changes::default(),
         heard: Vec::new(),
+        watcher: None,
     };
     keeper.start(&signals)?;
     dismiss(&launch.finish, &launch.terminate);
+    keeper.watch_certificates();
     if launch.notify {
         notify::tell("READY=1");
     }
@@ -239,7 +241,8 @@ impl Keeper {
             ms.map(|ms| PollTimeout::try_from(Duration::from_millis(ms)).unwrap_or(PollTimeout::MAX));
         let lines = self.posts.iter().filter_map(|post| post.line.as_ref());
         let certs = self.posts.iter().filter_map(|post| post.certs.as_ref().map(CertLine::as_fd));
-        let heard = [signals.as_fd()].into_iter().chain(lines.map(AsFd::as_fd)).chain(certs);
+        let eyes = self.watcher.as_ref().and_then(Watcher::as_fd);
+        let heard = [signals.as_fd()].into_iter().chain(lines.map(AsFd::as_fd)).chain(certs).chain(eyes);
         let mut fds: Vec<PollFd<'_>> = heard.map(|fd| PollFd::new(fd, PollFlags::POLLIN)).collect();
         match poll(&mut fds, timeout.unwrap_or(PollTimeout::NONE)) {
             Ok(_) | Err(nix::errno::Errno::EINTR) => {}
@@ -247,6 +250,7 @@ impl Keeper {
         }
         bring_certificates(&self.posts, &mut self.heard);
         self.make_changes();
+        self.look_around();
         self.bring_news();
         self.posts.iter_mut().for_each(|post| {
             // one that has just died would be heard for ever
@@ -264,6 +268,24 @@ impl Keeper {
             changes.take(from, paper, posts, (&mut crew.kept, coming), (crew.generation, now));
         }
         changes.settle(posts, now);
+    }
+
+    /// Watches the directories of the configuration in force.
+    fn watch_certificates(&mut self) {
+        let (store, now) = (self.crew.tls.store(), self.clock.read());
+        match &mut self.watcher {
+            Some(watcher) if !store.watched().is_empty() => watcher.adopt(store, now),
+            watcher => *watcher = Watcher::new(store, now),
+        }
+    }
+
+    /// Sees what has happened in directories of certificates.
+    fn look_around(&mut self) {
+        let Some(watcher) = &mut self.watcher else { return };
+        let (posts, heard) = (&self.posts, &mut self.heard);
+        let mut pulse = || bring_certificates(posts, heard);
+        let notices = watcher.turn(self.clock.read(), self.crew.tls.store(), &mut pulse);
+        notices.into_iter().for_each(|notice| self.notices.put(notice));
     }
 
     /// Brings what is new about certificates to all processes, and what is to be logged to the one that does.
@@ -287,7 +309,10 @@ impl Keeper {
         }
         let now = self.now();
         let due = self.vacant.iter().map(|(_, at)| *at).chain(self.hard_stop).chain(self.kill_at);
-        let due = due.chain(self.changes.due()).min()?;
+        let due = due.chain(self.changes.due()).chain(self.watcher.as_ref().and_then(Watcher::due)).min()?;
+        if due <= now {
+            return Some(0);
+        }
         Some(due.since(now) + 1)
     }
 
@@ -372,10 +397,11 @@ impl Keeper {
         let mut crew = self.crew.next(plan, self.generation, &mut || bring_certificates(posts, heard))?;
         let now = self.now();
         for role in crew.roles() {
-            let (serving, posts) = (&mut self.crew, &mut self.posts);
+            let (serving, posts, watcher) = (&mut self.crew, &mut self.posts, &mut self.watcher);
             let let_go = || {
                 serving.close();
                 posts.clear();
+                watcher.iter_mut().for_each(Watcher::close);
             };
             match crew.fill(role, now, let_go) {
                 Ok(post) => self.posts.push(post),
@@ -402,6 +428,7 @@ impl Keeper {
         }
         let Some((crew, _)) = self.coming.take() else { return };
         self.crew = crew;
+        self.watch_certificates();
         self.vacant.clear();
         self.limit_leaving();
         log::info!("reloaded: generation {generation} serves");
@@ -526,10 +553,11 @@ impl Keeper {
         let due: Vec<Role> = self.vacant.iter().filter(|(_, at)| *at <= now).map(|(role, _)| *role).collect();
         self.vacant.retain(|(_, at)| *at > now);
         for role in due {
-            let (coming, posts) = (&mut self.coming, &mut self.posts);
+            let (coming, posts, watcher) = (&mut self.coming, &mut self.posts, &mut self.watcher);
             let let_go = || {
                 coming.take();
                 posts.clear();
+                watcher.iter_mut().for_each(Watcher::close);
             };
             match self.crew.fill(role, now, let_go) {
                 Ok(post) => self.posts.push(post),

@@ -106,6 +106,8 @@ pub struct BindTls {
     pub default_crt: Vec<CrtSource>,
     /// The line as lines of its lists change it: each is this line with some options replaced, and no certificates.
     pub variants: Vec<BindTls>,
+    /// `watch`: directories of `crt` are watched, what changes in them is in use at once.
+    pub watch: bool,
     /// `strict-sni`: a name without a certificate is refused.
     pub strict_sni: bool,
     /// `prefer-client-ciphers`.
@@ -139,6 +141,7 @@ impl Default for BindTls {
             crt: Vec::new(),
             default_crt: Vec::new(),
             variants: Vec::new(),
+            watch: false,
             strict_sni: false,
             prefer_client_ciphers: false,
             verify: Verify::None,

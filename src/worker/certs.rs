@@ -61,14 +61,21 @@ impl Worker<'_> {
         }
     }
 
-    /// Tells the operator about certificates that could not be read.
+    /// Tells the operator about certificates that could not be read, and counts.
     pub(super) fn report_certs(&mut self) {
-        for Notice { weight, text } in self.house.tls.store().take_news() {
+        if let Some(done) = self.house.tls.store().take_counts() {
+            let process = self.house.shm.process();
+            process.count(Info::SslCertLookups, done.hits + done.misses);
+            process.count(Info::SslCertMisses, done.misses);
+            process.count(Info::SslCertFailures, done.failures);
+            process.count(Info::SslCertEvictions, done.evicted);
+        }
+        for Notice { weight, times, text } in self.house.tls.store().take_news() {
             let level = match weight {
                 Weight::Info => LogLevel::Info,
                 Weight::Warning => LogLevel::Warning,
                 Weight::Alarm => {
-                    self.house.shm.process().count(Info::SslWatchErrors, 1);
+                    self.house.shm.process().count(Info::SslWatchErrors, times.into());
                     LogLevel::Err
                 }
             };

@@ -371,6 +371,23 @@ pub const ROWS: &[Keyword<BindDraft>] = &[
             "verify none",
         ),
     ),
+    row(
+        "watch",
+        B,
+        |words, draft, _| {
+            draft.tls.watch = true;
+            note(words, draft)
+        },
+        doc(
+            "watch",
+            "use what changes in directories of certificates at once",
+            "A file that is new, replaced or removed in a directory that \"crt\" of this line names is in use by all \
+             workers within a second, without a reload. A file that is still written, or is no good, changes \
+             nothing: the certificate stays as it was last good, one line in the log says why, and \"SslWatchErrors\" \
+             of \"show info\" counts it. \"watch\" in \"global\" counts for all lines.",
+            "ssl crt /etc/ssl/sites/ watch",
+        ),
+    ),
 ];
 
 /// A list of verification errors: numbers, names, or `all`.
@@ -407,6 +424,7 @@ pub fn begin(bind: &mut BindDraft, cx: &mut LineCx<'_>) -> Result<(), Diag> {
     bind.tls.common.ciphersuites.clone_from(&base.bind.ciphersuites);
     bind.tls.common.curves.clone_from(&base.bind.curves);
     bind.tls.common.sigalgs.clone_from(&base.bind.sigalgs);
+    bind.tls.watch = base.watch;
     cx.place = Places::BIND_OPTIONS;
     let mut options = Words::new(&base.bind.options);
     super::BIND_INDEX.options(&mut options, bind, cx)?;

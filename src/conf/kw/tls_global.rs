@@ -224,6 +224,20 @@ pub const ROWS: &[Keyword<GlobalDraft>] = &[
             "ssl-server-verify required",
         ),
     ),
+    row(
+        "watch",
+        G,
+        |_, draft, _| {
+            draft.base.watch = true;
+            Ok(())
+        },
+        doc(
+            "watch",
+            "watch all directories of certificates",
+            "As if every \"bind\" line that follows said \"watch\".",
+            "watch",
+        ),
+    ),
 ];
 
 fn list(words: &mut Words<'_>, into: &mut Option<String>) -> Result<(), Diag> {

@@ -14,7 +14,7 @@ use super::context::{TlsError, TlsShared};
 use super::selfsigned;
 use super::store::build::{Builder, Facts};
 use super::store::index::flag;
-use super::store::scan::{self, Item, Named};
+use super::store::scan::{self, Before, Item, Named};
 use super::store::{persist, Index, Store};
 use crate::base::tick::{Clock, Tick};
 use crate::plan::crt::{CrtFiles, CrtList, CrtSource};
@@ -23,8 +23,6 @@ use lighterman_sys::sealed::Sealed;
 
 /// Files that are named are parsed at start when a line has no more of them.
 const PARSED_AT_START: usize = 64;
-/// Smaller directories are read faster than they are worth a file beside them.
-const KEPT_FROM: u32 = 200;
 /// A scan that takes longer shows how far it is, milliseconds.
 const SHOW_AFTER_MS: u64 = 300;
 
@@ -51,6 +49,7 @@ pub fn read(line: &BindTls, shared: &TlsShared, pulse: Pulse<'_>) -> Result<Foun
         now_s: shared.clock.load(Relaxed),
         named: Named::new(&shared.store.settings.how, shared.clock.load(Relaxed)),
         parses: named <= PARSED_AT_START,
+        watches: line.watch,
         builder: Builder::new(None, 0),
         pulse,
         found: Found::default(),
@@ -123,6 +122,8 @@ struct Reader<'r> {
     named: Named<'r>,
     /// Named files are parsed at once.
     parses: bool,
+    /// `watch`.
+    watches: bool,
     /// The group of named files that is being read.
     builder: Builder,
     pulse: Pulse<'r>,
@@ -193,18 +194,20 @@ impl Reader<'_> {
         let dir = std::fs::canonicalize(path).unwrap_or_else(|_| path.to_owned());
         if let Some(place) = self.store.place_of(&dir) {
             self.found.places.push(place);
+            self.watch(&dir);
             return Ok(());
         }
         let file = persist::place(&dir, self.store.settings.index_dir.as_deref());
         let before = self.store.before(&dir);
         let known = before.or_else(|| self.kept(&file, &dir).map(Arc::new));
+        let spool = self.store.spool();
+        let before = Before { index: known.as_deref(), spool: spool.as_deref() };
         let mut progress = Progress::new(&dir);
         let mut pulse = |done, all| {
             (self.pulse)();
             progress.show(done, all);
         };
-        let scanned =
-            scan::directory(&dir, &self.store.settings.how, known.as_deref(), (self.now_s, &mut pulse));
+        let scanned = scan::directory(&dir, &self.store.settings.how, before, (self.now_s, &mut pulse));
         progress.clear();
         let scanned = scanned?;
         self.found.notes.extend(scanned.bad.iter().map(CertError::to_string));
@@ -216,10 +219,18 @@ impl Reader<'_> {
             (None, Some(known)) => known,
             (None, None) => return Ok(()),
         };
-        if !index.is_empty() {
+        if !index.is_empty() || self.watches {
             self.found.places.push(self.store.add(index));
         }
+        self.watch(&dir);
         Ok(())
+    }
+
+    /// What happens in a directory is to be seen, if the line says so.
+    fn watch(&self, dir: &Path) {
+        if let Some(place) = self.store.place_of(dir).filter(|_| self.watches) {
+            self.store.watch(place);
+        }
     }
 
     fn kept(&mut self, file: &Path, dir: &Path) -> Option<Index> {
@@ -233,7 +244,8 @@ impl Reader<'_> {
     }
 
     fn keep(&mut self, file: &Path, index: &Index) {
-        if index.len() < KEPT_FROM && self.store.settings.index_dir.is_none() {
+        let index_dir = self.store.settings.index_dir.as_deref();
+        if !persist::is_worth_it(index, index_dir) {
             return;
         }
         if let Err(error) = persist::save(file, index) {

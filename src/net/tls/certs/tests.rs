@@ -178,7 +178,8 @@ fn every_bad_file_is_told_with_its_reason() {
     for n in ["1.pem", "2.pem"] {
         dir.put(n, [&own_key[..], &crt].concat());
     }
-    let scanned = scan::directory(&dir.0, &Files::default(), None, (0, &mut |_, _| {})).unwrap();
+    let scanned =
+        scan::directory(&dir.0, &Files::default(), Default::default(), (0, &mut |_, _| {})).unwrap();
     assert_eq!(scanned.index.unwrap().len(), 2);
     // Directories are passed over, and what does not exist is not in the directory.
     assert_eq!(scanned.bad.len(), rows.len() + 2);

@@ -81,6 +81,8 @@ pub enum Weight {
 pub struct Notice {
     /// How much it matters.
     pub weight: Weight,
+    /// How many things it is about.
+    pub times: u32,
     /// In words.
     pub text: String,
 }
@@ -132,7 +134,8 @@ pub fn bring_index(line: BorrowedFd<'_>, index: u32, version: u32, bytes: Borrow
 /// Tells something.
 pub fn tell(line: BorrowedFd<'_>, notice: &Notice) -> io::Result<()> {
     let mut message = vec![NOTICE, notice.weight as u8];
-    message.extend(notice.text.bytes().take(TEXT_MAX - 2));
+    message.extend(notice.times.to_le_bytes());
+    message.extend(notice.text.bytes().take(TEXT_MAX - message.len()));
     fds::send_with_fds(line, &message, &[]).map(|_| ())
 }
 
@@ -144,7 +147,9 @@ fn notice(message: &[u8]) -> Option<Notice> {
         [NOTICE, _] => Weight::Alarm,
         _ => return None,
     };
-    Some(Notice { weight, text: String::from_utf8_lossy(text).into_owned() })
+    let (times, text) = text.split_first_chunk()?;
+    let text = String::from_utf8_lossy(text).into_owned();
+    Some(Notice { weight, times: u32::from_le_bytes(*times), text })
 }
 
 /// What has come; `None`: nothing more now.
@@ -248,7 +253,7 @@ mod tests {
         bring(there.as_fd(), &wanted, Ok(&[exe(), None, exe(), None, None])).unwrap();
         bring(there.as_fd(), &wanted, Err(libc::ENOENT)).unwrap();
         bring_index(there.as_fd(), 3, 4, exe().unwrap().as_fd()).unwrap();
-        let notice = Notice { weight: Weight::Alarm, text: "is no certificate, that".to_owned() };
+        let notice = Notice { weight: Weight::Alarm, times: 3, text: "is no certificate, that".to_owned() };
         tell(there.as_fd(), &notice).unwrap();
         let Some(News::Brought(got, Ok(files))) = next_news(here.as_fd()) else { panic!("files") };
         assert_eq!((got, files.each_ref().map(Option::is_some)), (wanted, [true, false, true, false, false]));

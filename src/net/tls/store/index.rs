@@ -304,6 +304,21 @@ impl Index {
         (0..self.len()).filter_map(|number| Some((number, self.entry(number)?)))
     }
 
+    /// The certificate whose file has this name; of a directory, whose entries stand in the order of their names.
+    pub fn entry_named(&self, name: &[u8]) -> Option<(u32, Entry)> {
+        let (mut from, mut to) = (0, self.len());
+        while from < to {
+            let middle = from + (to - from) / 2;
+            let entry = self.entry(middle)?;
+            match self.file_text(&entry).cmp(name) {
+                std::cmp::Ordering::Less => from = middle + 1,
+                std::cmp::Ordering::Equal => return Some((middle, entry)),
+                std::cmp::Ordering::Greater => to = middle,
+            }
+        }
+        None
+    }
+
     /// What the index says of an entry's file: its name within the directory, or the paths of [`flag::PATHS`].
     pub fn file_text(&self, entry: &Entry) -> &[u8] {
         self.text(entry.text_at as usize, entry.text_len.into()).unwrap_or_default()

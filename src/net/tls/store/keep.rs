@@ -98,6 +98,8 @@ pub struct Figures {
 struct Shelf {
     index: Arc<Index>,
     version: u32,
+    /// What happens in its directory is to be seen.
+    watched: bool,
 }
 
 /// What is known of a certificate's content.
@@ -143,6 +145,8 @@ struct Desk {
     serial: u64,
     news: Vec<Notice>,
     figures: Figures,
+    /// Figures at the last [`Store::take_counts`].
+    told: Figures,
 }
 
 /// See the module.
@@ -153,6 +157,8 @@ pub struct Store {
     before: Vec<Arc<Index>>,
     desk: Mutex<Desk>,
     has_news: AtomicBool,
+    /// Figures have changed.
+    has_counts: AtomicBool,
     wall_s: AtomicI64,
     tick: AtomicU64,
 }
@@ -183,12 +189,14 @@ impl Store {
             serial: 0,
             news: Vec::new(),
             figures: Figures::default(),
+            told: Figures::default(),
         };
         Store {
             settings,
             before: Vec::new(),
             desk: Mutex::new(desk),
             has_news: AtomicBool::new(false),
+            has_counts: AtomicBool::new(false),
             wall_s: AtomicI64::new(0),
             tick: AtomicU64::new(0),
         }
@@ -245,8 +253,26 @@ impl Store {
     /// Puts an index in its place behind the others; the number of the place.
     pub fn add(&self, index: Arc<Index>) -> u32 {
         let mut desk = self.desk();
-        desk.shelves.push(Shelf { index, version: 1 });
+        desk.shelves.push(Shelf { index, version: 1, watched: false });
         desk.shelves.len() as u32 - 1
+    }
+
+    /// What happens in the directory of an index is to be seen.
+    pub fn watch(&self, place: u32) {
+        if let Some(shelf) = self.desk().shelves.get_mut(place as usize) {
+            shelf.watched = true;
+        }
+    }
+
+    /// The directories that are watched, with the places of their indexes.
+    pub fn watched(&self) -> Vec<(u32, PathBuf)> {
+        let desk = self.desk();
+        let dir = |shelf: &Shelf| shelf.index.dir().filter(|_| shelf.watched).map(Path::to_owned);
+        desk.shelves
+            .iter()
+            .enumerate()
+            .filter_map(|(place, shelf)| Some((place as u32, dir(shelf)?)))
+            .collect()
     }
 
     /// The place of the index of a directory, if it is here already.
@@ -310,6 +336,7 @@ impl Store {
     pub fn pick(&self, places: &[u32], name: Option<&[u8]>, can: Can, strict: bool) -> Pick {
         let now = self.now();
         let mut desk = self.desk();
+        self.has_counts.store(true, Relaxed);
         let choice = desk.choose(places, name, can, self.wall_s.load(Relaxed));
         if choice.candidates.is_empty() || strict && choice.how.is_default() {
             return Pick::Nothing(choice.how);
@@ -345,6 +372,7 @@ impl Store {
         self.set_clock(now);
         let mut desk = self.desk();
         let tasks = desk.hear(now.tick);
+        self.has_counts.store(true, Relaxed);
         if !desk.news.is_empty() {
             self.has_news.store(true, Relaxed);
         }
@@ -374,6 +402,23 @@ impl Store {
             true => std::mem::take(&mut self.desk().news),
             false => Vec::new(),
         }
+    }
+
+    /// What this process has done since the last call, when that is something.
+    pub fn take_counts(&self) -> Option<Figures> {
+        if !self.has_counts.swap(false, Relaxed) {
+            return None;
+        }
+        let now = self.figures();
+        let before = std::mem::replace(&mut self.desk().told, now);
+        Some(Figures {
+            hits: now.hits - before.hits,
+            misses: now.misses - before.misses,
+            loads: now.loads - before.loads,
+            failures: now.failures - before.failures,
+            evicted: now.evicted - before.evicted,
+            ..now
+        })
     }
 
     /// What this process has done.
@@ -535,7 +580,7 @@ impl Desk {
 
     fn replace(&mut self, place: u32, index: Arc<Index>, version: u32) -> Vec<TaskId> {
         let Some(shelf) = self.shelves.get_mut(place as usize) else { return Vec::new() };
-        *shelf = Shelf { index, version };
+        (shelf.index, shelf.version) = (index, version);
         let mut tasks = Vec::new();
         self.asked.retain(|_, asked| {
             let stays = asked.wanted.index != place;
@@ -595,7 +640,7 @@ impl Desk {
     }
 
     fn tell(&mut self, text: String) {
-        self.note(Notice { weight: Weight::Warning, text });
+        self.note(Notice { weight: Weight::Warning, times: 1, text });
     }
 
     fn note(&mut self, notice: Notice) {

@@ -13,6 +13,14 @@ use xxhash_rust::xxh3::xxh3_64;
 
 use super::index::{Bytes, Index, IndexFault, INDEX_MAX};
 
+/// Smaller directories are read faster than they are worth a file beside them.
+const KEPT_FROM: u32 = 200;
+
+/// Whether the next start is faster with it.
+pub fn is_worth_it(index: &Index, index_dir: Option<&Path>) -> bool {
+    index.len() >= KEPT_FROM || index_dir.is_some()
+}
+
 /// Where the index of a directory is kept.
 pub fn place(dir: &Path, index_dir: Option<&Path>) -> PathBuf {
     let whole = dir.as_os_str().as_encoded_bytes();

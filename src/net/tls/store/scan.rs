@@ -4,19 +4,14 @@
 //! file is told file by file; the others are served.
 
 use std::collections::HashMap;
-use std::fs::{self, File};
-use std::io;
-use std::os::fd::AsFd;
 use std::path::{Path, PathBuf};
 
-use nix::sys::stat::{fstatat, FileStat, SFlag};
-use openssl::sha::Sha256;
-use xxhash_rust::xxh3::Xxh3Default;
-
 use super::build::{Builder, Facts};
-use super::index::{flag, path_of, Entry, Index, SIDES};
-use crate::net::tls::certs::{self, CertError, CertFault, Outline};
-use crate::net::tls::files::{CrtBytes, Files, SIDECARS};
+use super::index::{flag, path_of, Entry, Index};
+use super::look::{facts, is_side, list, Walk};
+use super::spool::Spool;
+use crate::net::tls::certs::{CertError, CertFault, Outline};
+use crate::net::tls::files::Files;
 use crate::plan::crt::{CrtFiles, CrtLine, Extras, LineNames};
 
 /// How many files lie between two calls of the pulse.
@@ -40,126 +35,6 @@ pub fn options_of(extras: &Extras) -> u32 {
     let bits =
         [extras.bundle, extras.key, extras.ocsp, extras.issuer, extras.sctl, extras.del_ext].into_iter();
     bits.enumerate().map(|(n, on)| u32::from(on) << n).sum()
-}
-
-/// The names of a directory that may be certificates or stand beside them, sorted.
-fn list(dir: &Path) -> io::Result<Vec<Vec<u8>>> {
-    let mut names = Vec::new();
-    for entry in fs::read_dir(dir)? {
-        let name = entry?.file_name().into_encoded_bytes();
-        if !name.starts_with(b".") {
-            names.push(name);
-        }
-    }
-    names.sort_unstable();
-    Ok(names)
-}
-
-fn ending(name: &[u8]) -> &[u8] {
-    name.iter().rposition(|byte| *byte == b'.').and_then(|at| name.get(at + 1..)).unwrap_or_default()
-}
-
-fn is_side(name: &[u8]) -> bool {
-    SIDECARS.iter().any(|side| side.as_bytes() == ending(name))
-}
-
-/// A directory at work.
-struct Walk<'w> {
-    dir: &'w Path,
-    handle: File,
-    how: &'w Files,
-    now_s: u64,
-    names: Vec<Vec<u8>>,
-    sides: bool,
-}
-
-/// A file with those beside it, as the directory shows them.
-struct Seen {
-    /// There are some beside it.
-    sides: bool,
-    mark: u64,
-}
-
-impl Walk<'_> {
-    fn stat(&self, name: &[u8]) -> io::Result<FileStat> {
-        Ok(fstatat(self.handle.as_fd(), path_of(name), nix::fcntl::AtFlags::empty())?)
-    }
-
-    /// `None` for what is no file: a directory within the directory.
-    fn look(&self, name: &[u8]) -> io::Result<Option<Seen>> {
-        let stat = self.stat(name)?;
-        match SFlag::from_bits_truncate(stat.st_mode) & SFlag::S_IFMT {
-            SFlag::S_IFREG => {}
-            SFlag::S_IFDIR => return Ok(None),
-            _ => return Err(io::Error::new(io::ErrorKind::InvalidInput, "not a regular file")),
-        }
-        let mut sum = Xxh3Default::new();
-        add_stat(&mut sum, &stat);
-        let mut sides = false;
-        for (side, flag) in SIDES.iter().filter(|_| self.sides) {
-            if !wants(self.how.extras(), *flag) {
-                continue;
-            }
-            let beside = self.how.extras().beside(path_of(name), side);
-            let beside = beside.as_os_str().as_encoded_bytes();
-            if self.names.binary_search_by(|known| known.as_slice().cmp(beside)).is_ok() {
-                sides = true;
-                sum.update(&[*flag]);
-                add_stat(&mut sum, &self.stat(beside)?);
-            }
-        }
-        Ok(Some(Seen { sides, mark: sum.digest() }))
-    }
-
-    fn read(&self, name: &[u8], seen: &Seen) -> Result<(Facts, Outline), CertError> {
-        let files = CrtFiles::new(self.dir.join(path_of(name)));
-        let bytes = match seen.sides {
-            true => self.how.read(&files)?,
-            // nothing stands beside it: no need to look for it again
-            false => self.how.read_alone(&files.crt)?,
-        };
-        facts(bytes, self.how, seen.mark, self.now_s).map(|(facts, outline, _)| (facts, outline))
-    }
-}
-
-fn wants(extras: &Extras, flag: u8) -> bool {
-    match flag {
-        flag::KEY => extras.key,
-        flag::OCSP => extras.ocsp,
-        flag::ISSUER => extras.issuer,
-        _ => extras.sctl,
-    }
-}
-
-fn add_stat(sum: &mut Xxh3Default, stat: &FileStat) {
-    for number in [stat.st_size, stat.st_mtime, stat.st_mtime_nsec] {
-        sum.update(&number.to_le_bytes());
-    }
-}
-
-/// What an index holds of a certificate that was read, and the paths of its files in the order of [`SIDES`].
-fn facts(
-    bytes: CrtBytes,
-    how: &Files,
-    mark: u64,
-    now_s: u64,
-) -> Result<(Facts, Outline, [Option<PathBuf>; 4]), CertError> {
-    let mut content = Sha256::new();
-    content.update(&bytes.pem.bytes);
-    let (mut flags, mut paths) = (0, [const { None }; 4]);
-    let sides = [&bytes.key, &bytes.ocsp, &bytes.issuer, &bytes.sctl];
-    for ((side, path), (_, flag)) in sides.into_iter().zip(&mut paths).zip(SIDES) {
-        if let Some(part) = side {
-            flags |= flag;
-            *path = Some(part.file.clone());
-            content.update(&[flag]);
-            content.update(&part.bytes);
-        }
-    }
-    let stamp = content.finish().first_chunk().copied().map_or(0, u64::from_le_bytes);
-    let outline = certs::outline(bytes, how, now_s)?;
-    let Outline { kind, not_before, not_after, .. } = outline;
-    Ok((Facts { kind, flags, not_before, not_after, mark, stamp, options: 0 }, outline, paths))
 }
 
 /// A number for a content that nobody can find another content for.
@@ -220,51 +95,68 @@ enum Kept {
     Fresh(Facts, Outline),
 }
 
-/// Indexes a directory. `known` is an index of the same directory, made earlier: files that are as they were then are not
-/// read again.
+/// What was known of a directory before it is indexed.
+#[derive(Clone, Copy, Default)]
+pub struct Before<'b> {
+    /// An index of the same directory, made earlier: files that are as they were then are not read again.
+    pub index: Option<&'b Index>,
+    /// Last good bytes: a file that is no good any more stays what it was.
+    pub spool: Option<&'b Spool>,
+}
+
+/// Indexes a directory.
 pub fn directory(
     dir: &Path,
     how: &Files,
-    known: Option<&Index>,
+    before: Before<'_>,
     (now_s, pulse): (u64, Pulse<'_>),
 ) -> Result<Scanned, CertError> {
     let failed = |error| CertError { file: dir.to_owned(), fault: CertFault::Unreadable(error) };
     let options = options_of(how.extras());
-    let known = known.filter(|index| index.options() == u64::from(options) && index.dir() == Some(dir));
+    let known =
+        before.index.filter(|index| index.options() == u64::from(options) && index.dir() == Some(dir));
     let names = list(dir).map_err(failed)?;
     let sides = names.iter().any(|name| is_side(name));
-    let walk = Walk { dir, handle: File::open(dir).map_err(failed)?, how, now_s, names, sides };
+    let walk = Walk::over(dir, how, &names, sides).map_err(failed)?;
     let mut old = Known::new(known);
+    let spooled = |stamp| before.spool.is_some_and(|spool| spool.has(stamp));
     let (mut files, mut bad, mut notes, mut read) = (Vec::new(), Vec::new(), Vec::new(), 0);
-    for (done, name) in walk.names.iter().enumerate() {
+    for (done, name) in names.iter().enumerate() {
         if done % PULSE_EVERY == 0 {
-            pulse(done, walk.names.len());
+            pulse(done, names.len());
         }
         if is_side(name) {
             continue;
         }
-        let seen = match walk.look(name) {
-            Ok(Some(seen)) => seen,
+        let known = old.find(name);
+        let as_before = |mark| known.filter(|(_, entry)| entry.mark == mark && entry.flags & flag::BLOB == 0);
+        let fresh = match walk.look(name) {
             Ok(None) => continue,
+            Ok(Some(seen)) => match as_before(seen.mark) {
+                Some((number, entry)) => {
+                    files.push((done, Kept::Known(number, entry)));
+                    continue;
+                }
+                None => walk.read(name, &seen).and_then(|bytes| facts(bytes, how, seen.mark, now_s)),
+            },
             Err(error) => {
-                bad.push(CertError { file: dir.join(path_of(name)), fault: CertFault::Unreadable(error) });
-                continue;
+                Err(CertError { file: dir.join(path_of(name)), fault: CertFault::Unreadable(error) })
             }
         };
-        if let Some((number, entry)) = old.find(name).filter(|(_, entry)| entry.mark == seen.mark) {
-            files.push((done, Kept::Known(number, entry)));
-            continue;
-        }
         read += 1;
-        match walk.read(name, &seen) {
-            Ok((facts, mut outline)) => {
+        match fresh {
+            Ok((facts, mut outline, _)) => {
                 notes.append(&mut outline.notes);
                 files.push((done, Kept::Fresh(facts, outline)));
             }
-            Err(error) => bad.push(error),
+            Err(error) => {
+                bad.push(error);
+                let last_good = known.filter(|(_, entry)| spooled(entry.stamp));
+                files.extend(last_good.map(|(number, entry)| (done, Kept::Known(number, entry))));
+            }
         }
     }
-    pulse(walk.names.len(), walk.names.len());
+    pulse(names.len(), names.len());
     bad.append(&mut notes);
     let all_known = files.iter().all(|(_, file)| matches!(file, Kept::Known(..)));
     if all_known && known.is_some_and(|index| index.len() as usize == files.len()) {
@@ -272,7 +164,7 @@ pub fn directory(
     }
     let mut builder = Builder::new(Some(dir), options);
     for (place, file) in files {
-        let Some(name) = walk.names.get(place) else { continue };
+        let Some(name) = names.get(place) else { continue };
         let nobody = std::iter::empty;
         let added = match file {
             Kept::Known(number, entry) => {

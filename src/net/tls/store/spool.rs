@@ -53,6 +53,8 @@ struct Inner {
     /// Bytes of certificates nobody needs any more, about.
     dead: u64,
     max: u64,
+    /// There was no room: nothing more is kept.
+    full: bool,
 }
 
 /// See the module.
@@ -64,7 +66,7 @@ impl Spool {
     /// An empty one, on the file system of one of these directories; the first that takes it. In memory when none does.
     pub fn new(beside: &[&Path]) -> io::Result<Spool> {
         let (file, max) = make(beside)?;
-        let inner = Inner { file, places: HashMap::new(), end: 0, dead: 0, max };
+        let inner = Inner { file, places: HashMap::new(), end: 0, dead: 0, max, full: false };
         Ok(Spool { inner: Mutex::new(Some(inner)) })
     }
 
@@ -77,10 +79,19 @@ impl Spool {
         self.lock().as_ref().is_some_and(|inner| inner.places.contains_key(&stamp))
     }
 
-    /// Keeps a content.
+    /// Nothing can be kept any more, for now.
+    pub fn is_full(&self) -> bool {
+        self.lock().as_ref().is_none_or(|inner| inner.full)
+    }
+
+    /// Keeps a content. Once there is no room it says so, and nothing more is kept until it is cleaned up.
     pub fn put(&self, stamp: u64, record: &Record) -> io::Result<()> {
-        match self.lock().as_mut() {
-            Some(inner) => inner.put(stamp, &record.0),
+        match self.lock().as_mut().filter(|inner| !inner.full) {
+            Some(inner) => {
+                let put = inner.put(stamp, &record.0);
+                inner.full = put.is_err();
+                put
+            }
             None => Ok(()),
         }
     }
@@ -108,7 +119,7 @@ impl Spool {
         };
         let live = live();
         let (file, max) = make(beside)?;
-        let mut fresh = Inner { file, places: HashMap::new(), end: 0, dead: 0, max };
+        let mut fresh = Inner { file, places: HashMap::new(), end: 0, dead: 0, max, full: false };
         for stamp in inner.places.keys().filter(|stamp| live.contains(stamp)) {
             if let Some(record) = inner.read(*stamp) {
                 fresh.put(*stamp, &record?)?;
