@@ -7,6 +7,7 @@
 //! is right, and every other process does the same to its copy in the same order.
 
 use super::map::{MapFile, Maps};
+use crate::base::tick::Tick;
 use crate::shm::changelog::{ChangeLog, Place, Refusal};
 
 macro_rules! ops {
@@ -172,13 +173,18 @@ pub struct LiveMaps {
     changed: Vec<bool>,
     /// Records written since sleepers were last told.
     untold: usize,
+    /// Entries added and taken away by changes made here.
+    moved: (u64, u64),
+    /// Changes refused since that was last logged, and when it was.
+    refused: (u64, Option<Tick>),
 }
 
 impl LiveMaps {
     /// A copy of what the configuration has read; `log` is `None` where nobody else is to hear of changes.
     pub fn new(maps: &Maps, log: Option<ChangeLog>) -> LiveMaps {
         let changed = maps.iter().map(|_| false).collect();
-        LiveMaps { maps: maps.clone(), log, place: Place::default(), changed, untold: 0 }
+        let (moved, refused) = ((0, 0), (0, None));
+        LiveMaps { maps: maps.clone(), log, place: Place::default(), changed, untold: 0, moved, refused }
     }
 
     /// What is in force.
@@ -206,11 +212,31 @@ impl LiveMaps {
         });
     }
 
+    /// Entries added and taken away by changes made here since it was last asked.
+    pub fn moved(&mut self) -> (u64, u64) {
+        std::mem::take(&mut self.moved)
+    }
+
+    /// What the log should be told of a rule's change that was refused; `None`: it was told a short while ago.
+    pub fn complaint(&mut self, order: &Order, why: &str, now: Tick) -> Option<String> {
+        self.refused.0 += 1;
+        if self.refused.1.is_some_and(|last| now < last.after(COMPLAIN_MS)) {
+            return None;
+        }
+        let name = self.maps.get(order.map).map_or("", |file| &file.name);
+        let others = match std::mem::take(&mut self.refused.0) - 1 {
+            0 => String::new(),
+            n => format!(" ({n} more since it was last told)"),
+        };
+        self.refused.1 = Some(now);
+        Some(format!("a rule could not change \"{name}\": {why}{others}"))
+    }
+
     /// Makes a change in force in all processes. `Ok(false)`: there is nothing of that name. The error is
     /// for people: the key is no pattern, or there is no room.
     pub fn change(&mut self, change: &Change<'_>) -> Result<bool, String> {
-        let LiveMaps { maps, log, place, changed, untold } = self;
-        let Some(log) = log else { return apply(maps, change) };
+        let LiveMaps { maps, log, place, changed, untold, moved, .. } = self;
+        let Some(log) = log else { return apply_counted(maps, change, moved) };
         let mut record = Vec::with_capacity(16 + change.key.len() + change.value.len());
         change.write(&mut record);
         let mut pen = log.write().map_err(explain)?;
@@ -220,6 +246,10 @@ impl LiveMaps {
                 mark(changed, change.map);
             }
         });
+        let room = room(log, maps, changed);
+        if record.len() + SLACK > room && grows_beyond(change, maps, room) {
+            return Err(explain(Refusal::Full));
+        }
         let mut fits = pen.fits(record.len());
         if !fits {
             fits = pen.restart(place, |put| digest(maps, changed, put)) && pen.fits(record.len());
@@ -227,7 +257,7 @@ impl LiveMaps {
         if !fits {
             return Err(explain(Refusal::Full));
         }
-        if !apply(maps, change)? {
+        if !apply_counted(maps, change, moved)? {
             return Ok(false);
         }
         mark(changed, change.map);
@@ -244,6 +274,41 @@ impl LiveMaps {
         }
         many
     }
+}
+
+/// Bytes by which the files that were changed may still grow. A digest of all of them leaves a quarter of a half free:
+/// so many records pay for the work of writing it.
+fn room(log: &ChangeLog, maps: &Maps, changed: &[bool]) -> usize {
+    let files = maps.iter().zip(changed).filter(|(_, changed)| **changed);
+    let bytes: usize = files.map(|(file, _)| file.bytes() + SLACK).sum();
+    (log.half_bytes() / 4 * 3).saturating_sub(bytes)
+}
+
+/// There is not so much room for what the change adds. What takes away or replaces is always possible.
+fn grows_beyond(change: &Change<'_>, maps: &Maps, room: usize) -> bool {
+    let Some(file) = maps.get(change.map) else { return false };
+    let growth = match change.op {
+        Op::AddNew if file.has(change.key) => 0,
+        Op::Add | Op::AddNew => isize::MAX,
+        Op::Put | Op::Set => file.growth(change.key, change.value),
+        Op::SetEntry => change.value.len() as isize,
+        _ => 0,
+    };
+    growth > 0 && growth.unsigned_abs() > room.saturating_sub(SLACK)
+}
+
+/// As [`apply`], and counts entries that came and went.
+fn apply_counted(maps: &mut Maps, change: &Change<'_>, moved: &mut (u64, u64)) -> Result<bool, String> {
+    let entries = |maps: &Maps| maps.get(change.map).map_or(0, MapFile::len) as u64;
+    let before = entries(maps);
+    let done = apply(maps, change)?;
+    let after = entries(maps);
+    let (added, freed) = match change.op {
+        Op::Commit if done => (after, before),
+        _ => (after.saturating_sub(before), before.saturating_sub(after)),
+    };
+    *moved = (moved.0 + added, moved.1 + freed);
+    Ok(done)
 }
 
 fn mark(changed: &mut [bool], map: u32) {
@@ -297,6 +362,10 @@ pub fn log_words(maps: &Maps) -> usize {
 
 /// Bytes of a half of the log in any case. Pages that are never written are never real.
 const LOG_BASE: usize = 32 << 20;
+/// Bytes that a change or a file costs beside its entries, at most.
+const SLACK: usize = 128;
+/// How often the log is told of changes that were refused.
+const COMPLAIN_MS: u64 = 10_000;
 /// Records after which sleeping processes are woken.
 const TELL_AFTER: usize = 512;
 
@@ -383,14 +452,27 @@ mod tests {
 
     #[test]
     fn what_does_not_fit_is_refused() {
-        let (mut crew, by, hire) = crew(512);
+        let (mut crew, by, hire) = crew(4096);
         let add = |live: &mut LiveMaps, key: &str| live.change(&Change::new(by.map, Op::Add).pair(key, "v"));
-        let taken = (0..100).take_while(|n| add(&mut crew[0], &format!("key {n}")).is_ok()).count();
-        assert!(taken > 2 && taken < 20, "{taken}");
+        let taken = (0..200).take_while(|n| add(&mut crew[0], &format!("key {n}")).is_ok()).count();
+        assert!(taken > 20 && taken < 100, "{taken}");
         let mut late = hire();
         assert_eq!(value(&mut late, by, &format!("key {}", taken - 1)).as_deref(), Some("v"));
         assert_eq!(value(&mut late, by, &format!("key {taken}")), None);
         assert_eq!(value(&mut crew[0], by, &format!("key {taken}")), None);
+        // what replaces or takes away is possible all the same, as often as one likes
+        let on = |op| Change::new(by.map, op);
+        for n in 0..500 {
+            let n = n % taken;
+            assert_eq!(crew[1].change(&on(Op::Put).pair(&format!("key {n}"), "w")), Ok(true));
+        }
+        assert!(crew[1].change(&on(Op::Put).pair("key 1", &"long".repeat(100))).is_err());
+        assert_eq!(crew[0].change(&on(Op::AddNew).pair("key 1", "")), Ok(false));
+        for n in 0..9 {
+            assert_eq!(crew[0].change(&on(Op::Del).pair(&format!("key {n}"), "")), Ok(true));
+        }
+        assert_eq!(crew[2].change(&on(Op::Put).pair("another", "w")), Ok(true));
+        assert_eq!(value(&mut late, by, "another").as_deref(), Some("w"));
     }
 
     #[test]

@@ -29,6 +29,17 @@ pub struct Entry {
     pub value: Box<str>,
 }
 
+impl Entry {
+    fn bytes(&self) -> usize {
+        Entry::bytes_of(&self.key, &self.value)
+    }
+
+    /// As much as a record of the log takes, or a little more.
+    fn bytes_of(key: &str, value: &str) -> usize {
+        key.len() + value.len() + 32
+    }
+}
+
 /// What is wrong with a file, and in which line.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct MapFlaw {
@@ -69,6 +80,8 @@ pub struct MapFile {
     generation: u32,
     last_generation: u32,
     pending: Vec<(u32, Entry)>,
+    /// Bytes of all entries, those of `pending` too.
+    bytes: usize,
     /// Line of each entry, by number, while the configuration is read.
     lines: Vec<u32>,
 }
@@ -89,6 +102,7 @@ impl MapFile {
             generation: 0,
             last_generation: 0,
             pending: Vec::new(),
+            bytes: 0,
             lines: Vec::new(),
         }
     }
@@ -182,6 +196,7 @@ impl MapFile {
                 return Err(what);
             }
         }
+        self.bytes += entry.bytes();
         self.entries.insert(id, entry);
         Ok(())
     }
@@ -217,9 +232,7 @@ impl MapFile {
     pub fn set(&mut self, key: &str, value: &str) -> bool {
         let ids = self.ids_of(key);
         for id in &ids {
-            if let Some(entry) = self.entries.get_mut(id) {
-                entry.value = value.into();
-            }
+            self.set_id(*id, value);
         }
         !ids.is_empty()
     }
@@ -237,12 +250,17 @@ impl MapFile {
     pub fn del_id(&mut self, id: u32) -> bool {
         let Some(entry) = self.entries.remove(&id) else { return false };
         self.uses.iter_mut().for_each(|index| index.remove(&entry.key, id));
+        self.bytes -= entry.bytes();
         true
     }
 
     /// Gives one entry a new value by its number.
     pub fn set_id(&mut self, id: u32, value: &str) -> bool {
-        self.entries.get_mut(&id).map(|entry| entry.value = value.into()).is_some()
+        let Some(entry) = self.entries.get_mut(&id) else { return false };
+        self.bytes -= entry.bytes();
+        entry.value = value.into();
+        self.bytes += entry.bytes();
+        true
     }
 
     /// Takes everything away.
@@ -251,6 +269,7 @@ impl MapFile {
         for index in &mut self.uses {
             *index = Index::new(index.how(), index.folds());
         }
+        self.bytes = self.pending.iter().map(|(_, entry)| entry.bytes()).sum();
     }
 
     /// Entries with their numbers, in order of insertion.
@@ -290,8 +309,8 @@ impl MapFile {
 
     /// Begins anew with the numbers of another process's copy; its entries follow.
     pub fn restore(&mut self, [next, generation, last_generation]: [u32; 3]) {
-        self.clear();
         self.pending.clear();
+        self.clear();
         (self.next, self.generation, self.last_generation) = (next, generation, last_generation);
     }
 
@@ -303,7 +322,24 @@ impl MapFile {
 
     /// An entry of the other copy that is not in force yet.
     pub fn restore_pending(&mut self, version: u32, key: &str, value: &str) {
-        self.pending.push((version, Entry { key: key.into(), value: value.into() }));
+        let entry = Entry { key: key.into(), value: value.into() };
+        self.bytes += entry.bytes();
+        self.pending.push((version, entry));
+    }
+
+    /// Bytes of all entries with what belongs to each, those of versions that are being prepared too.
+    pub fn bytes(&self) -> usize {
+        self.bytes
+    }
+
+    /// By how many bytes an entry with this key and value makes it larger, if another with the key is replaced.
+    pub fn growth(&self, key: &str, value: &str) -> isize {
+        let ids = self.ids_of(key);
+        let entry = |id: &u32| self.entries.get(id).map_or(0, |entry| entry.value.len());
+        match ids.is_empty() {
+            true => Entry::bytes_of(key, value) as isize,
+            false => (value.len() * ids.len()) as isize - ids.iter().map(entry).sum::<usize>() as isize,
+        }
     }
 
     /// How many entries it has.
@@ -332,7 +368,10 @@ impl MapFile {
         if version == self.generation {
             return self.clear();
         }
+        let gone = self.pending.iter().filter(|(of, _)| *of == version);
+        let gone: usize = gone.map(|(_, entry)| entry.bytes()).sum();
         self.pending.retain(|(of, _)| *of != version);
+        self.bytes -= gone;
     }
 
     /// Adds an entry to a version that is being prepared.
@@ -346,7 +385,7 @@ impl MapFile {
         for index in &self.uses {
             Index::new(index.how(), index.folds()).add(key, 0)?;
         }
-        self.pending.push((version, Entry { key: key.into(), value: value.into() }));
+        self.restore_pending(version, key, value);
         Ok(())
     }
 
@@ -355,15 +394,15 @@ impl MapFile {
         if version <= self.generation || version > self.last_generation {
             return false;
         }
+        let mut pending = std::mem::take(&mut self.pending);
+        pending.retain(|(of, _)| *of >= version);
+        let (due, later): (Vec<_>, Vec<_>) = pending.into_iter().partition(|(of, _)| *of == version);
+        self.pending = later;
         self.clear();
         self.generation = version;
-        for (of, entry) in std::mem::take(&mut self.pending) {
-            if of == version {
-                // Every key was tried when it was prepared.
-                let _ = self.insert(entry);
-            } else if of > version {
-                self.pending.push((of, entry));
-            }
+        for (_, entry) in due {
+            // Every key was tried when it was prepared.
+            let _ = self.insert(entry);
         }
         true
     }

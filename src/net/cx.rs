@@ -13,7 +13,7 @@ use crate::msg::heads::HeadPool;
 use crate::net::contexts::Contexts;
 use crate::net::fault::Fault;
 use crate::plan::Plan;
-use crate::shm::Shared;
+use crate::shm::{Info, Shared};
 
 /// The surroundings of everything that runs in a turn. Built for each wakeup, never stored.
 pub struct Cx<'w> {
@@ -49,11 +49,19 @@ pub struct Cx<'w> {
 }
 
 impl Cx<'_> {
-    /// Does what a rule asks for; where there is no room, the map stays as it is.
+    /// Does what a rule asks for; where that is not possible the map stays as it is, which is counted and logged now
+    /// and then.
     pub fn change_map(&mut self, order: &Order) {
+        let process = self.shm.process();
         if let Err(why) = self.maps.change(&order.change()) {
-            log::debug!("map: {why}");
+            process.count(Info::PatternsRefused, 1);
+            if let Some(text) = self.maps.complaint(order, &why, self.now.tick) {
+                log::warn!("{text}");
+            }
         }
+        let (added, freed) = self.maps.moved();
+        process.count(Info::PatternsAdded, added);
+        process.count(Info::PatternsFreed, freed);
         if self.maps.wants_telling() {
             self.shm.changed();
         }

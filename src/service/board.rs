@@ -174,6 +174,7 @@ impl Board<'_> {
             ssl_cert_failures: info(Info::SslCertFailures),
             ssl_cert_evictions: info(Info::SslCertEvictions),
             ssl_watch_errors: info(Info::SslWatchErrors),
+            patterns: [Info::PatternsAdded, Info::PatternsFreed, Info::PatternsRefused].map(info),
             ssl_certs_expiring: info(Info::SslCertsExpiring),
             ssl_certs_expired: info(Info::SslCertsExpired),
             ssl_certs_shadowed: info(Info::SslCertsShadowed),

@@ -82,6 +82,11 @@ impl ChangeLog {
         Some(log)
     }
 
+    /// Bytes of a half.
+    pub fn half_bytes(&self) -> usize {
+        self.halves[0].len() * 8
+    }
+
     /// There is something behind this place.
     #[inline]
     pub fn has_news(&self, place: &Place) -> bool {

@@ -162,6 +162,9 @@ counters! {
         SslCertFailures "SslCertFailures" Counter "P" "certificates that could not be read";
         SslCertEvictions "SslCertEvictions" Counter "P" "parsed certificates forgotten for want of room";
         SslWatchErrors "SslWatchErrors" Counter "P" "files of watched directories that were no good";
+        PatternsAdded "PatternsAdded" Counter "P" "patterns of maps and ACL files added by commands and rules";
+        PatternsFreed "PatternsFreed" Counter "P" "patterns of maps and ACL files removed by commands and rules";
+        PatternsRefused "PatternsRefused" Counter "P" "changes of maps and ACL files by rules that were not possible";
         SslCertsExpiring "SslCertsExpiring" Gauge "P" "certificates that expire within 14 days";
         SslCertsExpired "SslCertsExpired" Gauge "P" "certificates that have expired";
         SslCertsShadowed "SslCertsShadowed" Gauge "P" "certificates in whose place others are always shown";

@@ -198,3 +198,47 @@ fn ten_thousand_changes_are_done_within_a_second() {
     // A build for tests, on a machine that may be busy: released builds do ten times as many.
     assert!(took.as_secs() < 5, "{took:?}");
 }
+
+#[test]
+fn a_change_by_a_rule_that_is_not_possible_is_counted_and_logged() {
+    let sections = "frontend fe\n    bind \"fd@${fe}\"\n    acl bad hdr_ip(x-ip) -f virt@bad.lst\n    \
+         http-request add-acl(virt@bad.lst) %[req.hdr(x-block)] if { req.hdr(x-block) -m found }\n    \
+         http-request set-map(virt@seen.map) %[req.hdr(x-key)] %[req.hdr(x-value)] if { req.hdr(x-key) -m found }\n    \
+         http-request return status 403 if bad\n    http-request return status 200 content-type text/plain lf-string %[req.hdr(x-key),map(virt@seen.map)]\n";
+    let proxy = program(sections).listen("fe").start();
+    let mut client = proxy.connect("fe");
+    let mut ask = |fields: &str| {
+        client.send(format!("GET / HTTP/1.1\r\nHost: x\r\n{fields}\r\n"));
+        client.response()
+    };
+    for _ in 0..3 {
+        assert_eq!(ask("X-Block: nonsense\r\n").status, 200);
+    }
+    proxy.says("a rule could not change \"virt@bad.lst\": \"nonsense\" is not an address or network");
+    assert_eq!(proxy.count("PatternsRefused"), 3);
+    assert_eq!(
+        proxy.stderr().matches("a rule could not change").count(),
+        1,
+        "told once, and not again at once"
+    );
+    assert_eq!(ask("X-Block: 192.0.2.1\r\n").status, 200);
+    assert_eq!((proxy.count("PatternsAdded"), proxy.count("PatternsFreed")), (1, 0));
+    assert_eq!(ask("X-Ip: 192.0.2.1\r\n").status, 403);
+    // values that fill all the room there is for changes: the service goes on with what it has
+    let value = "v".repeat(15_000);
+    let mut kept = 0;
+    while proxy.count("PatternsRefused") == 3 {
+        for _ in 0..50 {
+            kept += 1;
+            assert_eq!(ask(&format!("X-Key: k{kept}\r\nX-Value: {value}\r\n")).status, 200);
+        }
+        assert!(kept < 20_000, "no end of room");
+    }
+    assert!(kept > 1000, "{kept} entries of 15 KB");
+    let shorter = &value[1000..];
+    assert_eq!(ask(&format!("X-Key: k1\r\nX-Value: {shorter}\r\n")).text(), shorter, "takes no more room");
+    assert!(ask(&format!("X-Key: other\r\nX-Value: {value}\r\n")).text().is_empty());
+    assert_eq!(ask("X-Key: k2\r\nX-Value: small\r\n").text(), "small");
+    assert_eq!(proxy.command("clear map virt@seen.map").trim(), "");
+    assert!(ask(&format!("X-Key: other\r\nX-Value: {value}\r\n")).text() == value, "there is room again");
+}

@@ -10,6 +10,7 @@ use crate::expr::map::MapFile;
 use crate::expr::pattern::{Index, Match};
 use crate::expr::sample::{Sample, Ty};
 use crate::plan::global::CliLevel;
+use crate::shm::Info;
 
 type Done = Result<Answer, String>;
 
@@ -113,7 +114,9 @@ fn call<'a>(words: &'a [String], cx: &mut CliCx<'_>) -> Result<Call<'a>, String>
 fn done(change: &Change<'_>, missing: &str, cx: &mut CliCx<'_>) -> Result<(), String> {
     let live = live(cx)?;
     let made = live.change(change)?;
-    let tell = live.wants_telling();
+    let (tell, (added, freed)) = (live.wants_telling(), live.moved());
+    cx.shm.process().count(Info::PatternsAdded, added);
+    cx.shm.process().count(Info::PatternsFreed, freed);
     if tell {
         cx.shm.changed();
     }

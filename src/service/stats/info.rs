@@ -42,6 +42,8 @@ pub struct Totals {
     pub ssl_cert_failures: u64,
     pub ssl_cert_evictions: u64,
     pub ssl_watch_errors: u64,
+    /// Patterns added, removed, and changes by rules that were not possible.
+    pub patterns: [u64; 3],
     pub ssl_certs_expiring: u64,
     pub ssl_certs_expired: u64,
     pub ssl_certs_shadowed: u64,
@@ -201,8 +203,8 @@ lines! {
     "CurrStreams" "MGP" "streams now" u64 |cx| cx.totals.streams;
     "CumStreams" "MCP" "streams so far" u64 |cx| cx.totals.streams_total;
     "BlockedTrafficWarnings" "MCP" "times that a worker stood still" u32 |_cx| 0u32;
-    "PatternsAdded" "MCP" "patterns added" u64 |_cx| 0;
-    "PatternsFreed" "MCP" "patterns removed" u64 |_cx| 0;
+    "PatternsAdded" "MCP" "patterns of maps and ACL files added by commands and rules" u64 |cx| cx.totals.patterns[0];
+    "PatternsFreed" "MCP" "patterns of maps and ACL files removed by commands and rules" u64 |cx| cx.totals.patterns[1];
     "NbThreadGroups" "CGS" "thread groups per process" u32 |_cx| 1u32;
     "SslBusy" "MCP" "clients refused because too many TLS handshakes wait" u32 |cx| wrap(cx.totals.ssl_busy);
     "SslFailures" "MCP" "TLS handshakes of clients that failed (see \"show ssl failures\")" u64 |cx| cx.totals.ssl_failures;
@@ -214,6 +216,7 @@ lines! {
     "SslCertsExpired" "MGP" "certificates that have expired" u32 |cx| cx.totals.ssl_certs_expired;
     "SslCertsShadowed" "MGP" "certificates in whose place others are always shown" u32 |cx| cx.totals.ssl_certs_shadowed;
     "SslWatchErrors" "MCP" "files of watched directories that were no good" u64 |cx| cx.totals.ssl_watch_errors;
+    "PatternsRefused" "MCP" "changes of maps and ACL files by rules that were not possible" u64 |cx| cx.totals.patterns[2];
 }
 
 /// Date of the version, as `show info` spells it.
@@ -284,7 +287,8 @@ mod tests {
                      PoolAlloc_bytes PoolUsed_bytes Start_time_sec Tainted TotalWarnings MaxconnReached \
                      BootTime_ms Niced_tasks CurrStreams CumStreams BlockedTrafficWarnings PatternsAdded \
                      PatternsFreed NbThreadGroups SslBusy SslFailures SslCertLookups SslCertMisses SslCertFailures \
-                     SslCertEvictions SslCertsExpiring SslCertsExpired SslCertsShadowed SslWatchErrors";
+                     SslCertEvictions SslCertsExpiring SslCertsExpired SslCertsShadowed SslWatchErrors \
+                     PatternsRefused";
         let names: Vec<String> = LINES.iter().map(|line| line.field.name.replace(' ', "_")).collect();
         assert_eq!(names.join(" "), order.split_whitespace().collect::<Vec<_>>().join(" "));
         for line in LINES {
