@@ -174,6 +174,7 @@ impl Contexts {
             early: None,
             key_log: plan.global.tune.ssl_keylog,
             clock: Arc::new(AtomicU64::new(now.wall_us / 1_000_000)),
+            large: Arc::default(),
             store: Arc::new(store),
             trust: Arc::default(),
         };

@@ -99,6 +99,41 @@ pub fn parse<'a>(bytes: &'a [u8], scratch: &'a mut Vec<u8>) -> Parse<ClientHello
     finish(scratch.get(..total.unwrap_or(0)).unwrap_or_default(), used)
 }
 
+/// How far a hello has come, without a look inside: for those who let a TLS library read it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Arrival {
+    /// It may still become one.
+    More,
+    /// All of its records are there; the message has so many bytes.
+    Whole(usize),
+    /// It is none, or too long: whoever reads it will say what is wrong.
+    Odd,
+}
+
+/// Looks at the first bytes of a connection.
+pub fn arrival(bytes: &[u8]) -> Arrival {
+    let (mut r, mut head, mut have) = (Reader::new(bytes), [0; 4], 0);
+    loop {
+        let before = r.rest();
+        let Ok(whole) = record(&mut r, 0) else { return Arrival::Odd };
+        let fragment = whole.unwrap_or(before.get(5..).unwrap_or_default());
+        for (to, from) in head.iter_mut().skip(have).zip(fragment) {
+            *to = *from;
+        }
+        have += fragment.len();
+        let [kind, len @ ..] = head;
+        let len = 4 + len.iter().fold(0, |sum, byte| sum << 8 | usize::from(*byte));
+        if have > 0 && kind != CLIENT_HELLO || have >= 4 && len > HELLO_MAX {
+            return Arrival::Odd;
+        }
+        match whole {
+            None => return Arrival::More,
+            Some(_) if have >= 4 && have >= len => return Arrival::Whole(len),
+            Some(_) => {}
+        }
+    }
+}
+
 fn finish(message: &[u8], used: usize) -> Parse<ClientHello<'_>> {
     match ClientHello::of_message(message) {
         Ok(hello) => Parse::Done(hello, used),
@@ -321,6 +356,12 @@ pub fn fuzz_client_hello(bytes: &[u8]) {
     let mut scratch = Vec::new();
     let mut other = Vec::new();
     let whole = parse(bytes, &mut scratch);
+    let arrived = arrival(bytes);
+    assert!(
+        !matches!((arrived, whole), (Arrival::More | Arrival::Odd, Parse::Done(..))),
+        "a good hello is not known"
+    );
+    assert!(!matches!((arrived, whole), (Arrival::Whole(_), Parse::Need)), "a part of a hello is whole");
     for n in 0..bytes.len().min(4096) {
         if let Parse::Done(hello, used) = parse(bytes.get(..n).unwrap_or_default(), &mut other) {
             assert_eq!(whole, Parse::Done(hello, used), "a prefix gives another hello");

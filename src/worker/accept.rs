@@ -107,10 +107,7 @@ impl Worker<'_> {
         let (tls, limit) = (listener.tls.is_some(), plan.proxy(listener.proxy).session_rate_limit);
         house.shm.client_came(Object::Front(listener.proxy), limit, tls, house.now.mono_us);
         let record = plan.global.tune.ssl_maxrecord;
-        let Some(xprt) = transport(sock, listener, house.tls, record) else {
-            return count::client_stays_away(&house.shm, listener);
-        };
-        let new = Accepted { xprt, src, dst, serial };
+        let new = Accepted { xprt: transport(sock, listener, house.tls, record), src, dst, serial };
         let Some(vacant) = conns.vacant() else {
             return count::client_stays_away(&house.shm, listener);
         };

@@ -176,9 +176,14 @@ fn handshakes_that_never_finish_disturb_nobody_and_cost_little() {
     let pid = proxy.pid();
     (0..20).for_each(|_| drop(served(&proxy)));
     let hello = client_hello();
-    for (what, said) in
-        [("silent", &[][..]), ("one byte", &hello[..1]), ("half a hello", &hello[..100]), ("a hello", &hello)]
-    {
+    let large = [&b"\x16\x03\x01\x2b\x00\x01\x00\x2a\xfc\x03\x03"[..], &[0; 10_500]].concat();
+    for (what, said) in [
+        ("silent", &[][..]),
+        ("one byte", &hello[..1]),
+        ("half a hello", &hello[..100]),
+        ("most of a large hello", &large),
+        ("a hello", &hello),
+    ] {
         let before = lighterman_harness::procs::memory_kb(pid, "VmRSS");
         // enough of them that what else the process does in the meantime does not count
         const COUNT: usize = 1000;

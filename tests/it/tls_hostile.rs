@@ -90,7 +90,9 @@ fn broken() -> Vec<Row> {
 /// Hellos that are whole, from clients we have nothing in common with, or that do not go on.
 fn strange() -> Vec<Row> {
     let good = hello(0x303, SUITES, &USUAL);
-    let padding = vec![0; 14_000];
+    let padding = vec![0; 11_000];
+    let too_large = hello(0x303, SUITES, &[NAME, GROUPS, ALGORITHMS, (21, &vec![0; 15_000])]);
+    let key = [&[16, 0, 56, 0][..], &[1; 8000]].concat();
     let large = hello(0x303, SUITES, &[NAME, GROUPS, ALGORITHMS, (21, &padding)]);
     let grease: Vec<(u16, &[u8])> = vec![
         (0x1a1a, b""),
@@ -111,8 +113,8 @@ fn strange() -> Vec<Row> {
         ),
         ("a hello in records of one byte", records(&good, 1), "closed", "sni=a.test "),
         ("a hello in records of 60", records(&good, 60), "closed", "sni=a.test "),
-        ("a hello of 14 kB", record(&large), "closed", "sni=a.test "),
-        ("a hello of 14 kB in pieces", records(&large, 999), "closed", "sni=a.test "),
+        ("a hello of 11 kB", record(&large), "closed", "sni=a.test "),
+        ("a hello of 11 kB in pieces", records(&large, 999), "closed", "sni=a.test "),
         (
             "GREASE",
             record(&hello(0x303, &[0x0a0a, 0x1301, 0xc02b], &grease)),
@@ -140,6 +142,8 @@ fn strange() -> Vec<Row> {
         ("no name", record(&hello(0x303, SUITES, &[GROUPS, ALGORITHMS])), "name", "sni=- "),
         ("an extension twice", record(&hello(0x303, SUITES, &[NAME, NAME, GROUPS])), "malformed", ""),
         ("a fallback", record(&hello(0x303, &[0xc02b, 0x5600], &[NAME, GROUPS, ALGORITHMS])), "fallback", ""),
+        ("a hello of 15 kB in pieces", records(&too_large, 999)[..14_000].to_vec(), "too_long", "rx=14000 "),
+        ("a key without end", [record(&good), records(&key, 999)].concat(), "too_long", "sni=a.test "),
         ("no key", [record(&good), record(&[16, 0, 0, 2, 1, 9])].concat(), "malformed", ""),
     ]
 }

@@ -71,10 +71,10 @@ impl Conn {
     }
 }
 
-/// The transport for a new client; `None` when TLS cannot be set up for it.
-pub fn transport(sock: Sock, listener: &Listener, contexts: &Contexts, record: usize) -> Option<Transport> {
+/// The transport for a new client.
+pub fn transport(sock: Sock, listener: &Listener, contexts: &Contexts, record: usize) -> Transport {
     match contexts.bind(listener.id) {
-        None => Some(Transport::Raw(sock)),
-        Some(bind) => SslSock::accept(sock, bind, record).map(Transport::Ssl),
+        None => Transport::Raw(sock),
+        Some(bind) => Transport::Ssl(SslSock::accept(sock, bind, record)),
     }
 }

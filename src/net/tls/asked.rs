@@ -28,8 +28,16 @@ pub struct Asked {
     alpn: Box<[u8]>,
     /// The last bytes that came: as many as an alert has.
     tail: [u8; ALERT_LEN],
+    /// Bytes that came after it.
+    since: u32,
+    /// Early data was announced.
+    early: bool,
 }
 
+/// A second hello, a key, a proof: what may follow a hello until the handshake is over.
+const FLIGHT_MAX: u32 = 6 * 1024;
+/// Early data that was not taken comes nevertheless, and is passed over (the library gives tickets for so much).
+const EARLY_MAX: u32 = 18 * 1024;
 /// Bytes of an alert in clear text: header, level, number (RFC 8446 sections 5.1 and 6).
 const ALERT_LEN: usize = 7;
 
@@ -50,14 +58,22 @@ impl Asked {
             groups: groups.filter(|group| !is_grease(*group)).take(GROUPS_MAX).collect(),
             alpn: alpn.iter().take(ALPN_MAX).copied().collect(),
             tail: [0; ALERT_LEN],
+            since: 0,
+            early: extension(extension::EARLY_DATA).is_some(),
         }
     }
 
     /// More bytes have come after the hello.
     pub(super) fn note(&mut self, bytes: &[u8]) {
+        self.since = self.since.saturating_add(bytes.len() as u32);
         let last = bytes.get(bytes.len().saturating_sub(ALERT_LEN)..).unwrap_or_default();
         self.tail.rotate_left(last.len());
         self.tail.iter_mut().rev().zip(last.iter().rev()).for_each(|(to, from)| *to = *from);
+    }
+
+    /// The client has said more than the rest of a handshake without a certificate needs.
+    pub(super) fn says_too_much(&self) -> bool {
+        self.since > if self.early { FLIGHT_MAX + EARLY_MAX } else { FLIGHT_MAX }
     }
 
     /// The alert that came last, if it came in clear text. Clients of TLS 1.3 that refuse our certificate may have no keys
@@ -193,7 +209,7 @@ mod tests {
                     version: 0x0304,
                     groups: [4588, 29, 23, 0x1234].into(),
                     alpn: (*b"\x02h2\x08http/1.1").into(),
-                    tail: [0; ALERT_LEN],
+                    ..Asked::default()
                 },
                 "sni=a.test ver=TLSv1.3 groups=X25519MLKEM768,X25519,P-256,0x1234 alpn=h2,http/1.1",
             ),

@@ -5,7 +5,7 @@
 //! takes the place of the other one for connections to come. [`TlsShared`] is the part that lives in shared memory.
 
 use std::path::PathBuf;
-use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, PoisonError, RwLock};
 
 use lighterman_sys::tls::{self, Context, Credentials, Side, Wishes};
@@ -53,6 +53,8 @@ pub struct TlsShared {
     pub key_log: bool,
     /// Seconds since the epoch, of this process, a little late: for answers that count for a time.
     pub clock: Arc<AtomicU64>,
+    /// Handshakes with a large hello that this process has under way.
+    pub large: Arc<AtomicU32>,
     /// The certificates of all lines.
     pub store: Arc<Store>,
     /// Whom all lines believe.
@@ -139,6 +141,8 @@ pub struct Policy {
     pub(super) context: Context,
     /// `alpn`, preferred first.
     pub(super) alpn: Vec<String>,
+    /// Clients are asked for a certificate.
+    pub(super) asks: bool,
     /// `ca-ignore-err`.
     ca_ignore: Ignored,
     /// `crt-ignore-err`.
@@ -187,6 +191,7 @@ impl Policy {
             words,
             context: Context::new(builder, Side::Server, &wishes)?,
             alpn: line.common.alpn.clone(),
+            asks: line.verify != Verify::None,
             ca_ignore: line.ca_ignore,
             crt_ignore: line.crt_ignore,
         })

@@ -17,6 +17,7 @@ use openssl::error::ErrorStack;
 use super::asked::Asked;
 use super::certs::Cert;
 use super::context::{BindContext, ServerContext, Ways};
+use super::gather::{Gather, Large, Next};
 use super::host::{Back, Front, Heavy, KeyLines, Verified};
 use super::replay::Replay;
 use super::store::Awaited;
@@ -50,6 +51,9 @@ impl Pipe<'_> {
         self.tx.as_mut()
     }
 }
+
+/// The alert for a hello that is too long: fatal, `illegal_parameter` (RFC 8446 section 6.2).
+const ILLEGAL_PARAMETER: &[u8] = b"\x15\x03\x03\x00\x02\x02\x2f";
 
 /// What came of a step of the handshake. Whatever it is, `tx` may have bytes to send.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -101,6 +105,10 @@ enum Side {
         policy: usize,
         /// What the client has said, while other options may turn out to be the right ones.
         replay: Option<Box<Replay>>,
+        /// The beginning of a hello that came in parts.
+        gather: Option<Box<Gather>>,
+        /// Its hello is large.
+        large: Option<Large>,
     },
     Back {
         ways: Arc<Ways>,
@@ -110,7 +118,8 @@ enum Side {
 
 /// One TLS connection.
 pub struct TlsEngine {
-    conn: Conn,
+    /// A client's is made when its hello is whole.
+    conn: Option<Conn>,
     side: Side,
     verified: Verified,
     /// The library may hold back a ticket.
@@ -134,11 +143,10 @@ pub struct TlsEngine {
 
 impl TlsEngine {
     /// A connection that a client opened.
-    pub fn accept(bind: &Arc<BindContext>) -> Result<TlsEngine, ErrorStack> {
-        let policy = bind.policy(0).ok_or_else(ErrorStack::get)?;
-        let conn = Conn::new(&policy.context)?;
+    pub fn accept(bind: &Arc<BindContext>) -> TlsEngine {
         let replay = bind.has_choice().then(Box::default);
-        Ok(Self::new(conn, Side::Front { bind: Arc::clone(bind), shown: None, policy: 0, replay }))
+        let bind = Arc::clone(bind);
+        Self::new(None, Side::Front { bind, shown: None, policy: 0, replay, gather: None, large: None })
     }
 
     /// A connection to a server; `name` is sent as SNI, and expected in its certificate unless `verifyhost` says otherwise.
@@ -157,10 +165,10 @@ impl TlsEngine {
         if let Some(session) = ways.sessions.as_ref().and_then(|sessions| sessions.find(asked)) {
             conn.offer(&session)?;
         }
-        Ok(Self::new(conn, Side::Back { ways, name: asked.into() }))
+        Ok(Self::new(Some(conn), Side::Back { ways, name: asked.into() }))
     }
 
-    fn new(conn: Conn, side: Side) -> TlsEngine {
+    fn new(conn: Option<Conn>, side: Side) -> TlsEngine {
         TlsEngine {
             conn,
             side,
@@ -200,6 +208,13 @@ impl TlsEngine {
         if let Some(failure) = &self.failed {
             return Step::Fault(**failure);
         }
+        if self.conn.is_none() {
+            match self.gather(pipe) {
+                Ok(true) => {}
+                Ok(false) => return Step::WantRead,
+                Err(failure) => return Step::Fault(failure),
+            }
+        }
         let mut outcome = self.call(pipe, |conn, host| conn.handshake(host));
         if let Some(number) = self.turn.take() {
             outcome = match self.turn_to(number) {
@@ -211,7 +226,15 @@ impl TlsEngine {
             Outcome::Done(_) => {
                 self.holds = matches!(self.side, Side::Front { .. });
                 self.asked = None;
+                if let Side::Front { large, .. } = &mut self.side {
+                    *large = None;
+                }
                 Step::Done
+            }
+            Outcome::WantRead | Outcome::Closed if self.hears_too_much() => {
+                let failure = Failure::of(Reason::TooLong);
+                self.failed = Some(Box::new(failure));
+                Step::Fault(failure)
             }
             Outcome::WantRead | Outcome::Closed => Step::WantRead,
             Outcome::WantWrite => Step::WantWrite,
@@ -227,11 +250,52 @@ impl TlsEngine {
         }
     }
 
+    /// A client goes on and on, without a certificate to show: the library would keep it all.
+    fn hears_too_much(&self) -> bool {
+        let Side::Front { bind, policy, .. } = &self.side else { return false };
+        let asks = bind.policy(*policy).is_some_and(|policy| policy.asks);
+        !asks && self.asked().is_some_and(Asked::says_too_much)
+    }
+
+    /// Waits for all of a client's hello, then makes the connection.
+    fn gather(&mut self, pipe: &mut Pipe<'_>) -> Result<bool, Failure> {
+        let Side::Front { bind, gather, policy, large, .. } = &mut self.side else { return Ok(false) };
+        let next = match Gather::look(gather, pipe.rx) {
+            Next::Go(hello) => match Large::permit(&bind.shared.large, hello) {
+                Some(permit) => {
+                    *large = permit;
+                    Next::Go(hello)
+                }
+                None => Next::TooLong,
+            },
+            next => next,
+        };
+        let failure = match next {
+            Next::Wait => return Ok(false),
+            Next::Go(_) => match bind.policy(*policy).and_then(|policy| Conn::new(&policy.context).ok()) {
+                Some(conn) => {
+                    self.conn = Some(conn);
+                    return Ok(true);
+                }
+                None => Failure::of(Reason::Internal),
+            },
+            Next::TooLong => {
+                if let Some(tx) = pipe.room() {
+                    tx.push(ILLEGAL_PARAMETER);
+                }
+                Failure::of(Reason::TooLong)
+            }
+        };
+        *gather = None;
+        self.failed = Some(Box::new(failure));
+        Err(failure)
+    }
+
     /// Makes the connection anew with other options; it reads what the client has said once more.
     fn turn_to(&mut self, number: usize) -> Result<(), ErrorStack> {
         if let Side::Front { bind, policy, replay: Some(replay), .. } = &mut self.side {
             let right = bind.policy(number).ok_or_else(ErrorStack::get)?;
-            self.conn = Conn::new(&right.context)?;
+            self.conn = Some(Conn::new(&right.context)?);
             *policy = number;
             replay.start();
         }
@@ -273,7 +337,7 @@ impl TlsEngine {
         if let Some(failure) = &self.failed {
             return Wrote::Fault(**failure);
         }
-        let overhead = self.conn.overhead();
+        let overhead = self.conn().map_or(0, Conn::overhead);
         let mut done = 0;
         while let Some(rest) = bytes.get(done..).filter(|rest| !rest.is_empty()) {
             let Some(tx) = pipe.room() else { break };
@@ -343,7 +407,7 @@ impl TlsEngine {
 
     /// Says goodbye (close_notify), which goes to `tx`. True when it is there, or nothing can be said any more.
     pub fn shutdown(&mut self, pipe: &mut Pipe<'_>) -> bool {
-        if self.failed.is_some() || !self.conn.is_established() {
+        if self.failed.is_some() || !self.is_established() {
             return true;
         }
         !matches!(self.call(pipe, |conn, host| conn.shutdown(host)), Outcome::WantWrite)
@@ -351,15 +415,20 @@ impl TlsEngine {
 
     /// Whether plain text is ready without more ciphertext.
     pub fn has_plain(&self) -> bool {
-        self.conn.pending() > 0
+        self.conn().is_some_and(|conn| conn.pending() > 0)
     }
 
     /// Goes on with a handshake that has let early data through, as far as `rx` allows. True when that is over.
     pub fn advance(&mut self, pipe: &mut Pipe<'_>) -> bool {
-        if self.failed.is_none() && self.conn.is_early() {
+        if self.failed.is_none() && self.is_early() {
             self.call(pipe, |conn, host| conn.advance(host));
         }
-        self.failed.is_some() || !self.conn.is_early()
+        self.failed.is_some() || !self.is_early()
+    }
+
+    /// Early data may come, the client has not proved that it is there now.
+    pub(super) fn is_early(&self) -> bool {
+        self.conn().is_some_and(Conn::is_early)
     }
 
     /// The name a server was asked for, and must have.
@@ -377,7 +446,7 @@ impl TlsEngine {
 
     /// Whether the handshake is over.
     pub fn is_established(&self) -> bool {
-        self.conn.is_established()
+        self.conn().is_some_and(Conn::is_established)
     }
 
     /// How it failed, if it did.
@@ -408,9 +477,9 @@ impl TlsEngine {
         self.keys.as_deref()?.secret(label)
     }
 
-    /// The library's connection, to be asked.
-    pub(super) fn conn(&self) -> &Conn {
-        &self.conn
+    /// The library's connection, to be asked; none before a client's hello is whole.
+    pub(super) fn conn(&self) -> Option<&Conn> {
+        self.conn.as_ref()
     }
 
     fn call(
@@ -418,21 +487,34 @@ impl TlsEngine {
         pipe: &mut Pipe<'_>,
         ask: impl FnOnce(&mut Conn, &mut dyn lighterman_sys::tls::Host) -> Outcome,
     ) -> Outcome {
+        let Some(conn) = &mut self.conn else { return Outcome::WantRead };
         let verified = &mut self.verified;
         let mut outcome = match &mut self.side {
-            Side::Front { bind, shown, policy, replay } => {
+            Side::Front { bind, shown, policy, replay, gather, .. } => {
                 let (heavy, turn, policy) = (&mut self.heavy, &mut self.turn, *policy);
                 let (keys, asked, before) = (&mut self.keys, &mut self.asked, self.awaits);
                 let awaits = &mut self.awaits;
-                let mut front =
-                    Front { pipe, bind, shown, verified, heavy, policy, replay, turn, awaits, keys, asked };
-                let outcome = ask(&mut self.conn, &mut front);
+                let mut front = Front {
+                    pipe,
+                    bind,
+                    shown,
+                    verified,
+                    heavy,
+                    policy,
+                    replay,
+                    gather,
+                    turn,
+                    awaits,
+                    keys,
+                    asked,
+                };
+                let outcome = ask(conn, &mut front);
                 self.told &= self.awaits == before;
                 outcome
             }
             Side::Back { ways, name } => {
                 let keys = &mut self.keys;
-                ask(&mut self.conn, &mut Back { pipe, ways, name, verified, keys })
+                ask(conn, &mut Back { pipe, ways, name, verified, keys })
             }
         };
         if let Outcome::Failed(failure) = &mut outcome {

@@ -12,6 +12,7 @@ use super::asked::Asked;
 use super::certs::Cert;
 use super::context::{BindContext, Ways};
 use super::engine::Pipe;
+use super::gather::Gather;
 use super::hello::{first_identity, protocols, server_name, Can};
 use super::replay::Replay;
 use super::store::{Awaited, Pick};
@@ -124,6 +125,8 @@ pub(super) struct Front<'e, 'p> {
     pub(super) policy: usize,
     /// The bytes so far, while other options may turn out to be the right ones.
     pub(super) replay: &'e mut Option<Box<Replay>>,
+    /// The beginning of a hello that came in parts, before what is in the pipe.
+    pub(super) gather: &'e mut Option<Box<Gather>>,
     /// The options it should have been made with: the engine makes it anew.
     pub(super) turn: &'e mut Option<usize>,
     /// The certificate it waits for.
@@ -166,7 +169,10 @@ impl Host for Front<'_, '_> {
     fn received(&mut self) -> &[u8] {
         match self.replay.as_ref().filter(|replay| replay.runs()) {
             Some(replay) => replay.rest(),
-            None => self.pipe.rx.as_ref().map_or(&[], |rx| rx.readable()),
+            None => match self.gather.as_ref() {
+                Some(gather) => gather.rest(),
+                None => self.pipe.rx.as_ref().map_or(&[], |rx| rx.readable()),
+            },
         }
     }
 
@@ -177,14 +183,25 @@ impl Host for Front<'_, '_> {
             }
             return;
         }
-        if let Some(rx) = self.pipe.rx.as_mut() {
-            if let Some(asked) = self.asked.as_mut() {
-                asked.note(rx.readable().get(..n).unwrap_or(&[]));
+        let rest = match (self.gather.as_ref(), self.pipe.rx.as_ref()) {
+            (Some(gather), _) => gather.rest(),
+            (None, rx) => rx.map_or(&[][..], |rx| rx.readable()),
+        };
+        let taken = rest.get(..n).unwrap_or_default();
+        if let Some(asked) = self.asked.as_mut() {
+            asked.note(taken);
+        }
+        if let Some(replay) = self.replay.as_mut() {
+            replay.note(taken);
+        }
+        match (self.gather.as_mut(), self.pipe.rx.as_mut()) {
+            (Some(gather), _) => {
+                if gather.take(n) {
+                    *self.gather = None;
+                }
             }
-            if let Some(replay) = self.replay.as_mut() {
-                replay.note(rx.readable().get(..n).unwrap_or(&[]));
-            }
-            rx.consume(n);
+            (None, Some(rx)) => rx.consume(n),
+            (None, None) => {}
         }
     }
 

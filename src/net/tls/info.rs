@@ -9,48 +9,45 @@ use crate::expr::view::TlsView;
 
 impl TlsView for TlsEngine {
     fn version(&self) -> Option<&str> {
-        (self.is_established() || self.early()).then(|| self.conn().ssl().version_str())
+        self.conn().filter(|_| self.is_established() || self.early()).map(|conn| conn.ssl().version_str())
     }
 
     fn cipher(&self) -> Option<&str> {
-        self.conn().ssl().current_cipher().map(|cipher| cipher_name(cipher.name()))
+        self.conn()?.ssl().current_cipher().map(|cipher| cipher_name(cipher.name()))
     }
 
     fn cipher_bits(&self) -> Option<(i32, i32)> {
-        self.conn()
-            .ssl()
-            .current_cipher()
-            .map(|cipher| cipher.bits())
-            .map(|bits| (bits.secret, bits.algorithm))
+        let bits = self.conn()?.ssl().current_cipher()?.bits();
+        Some((bits.secret, bits.algorithm))
     }
 
     fn sni(&self) -> Option<&[u8]> {
-        self.conn().ssl().servername_raw(NameType::HOST_NAME)
+        self.conn()?.ssl().servername_raw(NameType::HOST_NAME)
     }
 
     fn alpn(&self) -> Option<&[u8]> {
-        self.conn().ssl().selected_alpn_protocol()
+        self.conn()?.ssl().selected_alpn_protocol()
     }
 
     fn resumed(&self) -> bool {
-        self.conn().ssl().session_reused()
+        self.conn().is_some_and(|conn| conn.ssl().session_reused())
     }
 
     fn session_id(&self) -> Option<Vec<u8>> {
-        self.conn().ssl().session().map(|session| session.id().to_vec())
+        self.conn()?.ssl().session().map(|session| session.id().to_vec())
     }
 
     fn curve(&self) -> Option<&str> {
-        self.conn().group()
+        self.conn()?.group()
     }
 
     fn peer_cert(&self) -> Option<X509> {
-        self.conn().ssl().peer_certificate()
+        self.conn()?.ssl().peer_certificate()
     }
 
     fn peer_chain(&self) -> Option<Vec<u8>> {
         let mut chain = Vec::new();
-        for cert in self.conn().ssl().peer_cert_chain()? {
+        for cert in self.conn()?.ssl().peer_cert_chain()? {
             chain.extend(cert.to_der().ok()?);
         }
         Some(chain)
@@ -66,7 +63,7 @@ impl TlsView for TlsEngine {
     }
 
     fn verify_result(&self) -> i64 {
-        self.conn().ssl().verify_result().as_raw().into()
+        self.conn().map_or(0, |conn| conn.ssl().verify_result().as_raw().into())
     }
 
     fn err(&self) -> i64 {
@@ -74,11 +71,11 @@ impl TlsView for TlsEngine {
     }
 
     fn early(&self) -> bool {
-        self.conn().is_early()
+        self.is_early()
     }
 
     fn early_rcvd(&self) -> bool {
-        self.conn().took_early()
+        self.conn().is_some_and(|conn| conn.took_early())
     }
 
     fn secret(&self, label: &str) -> Option<Vec<u8>> {
@@ -86,7 +83,7 @@ impl TlsView for TlsEngine {
     }
 
     fn randoms(&self) -> Option<([u8; 32], [u8; 32])> {
-        self.conn().randoms()
+        self.conn()?.randoms()
     }
 }
 

@@ -13,6 +13,7 @@ pub mod context;
 pub mod describe;
 pub mod engine;
 pub mod files;
+mod gather;
 pub mod hello;
 mod host;
 pub mod info;

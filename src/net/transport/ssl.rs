@@ -51,9 +51,9 @@ macro_rules! engine {
 }
 
 impl SslSock {
-    /// The server's side of a new client's connection; `None` when the library refuses.
-    pub fn accept(sock: Sock, bind: &Arc<BindContext>, record: usize) -> Option<Box<SslSock>> {
-        Self::with(sock, TlsEngine::accept(bind).ok()?, record)
+    /// The server's side of a new client's connection.
+    pub fn accept(sock: Sock, bind: &Arc<BindContext>, record: usize) -> Box<SslSock> {
+        Self::with(sock, TlsEngine::accept(bind), record)
     }
 
     /// The client's side of a connection to a server, asking for `name`.
@@ -63,12 +63,12 @@ impl SslSock {
         name: Option<&str>,
         record: usize,
     ) -> Option<Box<SslSock>> {
-        Self::with(sock, TlsEngine::connect(server, name).ok()?, record)
+        Some(Self::with(sock, TlsEngine::connect(server, name).ok()?, record))
     }
 
-    fn with(sock: Sock, engine: TlsEngine, record: usize) -> Option<Box<SslSock>> {
+    fn with(sock: Sock, engine: TlsEngine, record: usize) -> Box<SslSock> {
         let record = if record == 0 { RECORD_MAX } else { record.min(RECORD_MAX) } as u16;
-        Some(Box::new(SslSock {
+        Box::new(SslSock {
             sock,
             engine,
             rx: None,
@@ -79,7 +79,7 @@ impl SslSock {
             sent_at: Tick(0),
             ended: false,
             received: 0,
-        }))
+        })
     }
 
     /// The socket underneath.
