@@ -4,6 +4,7 @@ pub mod applet;
 pub mod board;
 pub mod cli;
 pub mod desk;
+pub mod errors;
 pub mod log;
 pub mod sessions;
 pub mod stats;

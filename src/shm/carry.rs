@@ -165,6 +165,7 @@ pub(super) fn carry_over(from: &Parts, to: &Parts) {
     ] {
         b.store(a.load(Relaxed), Relaxed);
     }
+    new.captures.store(old.captures.load(Relaxed), Relaxed);
     let generation = from.header[0].generation.load(Relaxed);
     to.header[0].generation.store(generation, Relaxed);
     carry_infos(from, to);

@@ -67,6 +67,8 @@ shm_struct! {
         pub sess_gate: AtomicU64,
         /// [`super::gate`] of TLS connections.
         pub ssl_gate: AtomicU64,
+        /// Invalid messages captured so far.
+        pub captures: AtomicU64,
     }
 
     /// Events per second, of one process. Own.

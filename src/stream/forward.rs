@@ -209,6 +209,7 @@ impl Stream {
         let malformed = matches!(fault.cause, Cause::Malformed(_) | Cause::TooLarge);
         self.set_term(if malformed { b'P' } else { b'C' });
         if malformed {
+            self.capture_request(fault, below, cx);
             self.count_front(Stat::Ereq, cx);
         }
         self.phase =

@@ -7,6 +7,7 @@
 mod answer;
 pub mod backends;
 pub mod count;
+pub mod errors;
 mod forward;
 mod log;
 mod notes;
@@ -41,6 +42,7 @@ use crate::net::mux::Channel;
 use crate::plan::rule::Cursor;
 use crate::plan::Mode;
 use backends::Backends;
+use errors::Errors;
 
 /// All that a stream may touch of the floors beneath it. Built for each wakeup, never stored.
 pub struct Below<'w> {
@@ -48,6 +50,8 @@ pub struct Below<'w> {
     pub conns: &'w mut Arena<Conn, Conns>,
     /// Backends and servers.
     pub backends: &'w mut Backends,
+    /// Messages that were refused.
+    pub errors: &'w mut Errors,
 }
 
 /// What a stream is doing.

@@ -113,6 +113,7 @@ impl Stream {
         }
         match fault.cause {
             Cause::Malformed(_) | Cause::TooLarge => {
+                self.capture_request(fault, below, cx);
                 self.txn.term = *b"PR--";
                 self.count_front(Stat::Ereq, cx);
                 self.error_page(400, below, cx)

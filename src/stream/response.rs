@@ -106,6 +106,7 @@ impl Stream {
     /// The server's side broke: another attempt, an error for the client, or an end in the middle.
     pub(super) fn server_failed(&mut self, fault: Fault, below: &mut Below<'_>, cx: &mut Cx<'_>) {
         self.fault = Some(fault);
+        self.capture_response(fault, below, cx);
         if self.response_ready {
             // what came before still goes to the client; that the rest is missing tells the connection's end
             self.set_term(b'S');

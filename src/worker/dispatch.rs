@@ -64,7 +64,7 @@ impl Worker<'_> {
 
     /// Makes the stream a connection asks for, and runs it at once.
     fn deliver(&mut self, birth: &Birth) {
-        let Worker { plan, house, conns, streams, backends, .. } = self;
+        let Worker { plan, house, conns, streams, backends, errors, .. } = self;
         let nice = conns
             .get(birth.conn)
             .and_then(|c| c.client())
@@ -72,7 +72,7 @@ impl Worker<'_> {
         let made = streams.vacant().and_then(|vacant| {
             let id = vacant.id();
             let task = house.sched.spawn(Owner::Stream(id), nice)?;
-            let mut below = Below { conns, backends };
+            let mut below = Below { conns, backends, errors };
             match Stream::new(task, birth.conn, birth.with, &mut below, &mut house.cx(plan)) {
                 Some(stream) => {
                     vacant.fill(stream);

@@ -21,6 +21,7 @@ use crate::plan::{Plan, Tune};
 use crate::shm::changelog::{ChangeLog, MAPS};
 use crate::shm::Shared;
 use crate::stream::backends::Backends;
+use crate::stream::errors::Errors;
 
 impl<'p> Worker<'p> {
     /// A worker for a plan, with the sockets it accepts from.
@@ -70,6 +71,7 @@ impl<'p> Worker<'p> {
             conns: Arena::with_limit(limit.saturating_mul(2)),
             streams: Arena::with_limit(limit),
             backends,
+            errors: Errors::default(),
             births: Vec::new(),
             obeyed: changes::Obeyed::default(),
             inbox: questions::Inbox::default(),

@@ -46,6 +46,7 @@ use crate::plan::{CliSocket, Plan};
 use crate::service::cli::Face;
 use crate::shm::Shared;
 use crate::stream::backends::Backends;
+use crate::stream::errors::Errors;
 use crate::stream::{Below, Stream};
 
 pub use watch::Watch;
@@ -122,6 +123,7 @@ pub struct Worker<'p> {
     conns: Arena<Conn, Conns>,
     streams: Arena<Stream, Streams>,
     backends: Backends,
+    errors: Errors,
     births: Vec<Birth>,
     obeyed: changes::Obeyed,
     inbox: questions::Inbox,
@@ -201,7 +203,7 @@ impl<'p> Worker<'p> {
 
     /// The parts a stream works with, and the surroundings.
     fn lend(&mut self) -> (&mut Arena<Stream, Streams>, Below<'_>, Cx<'_>) {
-        let Worker { plan, house, streams, conns, backends, .. } = self;
-        (streams, Below { conns, backends }, house.cx(plan))
+        let Worker { plan, house, streams, conns, backends, errors, .. } = self;
+        (streams, Below { conns, backends, errors }, house.cx(plan))
     }
 }

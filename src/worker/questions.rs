@@ -11,12 +11,14 @@ use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use lighterman_sys::fds;
 
 use super::Worker;
-use crate::base::ids::{StreamId, TaskId};
+use crate::base::ids::{ProxyId, StreamId, TaskId};
 use crate::base::tick::Tick;
 use crate::event::sched::Wake;
 use crate::expr::view::Addr;
 use crate::service::cli::Ticket;
+use crate::service::errors::write_error;
 use crate::service::sessions::{parse_session_id, write_session, ChannelLine, SessionLine};
+use crate::stream::errors::{Captured, Side};
 use std::time::Duration;
 
 /// The number of the first task that reads answers; one per worker follows.
@@ -224,6 +226,15 @@ impl Worker<'_> {
         let mut words = command.split_whitespace();
         match (words.next()?, words.next()?, words.next()) {
             ("show", "sess", only) => Some(self.show_sessions(only)),
+            ("show", "errors", proxy) => {
+                let proxy = proxy.and_then(|id| id.parse().ok()).map(ProxyId);
+                let sides = match words.next() {
+                    Some("request") => &[Side::Request][..],
+                    Some("response") => &[Side::Response],
+                    _ => &[Side::Request, Side::Response],
+                };
+                Some(self.show_errors(proxy, sides))
+            }
             ("shutdown", "session", Some(id)) => {
                 let (worker, id) = parse_session_id(id)?;
                 let stream = self.streams.get(StreamId::unpack(id)).filter(|_| worker == self.name())?;
@@ -260,7 +271,7 @@ impl Worker<'_> {
             _ => ("unix_stream", format!("unix:{}", client.map_or(0, |c| c.facts.listener.0 + 1))),
         };
         let now = self.house.now;
-        let name = |id: crate::base::ids::ProxyId| self.plan.proxy(id).name.as_str();
+        let name = |id: ProxyId| self.plan.proxy(id).name.as_str();
         let channel = |held| ChannelLine { held, ..ChannelLine::default() };
         let line = SessionLine {
             worker: self.name(),
@@ -278,6 +289,19 @@ impl Worker<'_> {
             expires: view.deadline.map(|at| Duration::from_millis(at.since(now.tick))),
         };
         write_session(out, &line);
+    }
+
+    fn show_errors(&self, proxy: Option<ProxyId>, sides: &[Side]) -> String {
+        let mut out = String::new();
+        let wanted = |error: &Captured| {
+            let own = if error.side == Side::Request { Some(error.frontend) } else { error.backend };
+            sides.contains(&error.side) && proxy.is_none_or(|id| own == Some(id))
+        };
+        self.errors
+            .iter()
+            .filter(|error| wanted(error))
+            .for_each(|error| write_error(&mut out, error, self.plan));
+        out
     }
 
     fn descriptor(&self, conn: Option<crate::base::ids::ConnId>) -> i32 {

@@ -10,6 +10,7 @@ mod commands;
 mod config;
 mod cookies;
 mod crtlist;
+mod errors;
 mod h1_framing;
 mod h1_keepalive;
 mod h1_refusals;

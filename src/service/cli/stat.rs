@@ -6,13 +6,14 @@ use crate::base::doc::Doc;
 use crate::base::ids::ProxyId;
 use crate::plan::global::CliLevel;
 use crate::plan::{Plan, Proxy};
+use crate::service::errors;
 use crate::service::stats::csv;
 use crate::service::stats::info::{InfoCx, LINES};
 use crate::service::stats::rows::{rows_of, Filter};
 use crate::service::stats::value::{write_json, write_typed, Desc};
 use crate::shm::Clear;
-use lighterman_sys::localtime::LocalTime;
 use std::fmt::Write;
+use std::sync::atomic::Ordering::Relaxed;
 
 /// The commands of this family.
 pub const ROWS: &[Command] = &[
@@ -51,7 +52,8 @@ pub const ROWS: &[Command] = &[
         doc: Doc {
             usage: "show errors [<px>] [request|response]",
             brief: "report last request and/or response errors for each proxy",
-            text: "The bytes of messages that were refused as invalid, with the place of the offence.",
+            text: "The last invalid request that each frontend and the last invalid response that each backend got, of all workers: \
+                   its bytes, with the place of the offence and the reason. Nothing more than one buffer of each is kept.",
             example: "show errors web request",
         },
     },
@@ -201,11 +203,11 @@ fn show_errors(ask: &mut Ask<'_>, cx: &mut CliCx<'_>) -> Result<Answer, String> 
     }
     match cx.host.ask_workers(&command) {
         Some(ticket) => Ok(Answer::Work(Box::new(Errors(ticket)))),
-        None => Ok(Answer::Text(errors_title(cx, 0))),
+        None => Ok(Answer::Text(errors_title(cx))),
     }
 }
 
-/// Waits for the events that the workers captured. Each begins with a line of one blank.
+/// Waits for the events that the workers captured.
 struct Errors(Ticket);
 
 impl Job for Errors {
@@ -213,25 +215,15 @@ impl Job for Errors {
         let mut events = Vec::new();
         let step = Await(self.0).step(&mut events, cx);
         if step == JobStep::Done {
-            let count = events.split(|byte| *byte == b'\n').filter(|line| *line == b" ").count();
-            out.extend_from_slice(errors_title(cx, count).as_bytes());
-            out.extend_from_slice(&events);
+            out.extend_from_slice(errors_title(cx).as_bytes());
+            errors::merge(&events, out);
         }
         step
     }
 }
 
-fn errors_title(cx: &CliCx<'_>, count: usize) -> String {
-    let wall = cx.wall();
-    let t = LocalTime::at(wall.as_secs() as i64);
-    format!(
-        "Total events captured on [{:02}/{}/{:04}:{:02}:{:02}:{:02}.{:03}] : {count}\n",
-        t.day,
-        t.month_name(),
-        t.year,
-        t.hour,
-        t.minute,
-        t.second,
-        wall.subsec_millis()
-    )
+fn errors_title(cx: &CliCx<'_>) -> String {
+    let captures = cx.shm.global().captures.load(Relaxed);
+    let now_us = cx.wall().as_micros() as u64;
+    format!("Total events captured on [{}] : {captures}\n", errors::date(now_us))
 }

@@ -160,14 +160,13 @@ impl Rx {
         };
         match parsed {
             Parse::Done((), used) => {
-                buf.consume(used);
-                self.head_len = used as u64;
-                if buf.is_empty() {
-                    if let Some(buf) = self.buf.take() {
-                        pipe.pool.put(buf);
-                    }
-                }
+                // the bytes of a head that is refused stay here: they are shown to whoever looks into it
                 self.accept(side, violations, exchange, head)?;
+                self.head_len = used as u64;
+                if let Some(buf) = &mut self.buf {
+                    buf.consume(used);
+                }
+                pipe.pool.put_if_empty(&mut self.buf);
                 Ok(true)
             }
             Parse::Need => {
