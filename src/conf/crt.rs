@@ -200,7 +200,12 @@ impl Reader {
             filters.push("!*".into());
         }
         match list.push(entry.number, &crt.text, options, files, filters.iter().map(AsRef::as_ref)) {
-            true => Ok(()),
+            true => {
+                if !entry.options.is_empty() {
+                    list.said(entry.options_text.trim_ascii());
+                }
+                Ok(())
+            }
             false => Err(crt.err("the list is too long")),
         }
     }

@@ -9,6 +9,7 @@ pub mod about;
 pub mod addr;
 pub mod ast;
 pub mod crt;
+pub mod crtline;
 pub mod crtlist;
 pub mod draft;
 pub mod driver;

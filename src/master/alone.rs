@@ -12,6 +12,7 @@ use super::certs::{CertLine, Notices, OWED_EVERY_MS};
 use super::{dismiss, notify, privileges, Fatal, Launch, Sockets};
 use crate::base::tick::Clock;
 use crate::net::contexts::{self, Contexts};
+use crate::net::tls::change::{Change, Paper, What};
 use crate::net::tls::store::watch::Watcher;
 use crate::net::tls::store::Store;
 use crate::service::board::apply_plan;
@@ -80,17 +81,24 @@ fn tend(mut line: CertLine, store: &Store) {
     let clock = Clock::real();
     let mut watcher = Watcher::new(store, clock.read());
     let (mut notices, mut owing) = (Notices::default(), false);
-    // changes by commands are made without this process
     let mut papers = Vec::new();
     while !line.is_cut() {
         await_news(&line, watcher.as_ref(), owing, &clock);
         line.answer(&mut papers);
-        papers.clear();
+        papers.drain(..).for_each(|paper| obey(paper, store, &mut line));
         if let Some(watcher) = &mut watcher {
             let news = watcher.turn(clock.read(), store, &mut || line.answer(&mut papers));
             news.into_iter().for_each(|notice| notices.put(notice));
         }
         owing = !line.bring() | !notices.send(&line);
+    }
+}
+
+/// Makes a change of certificates: the other process gets the indexes, and then hears that it is done. Other changes are made
+/// without this process.
+fn obey(paper: Paper, store: &Store, line: &mut CertLine) {
+    if let Paper::Wish(ticket, Change { what: What::Certs, content, .. }) = paper {
+        line.push(Paper::Done(ticket, store.edit(&content).err().unwrap_or_default()));
     }
 }
 

@@ -84,8 +84,9 @@ impl Changes {
                     faults: String::new(),
                     until: now.after(PATIENCE_MS),
                 };
-                let fits = kept.keep(&change)
-                    && coming.filter(|_| change.outlives_reload()).is_none_or(|kept| kept.keep(&change));
+                let fits = !change.is_kept()
+                    || kept.keep(&change)
+                        && coming.filter(|_| change.outlives_reload()).is_none_or(|kept| kept.keep(&change));
                 if !fits {
                     pending.faults = "too much has been changed since the start: reload".to_owned();
                     self.pending.push(pending);
@@ -101,6 +102,14 @@ impl Changes {
                 }
                 self.pending.push(pending);
             }
+        }
+    }
+
+    /// Tells who wished that nothing comes of it.
+    pub(super) fn refuse(&self, from: u32, ticket: u64, why: String, posts: &mut [Post]) {
+        let asker = posts.iter_mut().find(|post| post.child.pid() == from);
+        if let Some(line) = asker.and_then(|post| post.certs.as_mut()) {
+            line.push(Paper::Done(ticket, why));
         }
     }
 

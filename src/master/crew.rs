@@ -14,6 +14,7 @@ use super::child::{self, Channels, Inherited, Role};
 use super::{Fatal, Sockets};
 use crate::base::tick::Tick;
 use crate::net::contexts::{self, Contexts};
+use crate::net::tls::change::{Change, What};
 use crate::plan::Plan;
 use crate::service::board::apply_plan;
 use crate::shm::{self, Phase, Shared};
@@ -95,6 +96,18 @@ impl Crew {
     pub(super) fn close(&mut self) {
         self.sockets = Sockets::default();
         self.channels = Channels::default();
+    }
+
+    /// Makes a change of certificates in the indexes that all get from here; other changes are not looked at. `serves`: who
+    /// asks belongs to this crew.
+    pub(super) fn make(&self, change: &mut Change, serves: bool) -> Result<(), String> {
+        if change.what != What::Certs {
+            return Ok(());
+        }
+        if !serves {
+            return Err("another configuration serves now\n".to_owned());
+        }
+        self.tls.store().edit(&std::mem::take(&mut change.content))
     }
 
     /// All places of a crew.

@@ -263,7 +263,14 @@ impl Keeper {
     fn make_changes(&mut self) {
         let now = self.now();
         let Keeper { heard, changes, posts, crew, coming, .. } = self;
-        for (from, paper) in heard.drain(..) {
+        for (from, mut paper) in heard.drain(..) {
+            if let Paper::Wish(ticket, change) = &mut paper {
+                let serves = |post: &Post| post.child.pid() == from && post.generation == crew.generation;
+                if let Err(why) = crew.make(change, posts.iter().any(serves)) {
+                    changes.refuse(from, *ticket, why, posts);
+                    continue;
+                }
+            }
             let coming = coming.as_mut().map(|(crew, _)| &mut crew.kept);
             changes.take(from, paper, posts, (&mut crew.kept, coming), (crew.generation, now));
         }

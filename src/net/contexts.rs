@@ -12,6 +12,7 @@ use crate::expr::live;
 use crate::net::tls::change::{Change, What};
 use crate::net::tls::files::Files;
 use crate::net::tls::sources::Pulse;
+use crate::net::tls::store::build::Builder;
 use crate::net::tls::store::{Settings, Store};
 use crate::net::tls::ticket_file::{self, KeyFile};
 use crate::net::tls::trust::{Trust, TrustKind};
@@ -206,6 +207,8 @@ impl Contexts {
             left_out.iter().for_each(|error| notice(format!("{}: {error}", listener.at)));
             contexts.binds.push(Some(Arc::new(context)));
         }
+        let loose = Builder::new(None, 0).finish().map_err(|error| error.to_string())?;
+        shared.store.set_loose(shared.store.add(Arc::new(loose)));
         for server in &plan.servers {
             let context = match server.tls.as_deref() {
                 Some(line) => {
@@ -265,6 +268,15 @@ impl Contexts {
             What::DropCa => self.set_trust(TrustKind::Ca, name, None),
             What::Crl => self.set_trust(TrustKind::Crl, name, Some(content)),
             What::DropCrl => self.set_trust(TrustKind::Crl, name, None),
+            What::Options => {
+                let text = String::from_utf8_lossy(content);
+                let binds = self.binds.iter().flatten();
+                let mut binds =
+                    binds.filter(|bind| bind.sources().iter().any(|(path, _)| path == Path::new(name)));
+                binds.try_for_each(|bind| bind.add_options(&text)).map(|()| Vec::new())
+            }
+            What::Certs if content.is_empty() => Ok(Vec::new()),
+            What::Certs => self.store.edit(content).map(|()| Vec::new()),
             What::Ocsp => Ok(Vec::new()),
         }
     }

@@ -116,6 +116,8 @@ pub struct CrtList {
     lines: Vec<Row>,
     /// Certificates with files of their own.
     files: Vec<Arc<CrtFiles>>,
+    /// Options as they are written, each text once.
+    said: Vec<String>,
 }
 
 /// One line, in numbers.
@@ -128,6 +130,8 @@ struct Row {
     /// 0: none, otherwise one more than the index in `files`.
     files: u32,
     options: u16,
+    /// 0: none, otherwise one more than the index in `said`.
+    said: u16,
 }
 
 /// A list has no more bytes.
@@ -166,8 +170,30 @@ impl CrtList {
             }
             None => 0,
         };
-        self.lines.push(Row { number, start, crt_len: crt.len() as u32, files, options });
+        self.lines.push(Row { number, start, crt_len: crt.len() as u32, files, options, said: 0 });
         true
+    }
+
+    /// The options of the last line, as they are written. Texts are kept for a bounded number of different ones.
+    pub fn said(&mut self, options: &str) {
+        let Some(row) = self.lines.last_mut() else { return };
+        let place = self.said.iter().rposition(|known| known == options).or_else(|| {
+            (self.said.len() < OPTIONS_MAX).then(|| {
+                self.said.push(options.to_owned());
+                self.said.len() - 1
+            })
+        });
+        row.said = place.map_or(0, |place| place as u16 + 1);
+    }
+
+    /// What relative paths are below.
+    pub fn base(&self) -> Option<&Path> {
+        self.base.as_deref()
+    }
+
+    /// The line with this number in the file.
+    pub fn numbered(&self, number: u32) -> Option<CrtLine<'_>> {
+        self.get(self.lines.binary_search_by_key(&number, |row| row.number).ok()?)
     }
 
     /// Gives back what was kept for growing.
@@ -207,6 +233,7 @@ impl CrtList {
             options: row.options.into(),
             crt,
             files,
+            said: (row.said as usize).checked_sub(1).and_then(|index| self.said.get(index)).map_or("", |s| s),
             filters: filters.strip_prefix('\n').unwrap_or(""),
         })
     }
@@ -229,6 +256,8 @@ pub struct CrtLine<'l> {
     pub crt: &'l str,
     /// What was said of its other files.
     pub files: Option<&'l Arc<CrtFiles>>,
+    /// Its options as they are written, without brackets.
+    pub said: &'l str,
     filters: &'l str,
 }
 
@@ -240,6 +269,11 @@ impl<'l> CrtLine<'l> {
             (None, Some(base)) => Cow::Owned(base.join(self.crt)),
             (None, None) => Cow::Borrowed(Path::new(self.crt)),
         }
+    }
+
+    /// The filters as they are written, each after a line feed but the first.
+    pub fn filter_text(&self) -> &'l str {
+        self.filters
     }
 
     /// The names it is for; none: those in the certificate.

@@ -17,7 +17,7 @@ use crate::event::ready::Edges;
 use crate::event::sched::Wake;
 use crate::expr::live::LiveMaps;
 use crate::net::contexts::Contexts;
-use crate::net::tls::change::{Change, Paper};
+use crate::net::tls::change::{Change, Paper, What};
 use crate::plan::{CliSocket, Plan};
 use crate::service::applet::CliDoor;
 use crate::service::cli::{CliCx, Face, Facts, Host, Ticket};
@@ -117,6 +117,9 @@ impl Worker<'_> {
         office.desk.on_wake(id, &mut house.sched, &mut cx, &house.poll);
         let left = std::mem::take(&mut office.changes.left);
         left.into_iter().for_each(|server| self.leave_address(server));
+        for waiting in self.house.tls.store().take_woken() {
+            self.house.sched.wake(waiting, Wake::IO);
+        }
         self.put_questions();
     }
 
@@ -225,13 +228,18 @@ impl Host for Clerk<'_> {
         if open.len() >= CHANGES_MAX {
             return Err("Too many changes are under way.".to_owned());
         }
-        // what cannot be made here cannot be made elsewhere
-        left.extend(self.tls.obey(&change)?);
+        // certificates are changed by who has their files; what cannot be made here cannot be made elsewhere, else
+        let elsewhere = match change.what {
+            What::Certs => self.tls.store().has_line(),
+            _ => self.master.is_some(),
+        };
+        if !elsewhere || change.is_kept() {
+            left.extend(self.tls.obey(&change)?);
+        }
         *last = last.wrapping_add(1);
         let number = CHANGE | *last & (CHANGE - 1);
-        let alone = self.master.is_none();
-        open.insert(number, (self.now, alone.then(String::new)));
-        if !alone {
+        open.insert(number, (self.now, (!elsewhere).then(String::new)));
+        if elsewhere {
             self.tls.store().send_paper(Paper::Wish(number, change));
         }
         Ok(Ticket(number))

@@ -35,10 +35,16 @@ pub enum What {
     DropCrl,
     /// The OCSP answer of a certificate; no content: none any more.
     Ocsp,
+    /// Options of a line of a `crt-list` that no other has; the name is that of the list.
+    Options,
+    /// Certificates of lines, lists and directories ([`super::store::edit`]). The master makes these itself, in the indexes
+    /// that all processes get from it; no content: the indexes have come.
+    Certs,
 }
 
 /// All kinds, by the byte that stands for them.
-const ALL: [What; 5] = [What::Ca, What::DropCa, What::Crl, What::DropCrl, What::Ocsp];
+const ALL: [What; 7] =
+    [What::Ca, What::DropCa, What::Crl, What::DropCrl, What::Ocsp, What::Options, What::Certs];
 
 /// A change.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -69,8 +75,16 @@ impl Change {
             What::Ca | What::DropCa => 0,
             What::Crl | What::DropCrl => 1,
             What::Ocsp => 2,
+            What::Options => 3,
+            What::Certs => 4,
         };
-        family(self.what) == family(other.what) && self.name == other.name
+        let same = family(self.what) == family(other.what) && self.name == other.name;
+        same && (self.what != What::Options || self.content == other.content)
+    }
+
+    /// Whether processes that are forked later make it themselves.
+    pub fn is_kept(&self) -> bool {
+        self.what != What::Certs
     }
 
     /// Whether it still holds for another configuration. What stands in files is read again with it.

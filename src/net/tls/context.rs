@@ -20,6 +20,8 @@ use super::sessions::ServerSessions;
 use super::sources::{self, Pulse};
 use super::store::Store;
 use super::trust::{self, Trust, TrustKind};
+use crate::conf::crtline::with_options;
+use crate::plan::crt::OPTIONS_MAX;
 use crate::plan::tls::{BindTls, CaSource, Ignored, ServerTls, TlsCommon, TlsVersion, Verify};
 use crate::shm::early::EarlyWindow;
 use crate::shm::sslcache::SslCache;
@@ -130,6 +132,8 @@ pub struct BindContext {
     policies: RwLock<Vec<Arc<Policy>>>,
     /// The places of its certificates in the store, in order of preference.
     pub(super) places: Vec<u32>,
+    /// Its `default-crt`, `crt` and `crt-list` in this order, each with its place.
+    sources: Vec<(PathBuf, Option<u32>)>,
     pub(super) strict_sni: bool,
     pub(super) shared: TlsShared,
 }
@@ -210,7 +214,7 @@ impl BindContext {
         if found.places.is_empty() {
             found.notes.iter().for_each(|note| log::warn!("{note}"));
         }
-        Ok((Self::with_places(line, found.places, shared)?, found.notes))
+        Ok((Self::with_places(line, (found.places, found.sources), shared)?, found.notes))
     }
 
     /// Builds the context around certificates that are parsed already.
@@ -220,10 +224,15 @@ impl BindContext {
         shared: &TlsShared,
     ) -> Result<BindContext, TlsError> {
         let certs = certs.into_iter().map(|cert| (cert, None)).collect();
-        Self::with_places(line, vec![sources::in_memory(&shared.store, certs)?], shared)
+        let places = vec![sources::in_memory(&shared.store, certs)?];
+        Self::with_places(line, (places, Vec::new()), shared)
     }
 
-    fn with_places(line: &BindTls, places: Vec<u32>, shared: &TlsShared) -> Result<BindContext, TlsError> {
+    fn with_places(
+        line: &BindTls,
+        (places, sources): (Vec<u32>, Vec<Option<u32>>),
+        shared: &TlsShared,
+    ) -> Result<BindContext, TlsError> {
         if places.is_empty() {
             let paths = line.crt.iter().chain(&line.default_crt).map(|source| source.path().to_owned());
             return Err(TlsError::NoCertificate(paths.collect()));
@@ -231,9 +240,12 @@ impl BindContext {
         let lines = [line].into_iter().chain(&line.variants);
         let policies: Result<Vec<_>, _> =
             lines.map(|line| Policy::build(line, shared).map(Arc::new)).collect();
+        let paths = line.default_crt.iter().chain(&line.crt).map(|source| source.path().to_owned());
+        let sources = paths.zip(sources).collect();
         Ok(BindContext {
             policies: RwLock::new(policies?),
             places,
+            sources,
             strict_sni: line.strict_sni,
             shared: shared.clone(),
         })
@@ -277,6 +289,37 @@ impl BindContext {
     /// The places of its certificates in the store, in order of preference.
     pub fn places(&self) -> &[u32] {
         &self.places
+    }
+
+    /// Its `default-crt`, `crt` and `crt-list`, in this order, each with the place of its certificates; `None` for one that
+    /// had none when it was read.
+    pub fn sources(&self) -> &[(PathBuf, Option<u32>)] {
+        &self.sources
+    }
+
+    /// The number of the set of options that lines of its lists with these options get; `None`: nobody has asked for it yet.
+    pub fn options_of(&self, text: &str) -> Result<Option<u16>, String> {
+        let policies = self.all_policies();
+        let Some(own) = policies.first() else { return Ok(None) };
+        let words = with_options(&own.words, text)?;
+        let place = policies.iter().position(|policy| policy.words == words);
+        Ok(place.and_then(|place| u16::try_from(place).ok()))
+    }
+
+    /// Gets another set of options, for lines of its lists.
+    pub fn add_options(&self, text: &str) -> Result<(), String> {
+        if self.options_of(text)?.is_some() {
+            return Ok(());
+        }
+        let mut policies = self.all_policies();
+        let Some(own) = policies.first() else { return Ok(()) };
+        if policies.len() > OPTIONS_MAX {
+            return Err(format!("there are more than {OPTIONS_MAX} different sets of options"));
+        }
+        let words = with_options(&own.words, text)?;
+        policies.push(Arc::new(Policy::build(&words, &self.shared).map_err(|error| error.to_string())?));
+        self.adopt(Rebuilt(policies));
+        Ok(())
     }
 
     /// The store of its certificates.

@@ -34,6 +34,8 @@ const REFUSED_MAX: usize = 20;
 pub struct Found {
     /// The places of its indexes in the store, in order of preference.
     pub places: Vec<u32>,
+    /// The places of its sources, in the order of the line: `default-crt` first.
+    pub sources: Vec<Option<u32>>,
     /// What the operator should know: files of directories that are no good, files beside a certificate that are none.
     pub notes: Vec<String>,
 }
@@ -51,6 +53,7 @@ pub fn read(line: &BindTls, shared: &TlsShared, pulse: Pulse<'_>) -> Result<Foun
         parses: named <= PARSED_AT_START,
         watches: line.watch,
         builder: Builder::new(None, 0),
+        group: 0,
         pulse,
         found: Found::default(),
         refused: Vec::new(),
@@ -58,6 +61,7 @@ pub fn read(line: &BindTls, shared: &TlsShared, pulse: Pulse<'_>) -> Result<Foun
     for (source, default) in
         line.default_crt.iter().map(|s| (s, true)).chain(line.crt.iter().map(|s| (s, false)))
     {
+        reader.found.sources.push(None);
         let read = reader.source(source, default);
         reader.refused.extend(read.err());
         if reader.refused.len() >= REFUSED_MAX {
@@ -124,8 +128,9 @@ struct Reader<'r> {
     parses: bool,
     /// `watch`.
     watches: bool,
-    /// The group of named files that is being read.
+    /// The group of named files that is being read, and the number of its first source.
     builder: Builder,
+    group: usize,
     pulse: Pulse<'r>,
     found: Found,
     /// What is named and no good: all of it is told at once.
@@ -137,10 +142,10 @@ impl Reader<'_> {
         match source {
             CrtSource::Path(path) if path.is_dir() && !default => self.directory(path),
             CrtSource::Path(path) => {
-                self.file(Item { files: CrtFiles::new(path.clone()), line: None, default })
+                self.file(Item { files: CrtFiles::new(path.clone()), line: None, default, source: self.at() })
             }
             CrtSource::Stored(files) => {
-                self.file(Item { files: CrtFiles::clone(files), line: None, default })
+                self.file(Item { files: CrtFiles::clone(files), line: None, default, source: self.at() })
             }
             CrtSource::List(list) => self.list(list),
         }
@@ -158,7 +163,7 @@ impl Reader<'_> {
                 Some(files) => CrtFiles::clone(files),
                 None => CrtFiles::new(line.path().into_owned()),
             };
-            let added = self.file(Item { files, line: Some(line), default: false });
+            let added = self.file(Item { files, line: Some(line), default: false, source: self.at() });
             self.refused.extend(added.map_err(at).err());
             if self.refused.len() >= REFUSED_MAX {
                 break;
@@ -184,16 +189,28 @@ impl Reader<'_> {
     fn close_group(&mut self) -> Result<(), TlsError> {
         if !self.builder.is_empty() {
             let builder = std::mem::replace(&mut self.builder, Builder::new(None, 0));
-            self.found.places.push(self.store.add(Arc::new(builder.finish().map_err(no_memory)?)));
+            let place = self.store.add(Arc::new(builder.finish().map_err(no_memory)?));
+            self.found.places.push(place);
+            let open = self.found.sources.iter_mut().skip(self.group);
+            open.filter(|known| known.is_none()).for_each(|known| *known = Some(place));
         }
+        self.group = self.found.sources.len();
         Ok(())
     }
 
+    /// The number of the source at hand.
+    fn at(&self) -> u32 {
+        self.found.sources.len().saturating_sub(1) as u32
+    }
+
     fn directory(&mut self, path: &Path) -> Result<(), TlsError> {
+        let own = self.found.sources.pop();
         self.close_group()?;
+        self.found.sources.extend(own);
+        self.group = self.found.sources.len();
         let dir = std::fs::canonicalize(path).unwrap_or_else(|_| path.to_owned());
         if let Some(place) = self.store.place_of(&dir) {
-            self.found.places.push(place);
+            self.place(path, place);
             self.watch(&dir);
             return Ok(());
         }
@@ -220,7 +237,8 @@ impl Reader<'_> {
             (None, None) => return Ok(()),
         };
         if !index.is_empty() || self.watches {
-            self.found.places.push(self.store.add(index));
+            let place = self.store.add(index);
+            self.place(path, place);
         }
         self.watch(&dir);
         Ok(())
@@ -231,6 +249,15 @@ impl Reader<'_> {
         if let Some(place) = self.store.place_of(dir).filter(|_| self.watches) {
             self.store.watch(place);
         }
+    }
+
+    /// The certificates of the directory at hand stand in this place.
+    fn place(&mut self, path: &Path, place: u32) {
+        self.found.places.push(place);
+        if let Some(own) = self.found.sources.last_mut() {
+            *own = Some(place);
+        }
+        self.store.call(path, place);
     }
 
     fn kept(&mut self, file: &Path, dir: &Path) -> Option<Index> {

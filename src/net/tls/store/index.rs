@@ -329,7 +329,7 @@ impl Index {
         let text = self.file_text(entry);
         let name = text.split(|byte| *byte == 0).next().unwrap_or_default();
         match self.dir() {
-            Some(dir) if entry.flags & (flag::PATHS | flag::BLOB) == 0 => dir.join(path_of(name)),
+            Some(dir) if entry.flags & flag::PATHS == 0 => dir.join(path_of(name)),
             _ => path_of(name).to_owned(),
         }
     }

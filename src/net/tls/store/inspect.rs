@@ -37,8 +37,13 @@ pub(super) struct Inspector<'i> {
 impl Inspector<'_> {
     /// Looks at the certificate of this name; `known` is what the index says of it.
     pub(super) fn inspect(&self, name: &[u8], known: Option<&Entry>) -> Finding {
+        let by_command = |mark: u64| known.is_some_and(|e| e.mark == mark && e.flags & flag::BLOB != 0);
         let seen = match self.walk.look(name) {
+            // a command has replaced it, and the file is as it was then
+            Ok(Some(seen)) if by_command(seen.mark) => return Finding::Same,
             Ok(Some(seen)) => seen,
+            // a command has added it, there never was a file
+            Err(error) if error.kind() == io::ErrorKind::NotFound && by_command(0) => return Finding::Same,
             Ok(None) => return Finding::Gone,
             Err(error) if error.kind() == io::ErrorKind::NotFound && !self.walk.exists(name) => {
                 return Finding::Gone;

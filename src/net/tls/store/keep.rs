@@ -14,6 +14,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use super::errand::{self, News, Notice, Open, Request, Wanted, Weight};
 use super::index::{flag, Bytes, Entry, Index, SIDES};
 use super::lru::Lru;
+use super::raw::Wishes;
 use super::select::{self, Choice, How};
 use super::spool::Spool;
 use crate::base::ids::TaskId;
@@ -126,10 +127,18 @@ enum Line {
     Other(OwnedFd, TaskId),
 }
 
-struct Desk {
+pub(super) struct Desk {
     shelves: Vec<Shelf>,
     blobs: HashMap<(u32, u32), Arc<Sealed>>,
     spool: Option<Arc<Spool>>,
+    /// What directories are called in the configuration, with the places of their indexes.
+    dirs: Vec<(PathBuf, u32)>,
+    /// The place of certificates that no line uses.
+    loose: Option<u32>,
+    /// Contents that are wanted as they are.
+    pub(super) raw: Wishes,
+    /// Tasks that must look again after an edit.
+    pub(super) woken: Vec<TaskId>,
     how: Arc<Files>,
     lru: Lru<u64, Parsed>,
     /// What has just come, for those who waited: it may not stay in a small cache until they are served.
@@ -176,6 +185,10 @@ impl Store {
             shelves: Vec::new(),
             blobs: HashMap::new(),
             spool: None,
+            dirs: Vec::new(),
+            loose: None,
+            raw: Wishes::default(),
+            woken: Vec::new(),
             how: Arc::clone(&settings.how),
             lru: Lru::new(settings.cache),
             fresh: Vec::new(),
@@ -236,7 +249,7 @@ impl Store {
         self.before = Vec::new();
     }
 
-    fn desk(&self) -> MutexGuard<'_, Desk> {
+    pub(super) fn desk(&self) -> MutexGuard<'_, Desk> {
         self.desk.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -246,7 +259,7 @@ impl Store {
         self.tick.store(now.tick.0, Relaxed);
     }
 
-    fn now(&self) -> Tick {
+    pub(super) fn now(&self) -> Tick {
         Tick(self.tick.load(Relaxed))
     }
 
@@ -279,6 +292,29 @@ impl Store {
     pub fn place_of(&self, dir: &Path) -> Option<u32> {
         let desk = self.desk();
         desk.shelves.iter().position(|shelf| shelf.index.dir() == Some(dir)).map(|place| place as u32)
+    }
+
+    /// What a directory is called in the configuration.
+    pub fn call(&self, dir: &Path, place: u32) {
+        let mut desk = self.desk();
+        if !desk.dirs.iter().any(|(known, _)| known == dir) {
+            desk.dirs.push((dir.to_owned(), place));
+        }
+    }
+
+    /// What directories are called, with the places of their indexes.
+    pub fn called(&self) -> Vec<(PathBuf, u32)> {
+        self.desk().dirs.clone()
+    }
+
+    /// Certificates that no line uses stand in this place.
+    pub fn set_loose(&self, place: u32) {
+        self.desk().loose = Some(place);
+    }
+
+    /// The place of certificates that no line uses.
+    pub fn loose(&self) -> Option<u32> {
+        self.desk().loose
     }
 
     /// The index in a place, with its version.
@@ -466,12 +502,11 @@ impl Desk {
     }
 
     fn take(&mut self, place: u32, number: u32, now: Tick) -> Take {
-        let Some(shelf) = self.shelves.get(place as usize) else { return Take::Failed };
-        let Some(entry) = shelf.index.entry(number) else { return Take::Failed };
-        let wanted = Wanted { index: place, version: shelf.version, entry: number, stamp: entry.stamp };
-        let known = self.lru.get(&entry.stamp).cloned();
+        let Some(wanted) = self.wanted(place, number) else { return Take::Failed };
+        let stamp = wanted.stamp;
+        let known = self.lru.get(&stamp).cloned();
         let known = known.or_else(|| {
-            self.fresh.iter().find(|(stamp, _)| *stamp == entry.stamp).map(|(_, parsed)| parsed.clone())
+            self.fresh.iter().find(|(known, _)| *known == stamp).map(|(_, parsed)| parsed.clone())
         });
         match known {
             Some(Parsed::Good(cert)) => {
@@ -481,8 +516,8 @@ impl Desk {
             Some(Parsed::Bad(until)) if now < until => return Take::Failed,
             _ => {}
         }
-        if let Some(asked) = self.asked.get(&entry.stamp) {
-            return Take::Wait(Awaited { stamp: entry.stamp, serial: asked.serial });
+        if let Some(asked) = self.asked.get(&stamp) {
+            return Take::Wait(Awaited { stamp, serial: asked.serial });
         }
         self.figures.misses += 1;
         if let Line::Here = self.line {
@@ -494,10 +529,10 @@ impl Desk {
         }
         let due = now.after(PATIENCE_MS);
         self.serial += 1;
-        let awaited = Awaited { stamp: entry.stamp, serial: self.serial };
-        self.asked.insert(entry.stamp, Asked { serial: self.serial, wanted, tasks: Vec::new(), due });
-        self.order.push_back((due, entry.stamp));
-        self.unsent.push_back(entry.stamp);
+        let awaited = Awaited { stamp, serial: self.serial };
+        self.asked.insert(stamp, Asked { serial: self.serial, wanted, tasks: Vec::new(), due });
+        self.order.push_back((due, stamp));
+        self.unsent.push_back(stamp);
         self.send();
         Take::Wait(awaited)
     }
@@ -531,6 +566,9 @@ impl Desk {
             match errand::next_news(line.as_fd()) {
                 None => break,
                 Some(News::Brought(wanted, files)) => {
+                    if self.raw.take(&wanted, &files) {
+                        continue;
+                    }
                     self.under_way = self.under_way.saturating_sub(1);
                     if files.as_ref().err() == Some(&errand::STALE) {
                         // the new index is on its way, or time runs out
@@ -594,7 +632,7 @@ impl Desk {
     }
 
     /// Opens the files of a certificate.
-    fn open(&self, wanted: &Wanted) -> Result<Open, i32> {
+    pub(super) fn open(&self, wanted: &Wanted) -> Result<Open, i32> {
         let (index, entry) = self.entry_of(wanted).ok_or(errand::STALE)?;
         let number = |error: std::io::Error| error.raw_os_error().unwrap_or(libc::EIO);
         if let Some(files) = self.spool.as_ref().and_then(|spool| spool.open(entry.stamp)) {
@@ -646,6 +684,21 @@ impl Desk {
     fn note(&mut self, notice: Notice) {
         if self.news.len() < NEWS_MAX {
             self.news.push(notice);
+        }
+    }
+
+    /// A request for a certificate.
+    pub(super) fn wanted(&self, place: u32, number: u32) -> Option<Wanted> {
+        let shelf = self.shelves.get(place as usize)?;
+        let entry = shelf.index.entry(number)?;
+        Some(Wanted { index: place, version: shelf.version, entry: number, stamp: entry.stamp })
+    }
+
+    /// The line to the process with file rights, if that is another one.
+    pub(super) fn other(&self) -> Option<BorrowedFd<'_>> {
+        match &self.line {
+            Line::Here => None,
+            Line::Other(line, _) => Some(line.as_fd()),
         }
     }
 
@@ -706,7 +759,7 @@ fn parse(file: &Path, files: Open, how: &Files) -> Result<Cert, String> {
 }
 
 /// All of a file, from its beginning wherever others have read it to.
-fn read(open: OwnedFd) -> std::io::Result<Vec<u8>> {
+pub(super) fn read(open: OwnedFd) -> std::io::Result<Vec<u8>> {
     use std::os::unix::fs::FileExt;
     let file = std::fs::File::from(open);
     let meta = file.metadata()?;

@@ -7,6 +7,7 @@
 //! something happens to a file ([`inspect`]); the index is patched ([`patch`]) and the last good bytes are kept ([`spool`]).
 
 pub mod build;
+pub mod edit;
 pub mod errand;
 pub mod index;
 mod inspect;
@@ -15,6 +16,7 @@ mod look;
 pub mod lru;
 pub mod patch;
 pub mod persist;
+pub mod raw;
 pub mod scan;
 pub mod select;
 pub mod spool;

@@ -190,6 +190,19 @@ pub struct Item<'l> {
     pub line: Option<CrtLine<'l>>,
     /// For names nobody has.
     pub default: bool,
+    /// Which `crt`, `crt-list` or `default-crt` of the `bind` line it comes from, see [`origin`].
+    pub source: u32,
+}
+
+/// Where an entry of a group comes from, as [`Facts::mark`] says it: the number of the `crt`, `crt-list` or `default-crt` of
+/// the `bind` line (the latter first), and the line in a list, from 1.
+pub fn origin(source: u32, line: u32) -> u64 {
+    u64::from(source) << 32 | u64::from(line)
+}
+
+/// The two numbers of an [`origin`].
+pub fn origin_of(mark: u64) -> (u32, u32) {
+    ((mark >> 32) as u32, mark as u32)
 }
 
 /// A file that was read, for further lines of a list that name it.
@@ -257,6 +270,7 @@ fn lay_out(item: &Item<'_>, reading: Reading, builder: &mut Builder) -> Result<(
         Some(line) => LineNames::of(line.filters(), &names),
         None => LineNames { names, ..LineNames::default() },
     };
+    facts.mark = origin(item.source, item.line.map_or(0, |line| line.number));
     facts.options = item.line.map_or(0, |line| line.options as u16);
     facts.flags |= flag::PATHS | if chosen.default || item.default { flag::DEFAULT } else { 0 };
     let mut text = file.as_os_str().as_encoded_bytes().to_vec();

@@ -43,6 +43,16 @@ impl Record {
         parts.flatten().for_each(|part| record.extend_from_slice(&part.bytes));
         Record(record)
     }
+
+    /// One that another process has made; it is looked at when it is opened.
+    pub fn received(bytes: Vec<u8>) -> Record {
+        Record(bytes)
+    }
+
+    /// Its bytes, to be sent.
+    pub fn into_bytes(self) -> Vec<u8> {
+        self.0
+    }
 }
 
 struct Inner {
