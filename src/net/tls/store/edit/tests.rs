@@ -1,3 +1,5 @@
+//! Edits of an index of a directory, of a group of named files, and of certificates that no line uses.
+
 use super::*;
 use crate::net::tls::store::Settings;
 
