@@ -139,6 +139,15 @@ pub fn failures(shm: &Shared) -> Option<Failures> {
     shm.extra(FAILURES).map(Failures::attach)
 }
 
+/// For each `bind` line with certificates the places of its indexes in the store, each combination once.
+pub fn certificate_lines(plan: &Plan, tls: &Contexts) -> Vec<Vec<u32>> {
+    let lines = plan.listeners.iter().filter_map(|line| tls.bind(line.id));
+    let mut lines: Vec<Vec<u32>> = lines.map(|bind| bind.places().to_vec()).collect();
+    lines.sort_unstable();
+    lines.dedup();
+    lines
+}
+
 impl Contexts {
     /// Indexes certificates and builds all contexts. The first error is what the operator must mend; files
     /// of directories that were left out are given to `notice`.

@@ -36,6 +36,7 @@ impl Worker<'_> {
             self.house.sched.wake(waiting, Wake::IO);
         }
         self.take_papers();
+        self.census_is_due();
         // a line that was full is tried again soon
         let full = self.house.tls.store().has_unsent().then(|| self.house.now.tick.after(FULL_MS));
         self.house.sched.deadline(task, due.into_iter().chain(full).min());

@@ -84,6 +84,7 @@ impl<'p> Worker<'p> {
             guard: None,
             office: None,
             signals: None,
+            counter: None,
             warned_at: None,
             purge_task,
             places_task,

@@ -3,6 +3,7 @@
 
 mod accept;
 mod barrier;
+mod census;
 mod certs;
 mod changes;
 mod desk;
@@ -88,8 +89,13 @@ pub fn serve(plan: &Plan, tls: &Contexts, seat: Seat) -> io::Result<()> {
     let mut worker = Worker::new(plan, seat.traffic, log, seat.shm, tls)?;
     worker.number = seat.number;
     worker.obey_signals()?;
+    // the process that answers commands: the only one, or the control process
+    let answers = seat.handed.is_none();
     worker.take_duties(seat.handed, seat.watch)?;
     worker.connect_certs(seat.certs)?;
+    if answers {
+        worker.begin_census()?;
+    }
     worker.listen_to_bell()?;
     worker.office = desk::Office::open(&mut worker, seat.cli, seat.master)?;
     worker.run()
@@ -138,6 +144,8 @@ pub struct Worker<'p> {
     guard: Option<watch::Guard>,
     office: Option<desk::Office>,
     signals: Option<Signals>,
+    /// Counts certificates that deserve attention.
+    counter: Option<census::Counter>,
     /// The last warning about a shortage.
     warned_at: Option<Tick>,
     /// The task that gives back what nobody needs, and whether it has a date.

@@ -31,6 +31,7 @@ mod ssl_ca_commands;
 mod stick;
 mod stick_counts;
 mod tls;
+mod tls_explain;
 mod tls_failures;
 mod tls_guard;
 mod tls_hostile;

@@ -20,6 +20,7 @@ pub mod ssl_ca;
 pub mod ssl_change;
 pub mod stat;
 pub mod tables;
+pub mod tls_explain;
 pub mod tls_failures;
 pub mod tls_keys;
 pub mod vitals;
@@ -49,6 +50,7 @@ pub const FAMILIES: &[&[Command]] = &[
     limits::ROWS,
     maps::ROWS,
     sessions::ROWS,
+    tls_explain::ROWS,
     tls_failures::ROWS,
     tables::ROWS,
     tls_keys::ROWS,

@@ -88,6 +88,11 @@ impl Cert {
         Cert::make(names, Kind::Ecdsa, Some(self), Use::Server, -1)
     }
 
+    /// A certificate signed by this authority that ends in so many days.
+    pub fn issue_for(&self, names: &[&str], days: i64) -> Cert {
+        Cert::make(names, Kind::Ecdsa, Some(self), Use::Server, days)
+    }
+
     /// The list of what this authority has revoked (RFC 5280 section 5), PEM.
     pub fn revoke(&self, revoked: &[&Cert]) -> Vec<u8> {
         let algorithm = der(0x30, &[b"\x06\x08\x2a\x86\x48\xce\x3d\x04\x03\x02"]); // ecdsa-with-SHA256

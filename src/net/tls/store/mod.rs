@@ -7,6 +7,7 @@
 //! something happens to a file ([`inspect`]); the index is patched ([`patch`]) and the last good bytes are kept ([`spool`]).
 
 pub mod build;
+pub mod census;
 pub mod edit;
 pub mod errand;
 pub mod index;

@@ -184,7 +184,27 @@ fn lookup_form<'r>(name: &[u8], room: &'r mut [u8; NAME_MAX]) -> Option<&'r [u8]
     fits.then_some(lower)
 }
 
-fn of_name<'i>(sources: impl Iterator<Item = &'i Index>, name: &[u8]) -> SmallVec<[Candidate; 4]> {
+/// The first of these by worth.
+pub(super) fn best(mut candidates: SmallVec<[Candidate; 4]>, can: Can, now: i64) -> Option<Candidate> {
+    candidates.sort_by_key(|candidate| candidate.rank(can, now));
+    candidates.first().copied()
+}
+
+/// Those with a wildcard for the names below `parent`.
+pub(super) fn of_wildcard<'i>(
+    sources: impl Iterator<Item = &'i Index>,
+    parent: &[u8],
+) -> SmallVec<[Candidate; 4]> {
+    let mut found = SmallVec::new();
+    for (source, index) in sources.enumerate() {
+        let covers = index.find(parent, true).take(CANDIDATES_MAX).filter(|(_, covers)| *covers);
+        found.extend(covers.filter_map(|(entry, _)| candidate(source, index, entry, false)));
+    }
+    found
+}
+
+/// Those with a name, in lower case, itself or by a wildcard.
+pub(super) fn of_name<'i>(sources: impl Iterator<Item = &'i Index>, name: &[u8]) -> SmallVec<[Candidate; 4]> {
     let parent = name.iter().position(|byte| *byte == b'.').filter(|at| *at > 0);
     let parent = parent.and_then(|at| name.get(at + 1..)).filter(|parent| !parent.is_empty());
     let mut found = SmallVec::new();

@@ -10,14 +10,14 @@ use crate::net::tls::hello::Can;
 
 const BOTH: Can = Can { ec: true };
 const ONLY_RSA: Can = Can { ec: false };
-const NOW: i64 = 1000;
+pub(super) const NOW: i64 = 1000;
 
 fn facts(kind: KeyKind, times: (i64, i64), flags: u8) -> Facts {
     Facts { kind, flags, not_before: times.0, not_after: times.1, mark: 1, stamp: 2, options: 0 }
 }
 
 /// An index of certificates: kind, validity, names; `!` stands before exceptions, `default` marks.
-fn index(certs: &[(KeyKind, (i64, i64), &str)]) -> Index {
+pub(super) fn index(certs: &[(KeyKind, (i64, i64), &str)]) -> Index {
     let mut builder = Builder::new(None, 0);
     for (number, (kind, times, names)) in certs.iter().enumerate() {
         let words = || names.split_whitespace();
@@ -34,7 +34,7 @@ fn index(certs: &[(KeyKind, (i64, i64), &str)]) -> Index {
 }
 
 const ALWAYS: (i64, i64) = (0, 2000);
-const OVER: (i64, i64) = (0, 999);
+pub(super) const OVER: (i64, i64) = (0, 999);
 const LATER: (i64, i64) = (1001, 2000);
 
 #[test]
