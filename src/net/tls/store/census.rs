@@ -44,7 +44,9 @@ pub fn take(indexes: &[Arc<Index>], lines: &[Vec<u32>], now: i64) -> Census {
         Line { indexes, places, now }.note(&mut shown);
     }
     let mut rows = Vec::new();
-    for (place, (index, shown)) in (0..).zip(indexes.iter().zip(&shown)) {
+    // certificates that no line uses are shown to nobody by somebody's will
+    let used = |place: &u32| lines.iter().any(|places| places.contains(place));
+    for (place, (index, shown)) in (0..).zip(indexes.iter().zip(&shown)).filter(|(place, _)| used(place)) {
         for ((entry, found), shown) in index.entries().zip(shown) {
             let not_after = found.not_after;
             let (expired, shadowed) = (not_after < now, !shown);
@@ -176,6 +178,7 @@ mod tests {
         assert_eq!(said(&[vec![1, 0]]), [&turned[..], &rest, &both].concat());
         assert_eq!(said(&[vec![1, 0], vec![0]]), [&alone[..], &rest, &both].concat());
         assert_eq!(take(&[], &[vec![7]], NOW), Census::default());
+        assert_eq!(take(&[Arc::clone(&one)], &[], NOW), Census::default());
         let census = take(&[one], &[vec![0]], NOW);
         assert_eq!(census.counts, [1, 2, 4]);
     }
