@@ -226,7 +226,6 @@ const GLOBAL_IGNORED: &[(&str, &str)] = &[
     ("tune.sched.low-latency", "the order of tasks is fair already"),
     ("tune.sndbuf.backend", "the system's setting counts"),
     ("tune.sndbuf.frontend", "the system's setting counts"),
-    ("tune.ssl.capture-buffer-size", "the ClientHello is kept as long as rules need it"),
     ("tune.ssl.capture-cipherlist-size", "the ClientHello is kept as long as rules need it"),
     ("tune.ssl.certificate-compression", "certificates are not compressed"),
     ("tune.ssl.default-dh-param", "finite-field Diffie-Hellman is not used"),

@@ -6,7 +6,7 @@
 
 use std::net::{IpAddr, SocketAddr};
 
-use openssl::x509::X509;
+use openssl::x509::{X509Name, X509};
 
 use super::args::Args;
 use super::cast;
@@ -231,6 +231,10 @@ pub trait TlsView {
     fn peer_chain(&self) -> Option<Vec<u8>> {
         None
     }
+    /// Name of the authority at the root of the peer's chain.
+    fn peer_root(&self) -> Option<X509Name> {
+        None
+    }
     /// Our own certificate.
     fn own_cert(&self) -> Option<X509>;
     /// Verification result of the peer's certificate: (error of the certificate, error of a CA, depth of the latter).
@@ -266,6 +270,14 @@ pub trait TlsView {
     fn secret(&self, _label: &str) -> Option<Vec<u8>> {
         None
     }
+    /// The master secret of the session.
+    fn session_key(&self) -> Option<Vec<u8>> {
+        None
+    }
+    /// The first Finished message: what binds other protocols to this connection up to TLS 1.2 (RFC 5929 section 3).
+    fn unique(&self) -> Option<Vec<u8>> {
+        None
+    }
     /// Client and server random.
     fn randoms(&self) -> Option<([u8; 32], [u8; 32])> {
         None
@@ -277,11 +289,13 @@ pub trait TlsView {
 pub struct HelloFacts {
     /// `ProtocolVersion` of the hello.
     pub version: u16,
-    /// Cipher suites, two bytes each, without GREASE.
+    /// Cipher suites, two bytes each.
     pub ciphers: Vec<u8>,
-    /// Extension numbers, two bytes each, without GREASE.
+    /// Hash of all of them, also of those for which there was no room.
+    pub ciphers_hash: u64,
+    /// Extension numbers, two bytes each.
     pub extensions: Vec<u8>,
-    /// `supported_groups`, two bytes each, without GREASE.
+    /// `supported_groups`, two bytes each.
     pub groups: Vec<u8>,
     /// EC point formats, one byte each.
     pub formats: Vec<u8>,

@@ -183,6 +183,7 @@ impl Contexts {
             ticket_count: plan.global.tune.ssl_tickets,
             early: None,
             key_log: plan.global.tune.ssl_keylog,
+            capture: plan.global.tune.ssl_capture,
             clock: Arc::new(AtomicU64::new(now.wall_us / 1_000_000)),
             large: Arc::default(),
             store: Arc::new(store),

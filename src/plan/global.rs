@@ -179,6 +179,8 @@ pub struct Tune {
     pub ssl_tickets: usize,
     /// `tune.ssl.keylog`: secrets are kept for the fetches that log them.
     pub ssl_keylog: bool,
+    /// `tune.ssl.capture-buffer-size`: bytes of each list of a ClientHello that are kept for fetches.
+    pub ssl_capture: usize,
 }
 
 impl Default for Tune {
@@ -202,6 +204,7 @@ impl Default for Tune {
             ssl_maxrecord: 4096,
             ssl_tickets: 1,
             ssl_keylog: false,
+            ssl_capture: 0,
         }
     }
 }

@@ -33,6 +33,7 @@ mod stick_counts;
 mod tls;
 mod tls_explain;
 mod tls_failures;
+mod tls_fetches;
 mod tls_guard;
 mod tls_hostile;
 mod tls_resume;

@@ -121,6 +121,18 @@ pub const ROWS: &[Keyword<GlobalDraft>] = &[
         ),
     ),
     row(
+        "tune.ssl.capture-buffer-size",
+        G,
+        |words, draft, _| size(words, &mut draft.global.tune.ssl_capture, 0..=65_536),
+        doc(
+            "tune.ssl.capture-buffer-size <size>",
+            "keep what clients offered in their ClientHello",
+            "So many bytes of each of its lists are kept for as long as the connection lasts, for \"ssl_fc_cipherlist_bin\" and its \
+             kin. Default 0: nothing is kept.",
+            "tune.ssl.capture-buffer-size 96",
+        ),
+    ),
+    row(
         "tune.ssl.keylog",
         G,
         |words, draft, _| {

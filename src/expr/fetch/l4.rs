@@ -1,7 +1,8 @@
 //! Fetches of the connections: addresses, the PROXY header, the socket, TCP.
 
 use super::{Fetch, Needs};
-use crate::expr::args::{Args, Kind};
+use crate::expr::args::{Arg, Args, Kind};
+use crate::expr::compile::ParseCx;
 use crate::expr::sample::{Got, Sample, Ty};
 use crate::expr::view::{Addr, Facts, Side, TcpInfo};
 
@@ -112,7 +113,10 @@ pub const ROWS: &[Fetch] = &[
         "name the client asked for, by the PROXY header",
     ),
     Fetch::new("fc_pp_tlv", Ty::Str, Needs::SESS, |f, a| tlv(f, a.int(0, -1)), "a TLV of the PROXY header")
-        .args("fc_pp_tlv(<type>)", 1, &[Kind::Int]),
+        .args("fc_pp_tlv(<type>)", 1, &[Kind::Custom])
+        .check(check_tlv)
+        .text("The type is a number, as 5 or 0x05, or one of ALPN, AUTHORITY, CRC32C, NOOP, UNIQUE_ID, SSL, NETNS.")
+        .example("fc_pp_tlv(0xE0)"),
     Fetch::new(
         "fc_pp_unique_id",
         Ty::Str,
@@ -272,6 +276,25 @@ fn local<'a>(facts: &Facts<'a>, addr: Addr) -> Got<'a> {
         Addr::Unix => Got::Some(Sample::Bool(true)),
         Addr::Inet(addr) => Got::Some(Sample::Bool(facts.world.is_local(addr.ip()))),
     }
+}
+
+/// The type of a TLV (PROXY protocol, section 2.2), by number or name.
+fn check_tlv(_: &str, args: &mut [Arg], _: &mut ParseCx<'_>) -> Result<(), String> {
+    let Some(Arg::Str(word)) = args.first() else { return Ok(()) };
+    let number = match word.to_ascii_uppercase().as_str() {
+        "ALPN" => Ok(0x01),
+        "AUTHORITY" => Ok(0x02),
+        "CRC32C" => Ok(0x03),
+        "NOOP" => Ok(0x04),
+        "UNIQUE_ID" => Ok(0x05),
+        "SSL" => Ok(0x20),
+        "NETNS" => Ok(0x30),
+        other => other.strip_prefix("0X").map_or(other.parse(), |digits| u8::from_str_radix(digits, 16)),
+    };
+    let number =
+        number.map_err(|_| format!("\"{word}\" is no type of a PROXY header's part: 0 to 255, or a name"))?;
+    args[0] = Arg::Int(number.into());
+    Ok(())
 }
 
 fn tlv<'a>(facts: &Facts<'a>, wanted: i64) -> Got<'a> {

@@ -22,6 +22,7 @@ pub mod proxy;
 pub mod stick;
 pub mod tls;
 pub mod tls_cert;
+pub mod tls_hello;
 pub mod tls_keylog;
 
 /// Every family.
@@ -33,6 +34,8 @@ pub const FAMILIES: &[&[Fetch]] = &[
     l4::ROWS,
     tls::ROWS,
     tls_cert::ROWS,
+    tls_hello::LIST_ROWS,
+    tls_hello::ROWS,
     tls_keylog::ROWS,
     payload::ROWS,
     http::ROWS,

@@ -92,6 +92,20 @@ pub const ROWS: &[Fetch] = &[
         "id of the TLS session with the server",
     ),
     Fetch::new(
+        "ssl_bc_session_key",
+        Ty::Bin,
+        Needs::BACK,
+        |f, _| of(f.back_tls, |t| t.session_key().map(|bytes| binary(&bytes))),
+        "master secret of the TLS session with the server",
+    ),
+    Fetch::new(
+        "ssl_bc_unique_id",
+        Ty::Bin,
+        Needs::BACK,
+        |f, _| of(f.back_tls, |t| t.unique().map(|bytes| binary(&bytes))),
+        "first proof that ended the handshake with the server: \"tls-unique\" (RFC 5929)",
+    ),
+    Fetch::new(
         "ssl_bc_use_keysize",
         Ty::Int,
         Needs::BACK,
@@ -216,6 +230,20 @@ pub const ROWS: &[Fetch] = &[
         Needs::SESS,
         |f, _| of(f.tls, |t| t.sni().map(Sample::text)),
         "name the client asked for",
+    ),
+    Fetch::new(
+        "ssl_fc_session_key",
+        Ty::Bin,
+        Needs::SESS,
+        |f, _| of(f.tls, |t| t.session_key().map(|bytes| binary(&bytes))),
+        "master secret of the TLS session with the client",
+    ),
+    Fetch::new(
+        "ssl_fc_unique_id",
+        Ty::Bin,
+        Needs::SESS,
+        |f, _| of(f.tls, |t| t.unique().map(|bytes| binary(&bytes))),
+        "first proof that ended the handshake with the client: \"tls-unique\" (RFC 5929)",
     ),
     Fetch::new(
         "ssl_fc_use_keysize",

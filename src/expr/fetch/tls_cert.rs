@@ -1,5 +1,7 @@
 //! Fetches of certificates: the client's (`ssl_c_*`), our own (`ssl_f_*`), the server's (`ssl_s_*`).
 
+use lighterman_wire::der::{tag, Der};
+use lighterman_wire::x509::dotted;
 use openssl::hash::MessageDigest;
 use openssl::nid::Nid;
 use openssl::x509::{X509NameRef, X509};
@@ -16,9 +18,9 @@ macro_rules! certs {
         &[$(
             Fetch::new(concat!($prefix, "der"), Ty::Bin, Needs::$needs, |f, _| bytes($pick(f).and_then(|c| c.to_der().ok())), concat!($whose, " certificate, DER")),
             Fetch::new(concat!($prefix, "i_dn"), Ty::Str, Needs::$needs, |f, a| $pick(f).map_or(Got::None, |c| name(c.issuer_name(), a)), concat!("issuer of ", $whose, " certificate"))
-                .args(concat!($prefix, "i_dn([<entry>[,<occurrence>]])"), 0, &[Kind::Str, Kind::Int]),
+                .args(concat!($prefix, "i_dn([<entry>[,<occurrence>[,<format>]]])"), 0, &[Kind::Str, Kind::Int, FORMAT]).text(NAMES),
             Fetch::new(concat!($prefix, "s_dn"), Ty::Str, Needs::$needs, |f, a| $pick(f).map_or(Got::None, |c| name(c.subject_name(), a)), concat!("subject of ", $whose, " certificate"))
-                .args(concat!($prefix, "s_dn([<entry>[,<occurrence>]])"), 0, &[Kind::Str, Kind::Int]),
+                .args(concat!($prefix, "s_dn([<entry>[,<occurrence>[,<format>]]])"), 0, &[Kind::Str, Kind::Int, FORMAT]).text(NAMES),
             Fetch::new(concat!($prefix, "key_alg"), Ty::Str, Needs::$needs, |f, _| words(key_alg($pick(f))), concat!("key algorithm of ", $whose, " certificate")),
             Fetch::new(concat!($prefix, "notafter"), Ty::Str, Needs::$needs, |f, _| text($pick(f).map(|c| date(&c.not_after().to_string()))), concat!("end of validity of ", $whose, " certificate, YYMMDDhhmmss[Z]")),
             Fetch::new(concat!($prefix, "notbefore"), Ty::Str, Needs::$needs, |f, _| text($pick(f).map(|c| date(&c.not_before().to_string()))), concat!("begin of validity of ", $whose, " certificate, YYMMDDhhmmss[Z]")),
@@ -29,6 +31,9 @@ macro_rules! certs {
         )*
             Fetch::new("ssl_c_chain_der", Ty::Bin, Needs::SESS, |f, _| bytes(f.tls.and_then(TlsView::peer_chain)), "the client's chain as it was sent, DER certificates one after the other"),
             Fetch::new("ssl_s_chain_der", Ty::Bin, Needs::BACK, |f, _| bytes(f.back_tls.and_then(TlsView::peer_chain)), "the server's chain as it was sent, DER certificates one after the other"),
+            Fetch::new("ssl_c_policies", Ty::Str, Needs::SESS, |f, _| text(client(f).and_then(|c| c.to_der().ok()).and_then(|der| policies(&der))), "policies of the client's certificate, object identifiers with commas between"),
+            Fetch::new("ssl_c_r_dn", Ty::Str, Needs::SESS, |f, a| f.tls.and_then(TlsView::peer_root).map_or(Got::None, |root| name(&root, a)), "name of the authority at the root of the client's chain")
+                .args("ssl_c_r_dn([<entry>[,<occurrence>[,<format>]]])", 0, &[Kind::Str, Kind::Int, FORMAT]).text(NAMES),
             Fetch::new("ssl_c_used", Ty::Bool, Needs::SESS, |f, _| Got::Some(Sample::Bool(client(f).is_some())), "the client's session goes back to a certificate"),
             Fetch::new("ssl_c_verify", Ty::Int, Needs::SESS, |f, _| f.tls.map_or(Got::None, |t| Got::Some(Sample::Int(t.verify_result()))), "what the check of the client's certificate came to, 0: fine"),
             Fetch::new("ssl_c_err", Ty::Int, Needs::SESS, |f, _| f.tls.map_or(Got::None, |t| Got::Some(Sample::Int(t.verify().0))), "error of the client's own certificate, 0: none"),
@@ -94,11 +99,66 @@ fn key_alg(cert: Option<X509>) -> Option<&'static str> {
     nid.short_name().ok()
 }
 
+/// The format of names: ours, or that of RFC 2253.
+const FORMAT: Kind = Kind::Choice(&["", "rfc2253"]);
+const NAMES: &str = "All of it, as /C=FR/O=Example/CN=www, or the value of one entry: the first, the one of this number, or with a \
+                     negative number counted from the end. With \"rfc2253\" as third argument: CN=www,O=Example,C=FR.";
+
+/// The certificate policies extension (RFC 5280 section 4.2.1.4), dotted.
+fn policies(der: &[u8]) -> Option<String> {
+    let mut parts = Der::new(der).enter(tag::SEQUENCE)?.enter(tag::SEQUENCE)?;
+    while let Some((kind, contents, _)) = parts.next() {
+        if kind != tag::context(3) {
+            continue;
+        }
+        let mut extensions = Der::new(contents).enter(tag::SEQUENCE)?;
+        while let Some(mut extension) = extensions.enter(tag::SEQUENCE) {
+            if extension.take(tag::OBJECT)? != CERTIFICATE_POLICIES {
+                continue;
+            }
+            // whether it is critical may stand in between
+            while extension.peek()? != tag::OCTETS {
+                extension.next()?;
+            }
+            let mut list = extension.enter(tag::OCTETS)?.enter(tag::SEQUENCE)?;
+            let ids = std::iter::from_fn(|| list.enter(tag::SEQUENCE)?.take(tag::OBJECT).and_then(dotted));
+            return Some(ids.collect::<Vec<_>>().join(","));
+        }
+    }
+    None
+}
+
+/// 2.5.29.32
+const CERTIFICATE_POLICIES: &[u8] = &[0x55, 0x1d, 0x20];
+
+/// A name as RFC 2253 writes it: the last entry first, with what would be misread after a backslash.
+fn rfc2253(name: &X509NameRef) -> String {
+    let entry = |e: &openssl::x509::X509NameEntryRef| {
+        let value = e.data().to_string().unwrap_or_default();
+        let mut out = format!("{}=", e.object().nid().short_name().unwrap_or("UNDEF"));
+        let last = value.chars().count().saturating_sub(1);
+        for (at, c) in value.chars().enumerate() {
+            let edge = (at == 0 && (c == '#' || c == ' ')) || (at == last && c == ' ');
+            if edge || ",+\"\\<>;".contains(c) {
+                out.push('\\');
+            }
+            out.push(c);
+        }
+        out
+    };
+    let mut entries: Vec<String> = name.entries().map(entry).collect();
+    entries.reverse();
+    entries.join(",")
+}
+
 /// A distinguished name: all of it as `/C=FR/O=...`, or one entry of it.
 fn name<'a>(name: &X509NameRef, args: &'a Args) -> Got<'a> {
     let wanted = args.str(0);
     let short =
         |e: &openssl::x509::X509NameEntryRef| e.object().nid().short_name().unwrap_or("UNDEF").to_owned();
+    if wanted.is_empty() && args.int(2, 0) == 1 {
+        return text(Some(rfc2253(name)));
+    }
     if wanted.is_empty() {
         let mut all = String::new();
         for entry in name.entries() {

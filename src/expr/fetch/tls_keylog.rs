@@ -25,6 +25,7 @@ secrets! {
     "ssl_fc_client_early_traffic_secret" "ssl_bc_client_early_traffic_secret" "CLIENT_EARLY_TRAFFIC_SECRET" "secret of the client's early data";
     "ssl_fc_client_handshake_traffic_secret" "ssl_bc_client_handshake_traffic_secret" "CLIENT_HANDSHAKE_TRAFFIC_SECRET" "secret of the client's handshake";
     "ssl_fc_client_traffic_secret_0" "ssl_bc_client_traffic_secret_0" "CLIENT_TRAFFIC_SECRET_0" "first secret of what the client sends";
+    "ssl_fc_early_exporter_secret" "ssl_bc_early_exporter_secret" "EARLY_EXPORTER_SECRET" "secret that others are derived from during early data";
     "ssl_fc_exporter_secret" "ssl_bc_exporter_secret" "EXPORTER_SECRET" "secret that others are derived from";
     "ssl_fc_server_handshake_traffic_secret" "ssl_bc_server_handshake_traffic_secret" "SERVER_HANDSHAKE_TRAFFIC_SECRET" "secret of the server's handshake";
     "ssl_fc_server_traffic_secret_0" "ssl_bc_server_traffic_secret_0" "SERVER_TRAFFIC_SECRET_0" "first secret of what the server sends";

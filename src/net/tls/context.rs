@@ -53,6 +53,8 @@ pub struct TlsShared {
     pub early: Option<EarlyWindow>,
     /// `tune.ssl.keylog`.
     pub key_log: bool,
+    /// `tune.ssl.capture-buffer-size`.
+    pub capture: usize,
     /// Seconds since the epoch, of this process, a little late: for answers that count for a time.
     pub clock: Arc<AtomicU64>,
     /// Handshakes with a large hello that this process has under way.
@@ -147,6 +149,8 @@ pub struct Policy {
     pub(super) alpn: Vec<String>,
     /// Clients are asked for a certificate.
     pub(super) asks: bool,
+    /// Who is believed.
+    pub(super) believed: Vec<X509>,
     /// `ca-ignore-err`.
     ca_ignore: Ignored,
     /// `crt-ignore-err`.
@@ -196,6 +200,7 @@ impl Policy {
             context: Context::new(builder, Side::Server, &wishes)?,
             alpn: line.common.alpn.clone(),
             asks: line.verify != Verify::None,
+            believed,
             ca_ignore: line.ca_ignore,
             crt_ignore: line.crt_ignore,
         })

@@ -16,13 +16,14 @@ use openssl::error::ErrorStack;
 
 use super::asked::Asked;
 use super::certs::Cert;
-use super::context::{BindContext, ServerContext, Ways};
+use super::context::{BindContext, Policy, ServerContext, Ways};
 use super::gather::{Gather, Large, Next};
 use super::host::{Back, Front, Heavy, KeyLines, Verified};
 use super::replay::Replay;
 use super::store::Awaited;
 use crate::base::buffer::Buffer;
 use crate::base::pool::Pool;
+use crate::expr::view::HelloFacts;
 
 /// The most plain text a record holds (RFC 8446 section 5.1).
 pub const RECORD_MAX: usize = 16384;
@@ -135,6 +136,8 @@ pub struct TlsEngine {
     keys: Option<Box<KeyLines>>,
     /// What the client asked for, while its handshake lasts.
     asked: Option<Box<Asked>>,
+    /// What it offered, under `tune.ssl.capture-buffer-size`.
+    captured: Option<Box<HelloFacts>>,
     /// Bytes the library has encrypted without telling, because `tx` was full: the next write must begin with them.
     owed: u32,
     /// The first failure: nothing can be done afterwards.
@@ -180,6 +183,7 @@ impl TlsEngine {
             told: false,
             keys: None,
             asked: None,
+            captured: None,
             owed: 0,
             failed: None,
         }
@@ -250,10 +254,17 @@ impl TlsEngine {
         }
     }
 
+    /// The options of a connection with a client.
+    pub(super) fn policy(&self) -> Option<Arc<Policy>> {
+        match &self.side {
+            Side::Front { bind, policy, .. } => bind.policy(*policy),
+            Side::Back { .. } => None,
+        }
+    }
+
     /// A client goes on and on, without a certificate to show: the library would keep it all.
     fn hears_too_much(&self) -> bool {
-        let Side::Front { bind, policy, .. } = &self.side else { return false };
-        let asks = bind.policy(*policy).is_some_and(|policy| policy.asks);
+        let asks = self.policy().is_none_or(|policy| policy.asks);
         !asks && self.asked().is_some_and(Asked::says_too_much)
     }
 
@@ -459,6 +470,11 @@ impl TlsEngine {
         self.asked.as_deref()
     }
 
+    /// What the client offered, when it is kept.
+    pub(super) fn captured(&self) -> Option<&HelloFacts> {
+        self.captured.as_deref()
+    }
+
     /// The certificate shown to the client.
     pub fn shown(&self) -> Option<&Arc<Cert>> {
         match &self.side {
@@ -507,6 +523,7 @@ impl TlsEngine {
                     awaits,
                     keys,
                     asked,
+                    captured: &mut self.captured,
                 };
                 let outcome = ask(conn, &mut front);
                 self.told &= self.awaits == before;

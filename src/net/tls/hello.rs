@@ -5,6 +5,35 @@
 
 use lighterman_sys::tls::Hello;
 use lighterman_wire::client_hello::extension;
+use xxhash_rust::xxh64::xxh64;
+
+use crate::expr::view::HelloFacts;
+
+/// Copies what fetches tell of a hello, at most `room` bytes of each list.
+pub fn capture(hello: &Hello<'_>, room: usize) -> HelloFacts {
+    let cut = |list: &[u8]| list.get(..room & !1).unwrap_or(list).to_vec();
+    let listed = |number, prefix: usize| {
+        let list = hello.extension(number).and_then(|body| body.get(prefix..)).unwrap_or_default();
+        cut(list)
+    };
+    let mut extensions = Vec::new();
+    let mut rest = hello.extensions();
+    while let Some((number, after)) = rest.split_first_chunk::<2>() {
+        extensions.extend_from_slice(number);
+        let Some((_, after)) = prefixed(after) else { break };
+        rest = after;
+    }
+    HelloFacts {
+        version: hello.version(),
+        ciphers: cut(hello.ciphers()),
+        ciphers_hash: xxh64(hello.ciphers(), 0),
+        extensions: cut(&extensions),
+        groups: listed(extension::SUPPORTED_GROUPS, 2),
+        formats: listed(extension::EC_POINT_FORMATS, 1),
+        versions: listed(extension::SUPPORTED_VERSIONS, 1),
+        sigalgs: listed(extension::SIGNATURE_ALGORITHMS, 2),
+    }
+}
 
 /// Key kinds a client can verify.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

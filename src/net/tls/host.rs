@@ -13,9 +13,10 @@ use super::certs::Cert;
 use super::context::{BindContext, Ways};
 use super::engine::Pipe;
 use super::gather::Gather;
-use super::hello::{first_identity, protocols, server_name, Can};
+use super::hello::{capture, first_identity, protocols, server_name, Can};
 use super::replay::Replay;
 use super::store::{Awaited, Pick};
+use crate::expr::view::HelloFacts;
 
 /// `unrecognized_name` of RFC 6066 section 3.
 const ALERT_UNKNOWN_NAME: u8 = 112;
@@ -134,6 +135,8 @@ pub(super) struct Front<'e, 'p> {
     pub(super) keys: &'e mut Option<Box<KeyLines>>,
     /// What the hello asked for, kept until the handshake is over.
     pub(super) asked: &'e mut Option<Box<Asked>>,
+    /// What it offered, kept for fetches.
+    pub(super) captured: &'e mut Option<Box<HelloFacts>>,
 }
 
 impl Front<'_, '_> {
@@ -207,6 +210,9 @@ impl Host for Front<'_, '_> {
 
     fn hello(&mut self, hello: &Hello<'_>, setup: &mut Setup<'_>) -> Select {
         self.asked.get_or_insert_with(|| Box::new(Asked::of(hello)));
+        if let (None, room @ 1..) = (&self.captured, self.bind.shared.capture) {
+            *self.captured = Some(Box::new(capture(hello, room)));
+        }
         let full = match *self.heavy {
             Heavy::Granted | Heavy::Done => false,
             Heavy::Asked => true,

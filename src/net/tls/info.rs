@@ -2,10 +2,14 @@
 
 use openssl::nid::Nid;
 use openssl::ssl::NameType;
-use openssl::x509::X509;
+use openssl::x509::{X509Name, X509};
 
 use super::engine::TlsEngine;
-use crate::expr::view::TlsView;
+use crate::expr::view::{HelloFacts, TlsView};
+use lighterman_sys::tls::cipher_name;
+
+/// Authorities above a chain at most.
+const CHAIN_MAX: usize = 8;
 
 impl TlsView for TlsEngine {
     fn version(&self) -> Option<&str> {
@@ -53,6 +57,30 @@ impl TlsView for TlsEngine {
         Some(chain)
     }
 
+    fn peer_root(&self) -> Option<X509Name> {
+        let ssl = self.conn()?.ssl();
+        // on this side the library leaves the client's own certificate out of the chain
+        let last = ssl.peer_cert_chain().and_then(|chain| chain.iter().last());
+        let mut name = match last {
+            Some(cert) => cert.issuer_name().to_owned().ok()?,
+            None => ssl.peer_certificate()?.issuer_name().to_owned().ok()?,
+        };
+        let policy = self.policy();
+        let known = policy.as_ref().map_or(&[][..], |policy| &policy.believed);
+        for _ in 0..CHAIN_MAX {
+            let same = |cert: &&X509| {
+                cert.subject_name().try_cmp(&name).is_ok_and(|order| order == std::cmp::Ordering::Equal)
+            };
+            let Some(authority) = known.iter().find(same) else { break };
+            let above = authority.issuer_name();
+            if above.try_cmp(&name).is_ok_and(|order| order == std::cmp::Ordering::Equal) {
+                break;
+            }
+            name = above.to_owned().ok()?;
+        }
+        Some(name)
+    }
+
     fn own_cert(&self) -> Option<X509> {
         X509::from_der(&self.shown()?.leaf).ok()
     }
@@ -82,6 +110,31 @@ impl TlsView for TlsEngine {
         TlsEngine::secret(self, label).map(<[u8]>::to_vec)
     }
 
+    fn hello(&self) -> Option<&HelloFacts> {
+        self.captured()
+    }
+
+    fn session_key(&self) -> Option<Vec<u8>> {
+        let session = self.conn()?.ssl().session()?;
+        let mut key = vec![0; session.master_key_len()];
+        let len = session.master_key(&mut key);
+        key.truncate(len);
+        (!key.is_empty()).then_some(key)
+    }
+
+    fn unique(&self) -> Option<Vec<u8>> {
+        let ssl = self.conn()?.ssl();
+        // the first Finished counts: the client's in a full handshake, the server's when a session is resumed
+        let clients = !ssl.session_reused();
+        let mut bytes = vec![0; 64];
+        let len = match clients == self.is_front() {
+            true => ssl.peer_finished(&mut bytes),
+            false => ssl.finished(&mut bytes),
+        };
+        bytes.truncate(len);
+        (!bytes.is_empty()).then_some(bytes)
+    }
+
     fn randoms(&self) -> Option<([u8; 32], [u8; 32])> {
         self.conn()?.randoms()
     }
@@ -91,14 +144,4 @@ impl TlsView for TlsEngine {
 pub fn common_name(cert: &X509) -> Option<String> {
     let entry = cert.subject_name().entries_by_nid(Nid::COMMONNAME).last()?;
     entry.data().to_string().ok()
-}
-
-/// Suites of TLS 1.3 by their standard names, as OpenSSL spells them; AWS-LC has a spelling of its own.
-fn cipher_name(name: &str) -> &str {
-    match name {
-        "AEAD-AES128-GCM-SHA256" => "TLS_AES_128_GCM_SHA256",
-        "AEAD-AES256-GCM-SHA384" => "TLS_AES_256_GCM_SHA384",
-        "AEAD-CHACHA20-POLY1305-SHA256" => "TLS_CHACHA20_POLY1305_SHA256",
-        other => other,
-    }
 }

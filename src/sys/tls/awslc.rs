@@ -105,6 +105,18 @@ pub(super) fn group(ssl: *mut ffi::SSL) -> Option<&'static str> {
     unsafe { CStr::from_ptr(name) }.to_str().ok()
 }
 
+pub(super) fn cipher(number: u16) -> Option<&'static str> {
+    // SAFETY: takes a number, returns a constant object or null.
+    let cipher = unsafe { ffi::SSL_get_cipher_by_value(number) };
+    if cipher.is_null() {
+        return None;
+    }
+    // SAFETY: a constant object of the library.
+    let name = unsafe { ffi::SSL_CIPHER_get_name(cipher) };
+    // SAFETY: a constant string that ends with a zero.
+    unsafe { CStr::from_ptr(name) }.to_str().ok()
+}
+
 pub(super) fn ciphers(ssl: &Ssl) -> Vec<String> {
     // SAFETY: ssl is alive; the stack is borrowed from it.
     let stack = unsafe { ffi::SSL_get_ciphers(ssl.as_ptr()) };

@@ -37,5 +37,20 @@ pub use conn::{Conn, Outcome};
 pub use context::{Context, Side, Wishes};
 pub use host::{Hello, Host, Select, Setup, TicketKey, TicketUse};
 pub use lib_face::{library, Credentials};
+
+/// The name of a cipher suite (registry "TLS Cipher Suites"), as OpenSSL spells it.
+pub fn cipher_by_number(number: u16) -> Option<&'static str> {
+    lib_face::cipher(number).map(cipher_name)
+}
+
+/// Suites of TLS 1.3 by their standard names, as OpenSSL spells them; AWS-LC has a spelling of its own.
+pub fn cipher_name(name: &str) -> &str {
+    match name {
+        "AEAD-AES128-GCM-SHA256" => "TLS_AES_128_GCM_SHA256",
+        "AEAD-AES256-GCM-SHA384" => "TLS_AES_256_GCM_SHA384",
+        "AEAD-CHACHA20-POLY1305-SHA256" => "TLS_CHACHA20_POLY1305_SHA256",
+        other => other,
+    }
+}
 pub use reason::{library_text, verify_words, Failure, Reason};
 pub use settings::{add_revocations, set_ciphersuites, set_signature_algorithms};

@@ -156,6 +156,11 @@ pub(super) fn group(ssl: *mut ffi::SSL) -> Option<&'static str> {
     unsafe { CStr::from_ptr(name) }.to_str().ok()
 }
 
+/// This library knows names only where a connection is.
+pub(super) fn cipher(_: u16) -> Option<&'static str> {
+    None
+}
+
 pub(super) fn ciphers(ssl: &Ssl) -> Vec<String> {
     // SAFETY: ssl is alive; the stack is borrowed from it.
     let stack = unsafe { more::SSL_get_ciphers(ssl.as_ptr()) };
