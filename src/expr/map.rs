@@ -5,9 +5,12 @@
 //! is changed by the same commands in the same order. A file is read once; each way it is searched in (`map_str`, `map_beg -i`...) has its own
 //! [`Index`] over the same entries. Entry numbers rise in the order of insertion.
 
+mod entries;
+
 use std::sync::Arc;
 
-use super::pattern::string::ReadyMap;
+use entries::Entries;
+
 use super::pattern::{Index, Match};
 use super::sample::Sample;
 
@@ -74,7 +77,7 @@ pub struct MapFile {
     pub in_acl: bool,
     /// A converter searches it.
     pub in_map: bool,
-    entries: ReadyMap<u32, Entry>,
+    entries: Entries,
     next: u32,
     uses: Vec<Index>,
     generation: u32,
@@ -96,7 +99,7 @@ impl MapFile {
             is_map,
             in_acl: false,
             in_map: false,
-            entries: ReadyMap::default(),
+            entries: Entries::default(),
             next: 0,
             uses: Vec::new(),
             generation: 0,
@@ -158,18 +161,16 @@ impl MapFile {
             return Ok(at as u32);
         }
         let mut index = Index::new(how, fold);
-        let mut ids: Vec<u32> = self.entries.keys().copied().collect();
-        ids.sort_unstable();
-        for id in ids {
+        for (id, entry) in self.entries.iter() {
             let flaw = |what| MapFlaw { line: self.line(id), what };
-            index.add(&self.entries[&id].key, id).map_err(flaw)?;
+            index.add(&entry.key, id).map_err(flaw)?;
         }
         self.uses.push(index);
         Ok((self.uses.len() - 1) as u32)
     }
 
     fn insert(&mut self, entry: Entry) -> Result<(), String> {
-        if self.next == u32::MAX {
+        if self.next == u32::MAX || self.entries.is_thin(self.next) {
             self.renumber();
         }
         self.insert_as(self.next, entry)?;
@@ -177,16 +178,12 @@ impl MapFile {
         Ok(())
     }
 
-    /// Numbers are used up: the entries that are left get the lowest ones, in the same order.
+    /// Numbers are used up, or most of them were: the entries that are left get the lowest ones, in the same order.
     fn renumber(&mut self) {
-        let kept: Vec<Entry> = self.iter().map(|(_, entry)| entry.clone()).collect();
-        self.clear();
-        self.next = 0;
-        for entry in kept {
-            // Every key was accepted before.
-            let _ = self.insert_as(self.next, entry);
-            self.next += 1;
-        }
+        let new = self.entries.renumber();
+        self.uses.iter_mut().for_each(|index| index.renumber(&|id| new.of(id)));
+        self.next = self.entries.len() as u32;
+        self.lines.clear();
     }
 
     fn insert_as(&mut self, id: u32, entry: Entry) -> Result<(), String> {
@@ -205,7 +202,7 @@ impl MapFile {
     pub fn ids_of(&self, key: &str) -> Vec<u32> {
         let mut ids: Vec<u32> = match self.uses.first() {
             Some(index) => index.ids(key).into_iter().filter(|id| self.entry_is(*id, key)).collect(),
-            None => self.entries.iter().filter(|(_, e)| *e.key == *key).map(|(id, _)| *id).collect(),
+            None => self.entries.iter().filter(|(_, e)| *e.key == *key).map(|(id, _)| id).collect(),
         };
         ids.sort_unstable();
         ids
@@ -217,7 +214,7 @@ impl MapFile {
     }
 
     fn entry_is(&self, id: u32, key: &str) -> bool {
-        self.entries.get(&id).is_some_and(|entry| *entry.key == *key)
+        self.entries.get(id).is_some_and(|entry| *entry.key == *key)
     }
 
     /// Adds an entry; the error says why the key is no pattern.
@@ -248,7 +245,7 @@ impl MapFile {
 
     /// Takes one entry away by its number.
     pub fn del_id(&mut self, id: u32) -> bool {
-        let Some(entry) = self.entries.remove(&id) else { return false };
+        let Some(entry) = self.entries.remove(id) else { return false };
         self.uses.iter_mut().for_each(|index| index.remove(&entry.key, id));
         self.bytes -= entry.bytes();
         true
@@ -256,7 +253,7 @@ impl MapFile {
 
     /// Gives one entry a new value by its number.
     pub fn set_id(&mut self, id: u32, value: &str) -> bool {
-        let Some(entry) = self.entries.get_mut(&id) else { return false };
+        let Some(entry) = self.entries.get_mut(id) else { return false };
         self.bytes -= entry.bytes();
         entry.value = value.into();
         self.bytes += entry.bytes();
@@ -274,9 +271,7 @@ impl MapFile {
 
     /// Entries with their numbers, in order of insertion.
     pub fn iter(&self) -> impl Iterator<Item = (u32, &Entry)> {
-        let mut ids: Vec<u32> = self.entries.keys().copied().collect();
-        ids.sort_unstable();
-        ids.into_iter().map(|id| (id, &self.entries[&id]))
+        self.entries.iter()
     }
 
     /// The numbers of the entries of a version, for listings that are made in parts.
@@ -285,26 +280,20 @@ impl MapFile {
             let of = |(at, (v, _)): (usize, &(u32, Entry))| (*v == version).then_some(at as u32);
             return self.pending.iter().enumerate().filter_map(of).collect();
         }
-        let mut ids: Vec<u32> = self.entries.keys().copied().collect();
-        ids.sort_unstable();
-        ids
+        self.entries.ids()
     }
 
     /// An entry of a version by its number.
     pub fn entry(&self, version: u32, id: u32) -> Option<&Entry> {
         if version == self.generation {
-            return self.entries.get(&id);
+            return self.entries.get(id);
         }
         self.pending.get(id as usize).filter(|(of, _)| *of == version).map(|(_, entry)| entry)
     }
 
     /// Everything that [`MapFile::restore_entry`] and its kin put back: numbers, entries, what is being prepared.
     pub fn state(&self) -> ([u32; 3], impl Iterator<Item = (u32, &Entry)>, &[(u32, Entry)]) {
-        (
-            [self.next, self.generation, self.last_generation],
-            self.entries.iter().map(|(id, e)| (*id, e)),
-            &self.pending,
-        )
+        ([self.next, self.generation, self.last_generation], self.entries.iter(), &self.pending)
     }
 
     /// Begins anew with the numbers of another process's copy; its entries follow.
@@ -335,7 +324,7 @@ impl MapFile {
     /// By how many bytes an entry with this key and value makes it larger, if another with the key is replaced.
     pub fn growth(&self, key: &str, value: &str) -> isize {
         let ids = self.ids_of(key);
-        let entry = |id: &u32| self.entries.get(id).map_or(0, |entry| entry.value.len());
+        let entry = |id: &u32| self.entries.get(*id).map_or(0, |entry| entry.value.len());
         match ids.is_empty() {
             true => Entry::bytes_of(key, value) as isize,
             false => (value.len() * ids.len()) as isize - ids.iter().map(entry).sum::<usize>() as isize,
@@ -349,7 +338,7 @@ impl MapFile {
 
     /// True when it has none.
     pub fn is_empty(&self) -> bool {
-        self.entries.is_empty()
+        self.entries.len() == 0
     }
 
     /// The version in force and the last one prepared.
@@ -491,7 +480,7 @@ impl Maps {
     pub fn lookup(&self, by: MapUse, sample: &Sample<'_>) -> Option<(u32, &Entry)> {
         let file = self.files.get(by.map as usize)?;
         let id = file.uses.get(by.index as usize)?.find(sample)?;
-        file.entries.get(&id).map(|entry| (id, entry))
+        file.entries.get(id).map(|entry| (id, entry))
     }
 
     /// Whether a sample matches any entry.

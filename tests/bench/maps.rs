@@ -1,7 +1,8 @@
-//! Nanoseconds per lookup in maps of 100 and of 100,000 entries, for every way of searching that must not
-//! depend on their number, and per change as commands and rules make it.
+//! Nanoseconds of CPU per lookup in maps of 100 and of 100,000 entries, for every way of searching that must not depend on
+//! their number, per change as commands and rules make it, and what loading costs.
 //!
-//! `cargo bench --bench maps`. Each figure is the best of several rounds: the machine's noise only adds.
+//! `cargo bench --bench maps`. The cases take turns, many rounds of each, so that whatever else the machine does hits all of
+//! them; shown are the least, the median and the most.
 
 #![allow(
     clippy::disallowed_methods,
@@ -10,42 +11,88 @@
 )]
 
 use std::hint::black_box;
-use std::net::Ipv4Addr;
-use std::time::Instant;
+use std::net::{Ipv4Addr, Ipv6Addr};
 
 use lighterman::expr::live::{Change, LiveMaps, Op};
 use lighterman::expr::map::{MapFile, MapUse, Maps};
 use lighterman::expr::pattern::Match;
-use lighterman::expr::sample::Sample;
+use lighterman::expr::sample::{Sample, Value};
 use lighterman::shm::changelog::ChangeLog;
 use lighterman_sys::map::Region;
 
 /// Lookups per round.
-const LOOKUPS: usize = 100_000;
+const LOOKUPS: usize = 50_000;
+const ROUNDS: usize = 21;
+const LARGE: usize = 100_000;
 
-fn main() {
-    println!("{:<28} {:>12} {:>12} {:>12}", "ns per lookup", "100", "100,000", "misses");
-    let host = |n: usize| format!("host-{n}.customers.example.com");
-    let path = |n: usize| format!("/customers/{n}/shop");
-    row("str", Match::Str, host, host);
-    row("beg", Match::Beg, path, |n| format!("/customers/{n}/shop/cart?item=7"));
-    row("end", Match::End, |n| format!(".host-{n}.example.com"), |n| format!("www.host-{n}.example.com"));
-    row("dom", Match::Dom, |n| format!("host-{n}"), host);
-    row("dir", Match::Dir, |n| format!("c{n}"), |n| format!("/customers/c{n}/shop"));
-    row("int", Match::Int, |n| n.to_string(), |n| n.to_string());
-    row("ip, networks of /12 to /32", Match::Ip, network, |n| address(n).to_string());
-    changes();
+/// Nanoseconds this thread has been on a CPU.
+fn cpu_ns() -> f64 {
+    let text = std::fs::read_to_string("/proc/thread-self/schedstat").unwrap_or_default();
+    text.split(' ').next().and_then(|ns| ns.parse().ok()).unwrap_or(0.0)
 }
 
-fn address(n: usize) -> Ipv4Addr {
+fn resident_kb() -> u64 {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let line = status.lines().find(|line| line.starts_with("VmRSS:")).unwrap_or_default();
+    line.split_whitespace().nth(1).and_then(|kb| kb.parse().ok()).unwrap_or(0)
+}
+
+struct Spread(Vec<f64>);
+
+impl Spread {
+    fn add(&mut self, work: impl FnOnce()) {
+        let began = cpu_ns();
+        work();
+        self.0.push((cpu_ns() - began) / LOOKUPS as f64);
+    }
+
+    /// Least, median, most.
+    fn show(&mut self) -> String {
+        self.0.sort_by(f64::total_cmp);
+        let at = |nth: usize| self.0.get(nth).copied().unwrap_or(0.0);
+        format!("{:>7.0} {:>6.0} {:>6.0}", at(0), at(self.0.len() / 2), at(self.0.len().saturating_sub(1)))
+    }
+}
+
+/// A map and what is looked up in it.
+struct Case {
+    maps: Maps,
+    by: MapUse,
+    subjects: Vec<Value>,
+    times: Spread,
+}
+
+type Text = fn(usize) -> String;
+
+/// Name, way, key and subject of the nth entry.
+const ROWS: &[(&str, Match, Text, Text)] = &[
+    ("str", Match::Str, host, host),
+    ("beg", Match::Beg, |n| format!("/customers/{n}/shop"), |n| format!("/customers/{n}/shop/cart?item=7")),
+    ("end", Match::End, |n| format!(".host-{n}.example.com"), |n| format!("www.host-{n}.example.com")),
+    ("dom", Match::Dom, |n| format!("host-{n}"), host),
+    ("dir", Match::Dir, |n| format!("c{n}"), |n| format!("/customers/c{n}/shop")),
+    ("int", Match::Int, |n| n.to_string(), |n| n.to_string()),
+    ("ip, networks of /12 to /32", Match::Ip, network, |n| v4(n).to_string()),
+    ("ip, IPv6 of /28 to /64", Match::Ip, |n| format!("{}/{}", v6(n), 28 + n % 37), |n| v6(n).to_string()),
+];
+
+fn host(n: usize) -> String {
+    format!("host-{n}.customers.example.com")
+}
+
+fn v4(n: usize) -> Ipv4Addr {
     Ipv4Addr::from((n as u32).wrapping_mul(0x9e37_79b1))
 }
 
-fn network(n: usize) -> String {
-    format!("{}/{}", address(n), 12 + n % 21)
+fn v6(n: usize) -> Ipv6Addr {
+    Ipv6Addr::from(0x2000 << 112 | u128::from((n as u64).wrapping_mul(0x9e37_79b9_7f4a_7c15)) << 61)
 }
 
-fn map(count: usize, how: Match, key: impl Fn(usize) -> String) -> (Maps, MapUse) {
+fn network(n: usize) -> String {
+    format!("{}/{}", v4(n), 12 + n % 21)
+}
+
+fn map(count: usize, how: Match, key: Text) -> (Maps, MapUse) {
     let text: String = (0..count).map(|n| format!("{} value-{n}\n", key(n))).collect();
     let mut maps = Maps::default();
     let map = maps.push(MapFile::read("bench", text.as_bytes(), true).expect("a map"));
@@ -53,46 +100,59 @@ fn map(count: usize, how: Match, key: impl Fn(usize) -> String) -> (Maps, MapUse
     (maps, by)
 }
 
-fn row(
-    name: &str,
-    how: Match,
-    key: impl Fn(usize) -> String + Copy,
-    subject: impl Fn(usize) -> String + Copy,
-) {
-    let small = lookups(100, how, key, |n| subject(n % 100));
-    let large = lookups(100_000, how, key, subject);
-    let misses = lookups(100_000, how, key, |n| subject(n + 200_000));
-    println!("{name:<28} {small:>12.0} {large:>12.0} {misses:>12.0}");
-}
-
-fn lookups(
-    count: usize,
-    how: Match,
-    key: impl Fn(usize) -> String,
-    subject: impl Fn(usize) -> String,
-) -> f64 {
+fn case(count: usize, how: Match, key: Text, subject: Text, which: impl Fn(usize) -> usize) -> Case {
     let (maps, by) = map(count, how, key);
+    let value = |text: String| match how {
+        Match::Int => Value::Int(text.parse().expect("a number")),
+        Match::Ip => Sample::addr(text.parse().expect("an address")).to_value(),
+        _ => Sample::text(&text).to_value(),
+    };
     // another order than that of the entries, so that the caches have no easy time
-    let subjects: Vec<String> = (0..LOOKUPS).map(|n| subject(n.wrapping_mul(61_843) % 100_000)).collect();
-    let samples: Vec<Sample<'_>> = subjects.iter().map(|text| sample(how, text)).collect();
-    best(|| {
-        for sample in &samples {
-            black_box(maps.lookup(by, sample));
-        }
-    })
+    let subjects = (0..LOOKUPS).map(|n| value(subject(which(n.wrapping_mul(61_843) % LARGE)))).collect();
+    Case { maps, by, subjects, times: Spread(Vec::new()) }
 }
 
-fn sample(how: Match, text: &str) -> Sample<'_> {
-    match how {
-        Match::Int => Sample::Int(text.parse().expect("a number")),
-        Match::Ip => Sample::Ip4(text.parse().expect("an address")),
-        _ => Sample::text(text),
+impl Case {
+    fn round(&mut self) {
+        let Case { maps, by, subjects, times } = self;
+        times.add(|| {
+            for subject in subjects {
+                // the value is read, as rules do
+                black_box(maps.lookup(*by, &subject.sample()).map(|(_, entry)| entry.value.as_bytes()[0]));
+            }
+        });
+    }
+}
+
+fn main() {
+    let only = std::env::args().nth(1).filter(|arg| !arg.starts_with('-'));
+    let mut table: Vec<(&str, [Case; 3])> = Vec::new();
+    for (name, how, key, subject) in
+        ROWS.iter().filter(|row| only.as_ref().is_none_or(|o| row.0.starts_with(o)))
+    {
+        let small = case(100, *how, *key, *subject, |n| n % 100);
+        let large = case(LARGE, *how, *key, *subject, |n| n);
+        let missing = case(LARGE, *how, *key, *subject, |n| n + 2 * LARGE);
+        table.push((name, [small, large, missing]));
+    }
+    for _ in 0..ROUNDS {
+        table.iter_mut().for_each(|(_, cases)| cases.iter_mut().for_each(Case::round));
+    }
+    println!("{:<28}{:>22}  {:>22}  {:>22}", "ns of CPU per lookup", "100", "100,000", "misses");
+    for (name, cases) in &mut table {
+        let [small, large, missing] = cases;
+        println!("{name:<28}{}  {}  {}", small.times.show(), large.times.show(), missing.times.show());
+    }
+    drop(table);
+    if only.is_none() {
+        changes();
+        loading();
     }
 }
 
 /// A map that two processes have: one makes changes, the other obeys.
 fn changes() {
-    let (maps, by) = map(100_000, Match::Str, |n| format!("host-{n}.example.com"));
+    let (maps, by) = map(LARGE, Match::Str, |n| format!("host-{n}.example.com"));
     let region = Region::alone(ChangeLog::words_needed(64 << 20)).expect("memory");
     let hire = || LiveMaps::new(&maps, ChangeLog::attach(&region));
     let (mut writer, mut reader) = (hire(), hire());
@@ -104,21 +164,27 @@ fn changes() {
     };
     put(&mut writer);
     reader.obey();
-    println!("{:<28} {:>12.0}", "ns per change", best(|| put(&mut writer)));
-    let mut rounds = (0..5).map(|_| {
-        put(&mut writer);
-        let began = Instant::now();
-        reader.obey();
-        began.elapsed().as_nanos() as f64 / LOOKUPS as f64
-    });
-    println!("{:<28} {:>12.0}", "ns per change obeyed", rounds.by_ref().fold(f64::MAX, f64::min));
+    let (mut made, mut obeyed) = (Spread(Vec::new()), Spread(Vec::new()));
+    for _ in 0..ROUNDS {
+        made.add(|| put(&mut writer));
+        obeyed.add(|| reader.obey());
+    }
+    println!("{:<28}{}", "per change", made.show());
+    println!("{:<28}{}", "per change obeyed", obeyed.show());
 }
 
-fn best(mut round: impl FnMut()) -> f64 {
-    let times = (0..7).map(|_| {
-        let began = Instant::now();
-        round();
-        began.elapsed().as_nanos() as f64 / LOOKUPS as f64
-    });
-    times.fold(f64::MAX, f64::min)
+fn loading() {
+    for (name, how, key, _) in ROWS {
+        let text: String = (0..LARGE).map(|n| format!("{} value-{n}\n", key(n))).collect();
+        let (began, before) = (cpu_ns(), resident_kb());
+        let mut maps = Maps::default();
+        let map = maps.push(MapFile::read("bench", text.as_bytes(), true).expect("a map"));
+        maps.use_as(map, *how, false).expect("a way to search");
+        let (ms, kb) = ((cpu_ns() - began) / 1e6, resident_kb().saturating_sub(before));
+        println!(
+            "loading {LARGE} {name}: {ms:.0} ms of CPU, {kb} KB of memory, file of {} KB",
+            text.len() / 1024
+        );
+        black_box(&maps);
+    }
 }

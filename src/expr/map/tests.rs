@@ -18,6 +18,59 @@ fn files_are_read_as_the_manual_says() {
 }
 
 #[test]
+fn files_of_all_kinds_are_read_or_told_what_is_wrong() {
+    let long = [b"ok\n".to_vec(), vec![b'x'; 10 << 20]].concat();
+    let at_most = vec![b'x'; 64 << 10];
+    let rows: &[(&[u8], Result<&[&str], (usize, &str)>)] = &[
+        (b"", Ok(&[])),
+        (b"\n\n\r\n", Ok(&[])),
+        (b"one", Ok(&["one"])),
+        (b"one\ntwo", Ok(&["one", "two"])),
+        (b"one\r\ntwo\r\n", Ok(&["one", "two"])),
+        (b"one\rtwo\n", Ok(&["one\rtwo"])),
+        (b"\xef\xbb\xbfone\n", Ok(&["one"])),
+        (
+            b"# a\n#b\none # not a remark\n\t # a key all the same\n",
+            Ok(&["one # not a remark", "# a key all the same"]),
+        ),
+        (b"  \t one\n", Ok(&["one"])),
+        ("caf\u{e9}\n".as_bytes(), Ok(&["caf\u{e9}"])),
+        (b"ok\nok\na\0b\n", Err((3, "this line holds a NUL byte"))),
+        (b"\0", Err((1, "this line holds a NUL byte"))),
+        (b"ok\n\xff\xfe\n", Err((2, "this is not text (UTF-8)"))),
+        (&long, Err((2, "this line is longer than 64 KB"))),
+        (&at_most, Ok(&[""])),
+    ];
+    for (nth, (text, wanted)) in rows.iter().enumerate() {
+        let read = MapFile::read("f", text, false);
+        match (read, wanted) {
+            (Ok(file), Ok([""])) => assert_eq!(file.len(), 1),
+            (Ok(file), Ok(keys)) => {
+                let list: Vec<_> = file.iter().map(|(_, e)| e.key.to_string()).collect();
+                assert_eq!(&list, keys, "row {nth}");
+            }
+            (Err(flaw), Err((line, what))) => assert_eq!((flaw.line, flaw.what.as_str()), (*line, *what)),
+            (read, _) => panic!("row {nth}: {:?}", read.err()),
+        }
+    }
+}
+
+#[test]
+fn a_pattern_that_is_none_is_told_with_its_line() {
+    for (how, text, line, what) in [
+        (Match::Ip, "10.0.0.0/8\n# x\n\nnonsense\n", 4, "\"nonsense\" is not an address or network"),
+        (Match::Int, "1\n5:4\n", 2, "\"5:4\" holds nothing"),
+        (Match::Reg, "^a\nb(c\n", 2, "at position 2: unclosed group"),
+        (Match::Bin, "00\r\nabc\r\n", 2, "hexadecimal"),
+    ] {
+        let mut maps = Maps::default();
+        let map = maps.push(MapFile::read("f", text.as_bytes(), false).unwrap());
+        let flaw = maps.use_as(map, how, false).unwrap_err();
+        assert!(flaw.line == line && flaw.what.contains(what), "{flaw:?}");
+    }
+}
+
+#[test]
 fn changes_show_in_every_way_of_searching() {
     let mut maps = Maps::default();
     let map = maps.push(MapFile::read("m", b"/a 1\n/a/b 2\n", true).unwrap());
@@ -59,5 +112,27 @@ fn bad_keys_change_nothing() {
     assert!(!file.del("nonsense") && file.len() == 1);
     for seed in [&b"\x01a b\n"[..], b"\x83\n\n# \n", b"\x8c(((\n[a\n", b""] {
         fuzz_map(seed);
+    }
+}
+
+#[test]
+fn numbers_are_given_anew_when_most_were_used_up() {
+    let mut maps = Maps::default();
+    let map = maps.push(MapFile::read("m", b"a 1\nab 2\n", true).unwrap());
+    let ways = [Match::Str, Match::Sub, Match::Beg].map(|how| maps.use_as(map, how, true).unwrap());
+    let file = maps.get_mut(map).unwrap();
+    let mut highest = 0;
+    for n in 0..20_000 {
+        file.add(&format!("k{n}"), "v").unwrap();
+        highest = highest.max(file.ids(0).last().copied().unwrap_or(0));
+        assert!(n < 10 || file.del(&format!("k{}", n - 10)));
+    }
+    assert!(highest < 3000, "{highest}");
+    let list: Vec<_> = file.iter().map(|(_, e)| e.key.to_string()).collect();
+    assert_eq!((list.len(), &list[..3]), (12, &["a".to_owned(), "ab".into(), "k19990".into()][..]));
+    for by in ways {
+        assert_eq!(value(&maps, by, "ab").as_deref(), Some(if by.index == 0 { "2" } else { "1" }));
+        assert_eq!(value(&maps, by, "k19990").as_deref(), Some("v"));
+        assert_eq!(value(&maps, by, "k19989"), None);
     }
 }

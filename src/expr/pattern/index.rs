@@ -139,6 +139,20 @@ impl Index {
         }
     }
 
+    /// Gives every id another number; the order must stay.
+    pub fn renumber(&mut self, new: &dyn Fn(u32) -> u32) {
+        match &mut self.kind {
+            Kind::Bare => {}
+            Kind::Number(n) => n.renumber(new),
+            Kind::Net(n) => n.renumber(new),
+            Kind::Exact(e) => e.renumber(new),
+            Kind::Affix(a) => a.renumber(new),
+            Kind::Words(w) => w.renumber(new),
+            Kind::Sub(s) => s.renumber(new),
+            Kind::Regex(r) => r.renumber(new),
+        }
+    }
+
     /// The regular expression with this id, for `map_regm`.
     pub fn regex(&self, id: u32) -> Option<&regex::bytes::Regex> {
         match &self.kind {

@@ -5,6 +5,7 @@
 //! number of patterns. Each pattern carries an id that rises in the order of insertion: where several
 //! match, the finest wins for prefixes and addresses, the first inserted elsewhere.
 
+pub mod flat;
 pub mod index;
 pub mod net;
 pub mod number;

@@ -1,87 +1,119 @@
 //! Sets of IPv4 and IPv6 addresses and networks; the longest matching prefix wins.
 //!
-//! One hash map per family keyed by masked address and prefix length, probed once per length that
-//! occurs, longest first: at most 33 or 129 probes, in practice a handful. Masks that are no prefixes
+//! One table per family keyed by masked address and prefix length, asked once per length that occurs, longest first: at
+//! most 33 or 129 questions, in practice a handful, nearly all of which a filter answers. Masks that are no prefixes
 //! (`255.0.255.0`) are walked.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
-use smallvec::SmallVec;
-
-use super::string::{Filter, ReadyMap};
+use super::flat::{self, Flat, Removed, MIX};
 
 /// Addresses and networks.
 #[derive(Clone, Default)]
 pub struct NetIndex {
-    v4: Family,
-    v6: Family,
+    v4: Family<u32>,
+    v6: Family<Wide>,
     odd: Vec<(u32, u32, u32)>,
 }
 
-#[derive(Clone, Default)]
-struct Family {
-    map: ReadyMap<u64, SmallVec<[(u128, u8, u32); 1]>>,
-    filter: Filter,
+/// An IPv6 address in halves: a slot is smaller so.
+#[derive(Clone, Copy, PartialEq, Eq, Default)]
+struct Wide(u64, u64);
+
+/// The address of a family.
+trait Addr: Copy + Eq + Default {
+    fn masked(self, bits: u8) -> Self;
+    fn folded(self) -> u64;
+}
+
+impl Addr for u32 {
+    #[inline]
+    fn masked(self, bits: u8) -> u32 {
+        if bits == 0 {
+            0
+        } else {
+            self & (u32::MAX << (32 - u32::from(bits)))
+        }
+    }
+
+    #[inline]
+    fn folded(self) -> u64 {
+        self.into()
+    }
+}
+
+impl Addr for Wide {
+    #[inline]
+    fn masked(self, bits: u8) -> Wide {
+        let half = |value: u64, bits: u8| match bits {
+            0 => 0,
+            bits => value & (u64::MAX << (64 - u32::from(bits.min(64)))),
+        };
+        Wide(half(self.0, bits), half(self.1, bits.saturating_sub(64)))
+    }
+
+    #[inline]
+    fn folded(self) -> u64 {
+        (self.0 ^ self.1.rotate_left(29)).wrapping_mul(MIX) ^ self.1
+    }
+}
+
+#[derive(Clone)]
+struct Family<A> {
+    flat: Flat<(A, u8)>,
+    seed: u64,
     /// (bits, patterns with that many), longest first.
     lens: Vec<(u8, usize)>,
 }
 
-impl Family {
-    /// `value` is left-aligned in 128 bits.
-    fn mask(value: u128, bits: u8) -> u128 {
-        if bits == 0 {
-            0
-        } else {
-            value & (u128::MAX << (128 - u32::from(bits)))
-        }
+impl<A: Addr> Default for Family<A> {
+    fn default() -> Self {
+        Family { flat: Flat::default(), seed: flat::seed(), lens: Vec::new() }
     }
+}
 
+impl<A: Addr> Family<A> {
     /// The length is mixed in: 10.0.0.0/8 and 10.0.0.0/16 are different keys.
-    fn key(masked: u128, bits: u8) -> u64 {
-        let folded = (masked >> 64) as u64 ^ (masked as u64).rotate_left(29) ^ (u64::from(bits) << 56);
-        let mixed = (folded ^ (folded >> 32)).wrapping_mul(0x9e37_79b9_7f4a_7c15);
-        mixed ^ (mixed >> 29)
+    #[inline]
+    fn hash(&self, net: A, bits: u8) -> u64 {
+        let n = net.folded() ^ self.seed ^ u64::from(bits) << 56;
+        let mixed = (n ^ n >> 32).wrapping_mul(MIX);
+        (mixed ^ mixed >> 29).wrapping_mul(MIX)
     }
 
-    fn add(&mut self, value: u128, bits: u8, id: u32) {
-        let net = Self::mask(value, bits);
-        let key = Self::key(net, bits);
-        self.map.entry(key).or_default().push((net, bits, id));
-        self.filter.add(key, self.map.keys());
+    fn add(&mut self, addr: A, bits: u8, id: u32) {
+        let net = (addr.masked(bits), bits);
+        self.flat.add(self.hash(net.0, bits), id, |known| known == net, || net);
         match self.lens.binary_search_by_key(&std::cmp::Reverse(bits), |(b, _)| std::cmp::Reverse(*b)) {
             Ok(at) => self.lens[at].1 += 1,
             Err(at) => self.lens.insert(at, (bits, 1)),
         }
     }
 
-    fn remove(&mut self, value: u128, bits: u8, id: u32) -> bool {
-        let net = Self::mask(value, bits);
-        let key = Self::key(net, bits);
-        let Some(nodes) = self.map.get_mut(&key) else { return false };
-        let before = nodes.len();
-        nodes.retain(|node| *node != (net, bits, id));
-        let gone = before - nodes.len();
-        if nodes.is_empty() {
-            self.map.remove(&key);
+    fn remove(&mut self, addr: A, bits: u8, id: u32) -> bool {
+        let net = (addr.masked(bits), bits);
+        if matches!(self.flat.remove(self.hash(net.0, bits), id, |known| known == net), Removed::Nothing) {
+            return false;
         }
         if let Some(at) = self.lens.iter().position(|(b, _)| *b == bits) {
-            self.lens[at].1 -= gone;
+            self.lens[at].1 -= 1;
             if self.lens[at].1 == 0 {
                 self.lens.remove(at);
             }
         }
-        gone > 0
+        true
     }
 
-    fn ids(&self, value: u128, bits: u8) -> impl Iterator<Item = u32> + '_ {
-        let net = Self::mask(value, bits);
-        let key = Self::key(net, bits);
-        let nodes = self.filter.may_hold(key).then(|| self.map.get(&key)).flatten().into_iter().flatten();
-        nodes.filter(move |(n, b, _)| (*n, *b) == (net, bits)).map(|(_, _, id)| *id)
+    fn ids(&self, addr: A, bits: u8) -> Vec<u32> {
+        let net = (addr.masked(bits), bits);
+        self.flat.ids(self.hash(net.0, bits), |known| known == net)
     }
 
-    fn find(&self, value: u128) -> Option<u32> {
-        self.lens.iter().find_map(|(bits, _)| self.ids(value, *bits).min())
+    fn find(&self, addr: A) -> Option<u32> {
+        self.lens.iter().find_map(|(bits, _)| {
+            let net = (addr.masked(*bits), *bits);
+            self.flat.find(self.hash(net.0, *bits), |known| known == net)
+        })
     }
 }
 
@@ -89,8 +121,8 @@ impl NetIndex {
     /// Adds a pattern as it is written.
     pub fn add(&mut self, text: &str, id: u32) -> Result<(), String> {
         match parse(text)? {
-            Net::V4(ip, bits) => self.v4.add(align(ip), bits, id),
-            Net::V6(ip, bits) => self.v6.add(u128::from(ip), bits, id),
+            Net::V4(ip, bits) => self.v4.add(u32::from(ip), bits, id),
+            Net::V6(ip, bits) => self.v6.add(wide(ip), bits, id),
             Net::Odd(ip, mask) => self.odd.push((u32::from(ip) & mask, mask, id)),
         }
         Ok(())
@@ -99,8 +131,8 @@ impl NetIndex {
     /// Takes a pattern away.
     pub fn remove(&mut self, text: &str, id: u32) -> bool {
         match parse(text) {
-            Ok(Net::V4(ip, bits)) => self.v4.remove(align(ip), bits, id),
-            Ok(Net::V6(ip, bits)) => self.v6.remove(u128::from(ip), bits, id),
+            Ok(Net::V4(ip, bits)) => self.v4.remove(u32::from(ip), bits, id),
+            Ok(Net::V6(ip, bits)) => self.v6.remove(wide(ip), bits, id),
             Ok(Net::Odd(..)) => {
                 let before = self.odd.len();
                 self.odd.retain(|(_, _, i)| *i != id);
@@ -113,8 +145,8 @@ impl NetIndex {
     /// The ids of the patterns for this very network.
     pub fn ids(&self, text: &str) -> Vec<u32> {
         match parse(text) {
-            Ok(Net::V4(ip, bits)) => self.v4.ids(align(ip), bits).collect(),
-            Ok(Net::V6(ip, bits)) => self.v6.ids(u128::from(ip), bits).collect(),
+            Ok(Net::V4(ip, bits)) => self.v4.ids(u32::from(ip), bits),
+            Ok(Net::V6(ip, bits)) => self.v6.ids(wide(ip), bits),
             Ok(Net::Odd(ip, mask)) => {
                 let net = (u32::from(ip) & mask, mask);
                 self.odd.iter().filter(|(n, m, _)| (*n, *m) == net).map(|(_, _, id)| *id).collect()
@@ -123,18 +155,25 @@ impl NetIndex {
         }
     }
 
+    /// The ids get other numbers.
+    pub fn renumber(&mut self, new: &dyn Fn(u32) -> u32) {
+        self.v4.flat.renumber(new);
+        self.v6.flat.renumber(new);
+        self.odd.iter_mut().for_each(|(_, _, id)| *id = new(*id));
+    }
+
     /// The pattern an IPv4 address is in; IPv6 patterns see it as `::ffff:a.b.c.d`.
     pub fn find4(&self, ip: Ipv4Addr) -> Option<u32> {
-        if let Some(id) = self.v4.find(align(ip)).or_else(|| self.find_odd(ip)) {
+        if let Some(id) = self.v4.find(u32::from(ip)).or_else(|| self.find_odd(ip)) {
             return Some(id);
         }
-        self.v6.find(u128::from(ip.to_ipv6_mapped()))
+        self.v6.find(wide(ip.to_ipv6_mapped()))
     }
 
     /// The pattern an IPv6 address is in; IPv4 patterns see the IPv4 address inside
     /// `::ffff:a.b.c.d`, `::a.b.c.d` and `2002:aabb:ccdd::`.
     pub fn find6(&self, ip: Ipv6Addr) -> Option<u32> {
-        if let Some(id) = self.v6.find(u128::from(ip)) {
+        if let Some(id) = self.v6.find(wide(ip)) {
             return Some(id);
         }
         let o = ip.octets();
@@ -144,7 +183,7 @@ impl NetIndex {
             | [0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, a, b, c, d] => Ipv4Addr::new(a, b, c, d),
             _ => return None,
         };
-        self.v4.find(align(inner)).or_else(|| self.find_odd(inner))
+        self.v4.find(u32::from(inner)).or_else(|| self.find_odd(inner))
     }
 
     fn find_odd(&self, ip: Ipv4Addr) -> Option<u32> {
@@ -152,8 +191,9 @@ impl NetIndex {
     }
 }
 
-fn align(ip: Ipv4Addr) -> u128 {
-    u128::from(u32::from(ip)) << 96
+fn wide(ip: Ipv6Addr) -> Wide {
+    let all = u128::from(ip);
+    Wide((all >> 64) as u64, all as u64)
 }
 
 /// What a pattern stands for.
@@ -170,7 +210,12 @@ pub enum Net {
 /// Reads `address`, `address/bits`, `address/mask`. Zero octets in the middle of an IPv4 address may
 /// be left out: `10.1/8` is `10.0.0.1/8`.
 pub fn parse(text: &str) -> Result<Net, String> {
-    let bad = || format!("\"{text}\" is not an address or network");
+    let bad = || match text.split(['.', '/']).any(|part| part.len() > 1 && octal(part)) {
+        true => {
+            format!("\"{text}\": an octet with a leading zero would be octal elsewhere, write it without")
+        }
+        false => format!("\"{text}\" is not an address or network"),
+    };
     let (addr, mask) = match text.split_once('/') {
         Some((addr, mask)) => (addr, Some(mask)),
         None => (text, None),
@@ -221,11 +266,19 @@ fn short_v4(text: &str) -> Option<Ipv4Addr> {
         [a, b, c, d] => Some(Ipv4Addr::new(a, b, c, d)),
         [a, b, d] => Some(Ipv4Addr::new(a, b, 0, d)),
         [a, d] => Some(Ipv4Addr::new(a, 0, 0, d)),
+        // a lone octet would be the last one, which nobody means
+        [0] => Some(Ipv4Addr::UNSPECIFIED),
         _ => None,
     }
 }
 
+/// Digits that C reads as octal.
+fn octal(text: &str) -> bool {
+    text.starts_with('0') && text.bytes().all(|b| b.is_ascii_digit())
+}
+
 fn octet(text: &str) -> Option<u8> {
-    let plain = (1..=3).contains(&text.len()) && text.bytes().all(|b| b.is_ascii_digit());
+    let digits = (1..=3).contains(&text.len()) && text.bytes().all(|b| b.is_ascii_digit());
+    let plain = digits && (text.len() == 1 || !octal(text));
     plain.then(|| text.parse().ok()).flatten()
 }

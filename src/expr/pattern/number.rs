@@ -56,6 +56,12 @@ impl NumberIndex {
         single.copied().chain(ranges).collect()
     }
 
+    /// The ids get other numbers.
+    pub fn renumber(&mut self, new: &dyn Fn(u32) -> u32) {
+        let ranges = self.ranges.iter_mut().map(|(_, _, id)| id);
+        self.single.values_mut().flatten().chain(ranges).for_each(|id| *id = new(*id));
+    }
+
     /// The first pattern that holds the number.
     pub fn find(&self, n: i64) -> Option<u32> {
         let single = self.single.get(&key(n)).and_then(|ids| ids.iter().min().copied());

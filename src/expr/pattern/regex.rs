@@ -34,6 +34,11 @@ impl RegexIndex {
         self.list.iter().filter(|(_, regex)| regex.as_str() == text).map(|(id, _)| *id).collect()
     }
 
+    /// The ids get other numbers.
+    pub fn renumber(&mut self, new: &dyn Fn(u32) -> u32) {
+        self.list.iter_mut().for_each(|(id, _)| *id = new(*id));
+    }
+
     /// The first pattern that matches.
     pub fn find(&self, text: &[u8]) -> Option<u32> {
         self.list.iter().find(|(_, regex)| regex.is_match(text)).map(|(id, _)| *id)

@@ -8,7 +8,8 @@ use std::collections::HashMap;
 use std::hash::{BuildHasherDefault, Hasher};
 
 use memchr::memmem::Finder;
-use smallvec::SmallVec;
+
+use super::flat::{self, Flat, Removed, MIX};
 
 /// Keys are hashes already.
 #[derive(Default)]
@@ -26,131 +27,153 @@ impl Hasher for Ready {
     fn write_u64(&mut self, n: u64) {
         self.0 = n;
     }
-    fn write_u32(&mut self, n: u32) {
-        self.0 = u64::from(n).wrapping_mul(MIX);
-    }
 }
 
-/// A hash map whose keys need no hashing, or are small numbers.
+/// A hash map whose keys need no hashing.
 pub type ReadyMap<K, V> = HashMap<K, V, BuildHasherDefault<Ready>>;
 
+/// Patterns by the hash of their text. The texts stand one behind the other in one piece of memory.
 #[derive(Clone)]
-struct Node {
-    text: Box<[u8]>,
-    id: u32,
-}
-
-/// Patterns by the hash of their text.
-#[derive(Clone, Default)]
 struct Table {
-    map: ReadyMap<u64, SmallVec<[Node; 1]>>,
-    filter: Filter,
-    len: usize,
+    flat: Flat<Text>,
+    texts: Vec<u8>,
+    /// Bytes of texts that were taken away.
+    waste: usize,
+    start: Roll,
 }
 
-/// Tells most hashes that are not there without a look at the table, which for large sets lies in main
-/// memory: eight bits per key, one of them set.
-#[derive(Clone, Default)]
-pub struct Filter {
-    bits: Vec<u64>,
-    keys: usize,
+/// Where a text is: in steps of [`STEP`] bytes, so that 32 bits are enough.
+#[derive(Clone, Copy, Default)]
+struct Text {
+    at: u32,
+    len: u32,
 }
 
-impl Filter {
-    /// A key was added to a table that holds `all` (this one included).
-    pub fn add<'k>(&mut self, hash: u64, all: impl ExactSizeIterator<Item = &'k u64>) {
-        self.keys += 1;
-        if self.keys * 8 <= self.bits.len() * 64 {
-            return self.set(hash);
-        }
-        // Room for twice as many; keys that were removed are forgotten here.
-        self.keys = all.len();
-        self.bits = vec![0; (self.keys / 4).next_power_of_two()];
-        all.for_each(|hash| self.set(*hash));
-    }
+const STEP: usize = 8;
 
-    fn set(&mut self, hash: u64) {
-        let (at, bit) = self.place(hash);
-        if let Some(word) = self.bits.get_mut(at) {
-            *word |= bit;
-        }
-    }
-
-    /// False: the table does not hold it.
+impl Text {
     #[inline]
-    pub fn may_hold(&self, hash: u64) -> bool {
-        let (at, bit) = self.place(hash);
-        self.bits.get(at).is_some_and(|word| word & bit != 0)
+    fn of(self, texts: &[u8]) -> &[u8] {
+        let at = self.at as usize * STEP;
+        texts.get(at..at + self.len as usize).unwrap_or_default()
     }
 
-    #[inline]
-    fn place(&self, hash: u64) -> (usize, u64) {
-        let n = (hash >> 24) as usize;
-        ((n >> 6) & self.bits.len().wrapping_sub(1), 1 << (n & 63))
+    fn room(self) -> usize {
+        (self.len as usize).next_multiple_of(STEP)
+    }
+
+    /// Puts a text behind all others.
+    fn put(text: &[u8], texts: &mut Vec<u8>) -> Text {
+        let at = (texts.len() / STEP) as u32;
+        texts.extend_from_slice(text);
+        texts.resize(texts.len().next_multiple_of(STEP), 0);
+        Text { at, len: text.len() as u32 }
+    }
+}
+
+impl Default for Table {
+    fn default() -> Self {
+        Table { flat: Flat::default(), texts: Vec::new(), waste: 0, start: Roll::seeded() }
     }
 }
 
 impl Table {
     fn add(&mut self, hash: u64, text: &[u8], id: u32) {
-        self.map.entry(hash).or_default().push(Node { text: text.into(), id });
-        self.filter.add(hash, self.map.keys());
-        self.len += 1;
+        let Table { flat, texts, .. } = self;
+        let mut new = false;
+        let next = (texts.len() / STEP) as u32;
+        let made = Text { at: next, len: text.len() as u32 };
+        flat.add(
+            hash,
+            id,
+            |known| known.of(texts) == text,
+            || {
+                new = true;
+                made
+            },
+        );
+        if new {
+            Text::put(text, texts);
+        }
     }
 
     fn remove(&mut self, hash: u64, text: &[u8], id: u32) -> bool {
-        let Some(nodes) = self.map.get_mut(&hash) else { return false };
-        let before = nodes.len();
-        nodes.retain(|node| node.id != id || *node.text != *text);
-        let gone = nodes.len() < before;
-        if nodes.is_empty() {
-            self.map.remove(&hash);
+        let texts = &self.texts;
+        match self.flat.remove(hash, id, |known| known.of(texts) == text) {
+            Removed::Nothing => false,
+            Removed::OneOfMany => true,
+            Removed::Last(gone) => {
+                self.waste += gone.room();
+                if self.waste > self.texts.len() / 2 && self.waste > WASTE_MIN {
+                    self.tidy_up();
+                }
+                true
+            }
         }
-        self.len -= usize::from(gone);
-        gone
+    }
+
+    /// Texts close up.
+    fn tidy_up(&mut self) {
+        let mut kept = Vec::with_capacity(self.texts.len() - self.waste);
+        for text in self.flat.patterns_mut() {
+            *text = Text::put(text.of(&self.texts), &mut kept);
+        }
+        (self.texts, self.waste) = (kept, 0);
     }
 
     /// The lowest id with this text.
+    #[inline]
     fn find(&self, hash: u64, text: &[u8]) -> Option<u32> {
-        if !self.filter.may_hold(hash) {
-            return None;
-        }
-        let nodes = self.map.get(&hash)?;
-        nodes.iter().filter(|node| *node.text == *text).map(|node| node.id).min()
+        self.flat.find(hash, |known| known.of(&self.texts) == text)
     }
 
     fn ids(&self, hash: u64, text: &[u8]) -> Vec<u32> {
-        let nodes = self.map.get(&hash).into_iter().flatten();
-        nodes.filter(|node| *node.text == *text).map(|node| node.id).collect()
+        self.flat.ids(hash, |known| known.of(&self.texts) == text)
     }
 
-    fn nodes(&self) -> impl Iterator<Item = &Node> {
-        self.map.values().flatten()
+    /// Every text with its lowest id.
+    fn iter(&self) -> impl Iterator<Item = (&[u8], u32)> {
+        self.flat.iter().map(|(text, id)| (text.of(&self.texts), id))
     }
 
     fn is_small(&self) -> bool {
-        self.len <= SMALL
+        self.flat.len() <= SMALL
+    }
+
+    fn renumber(&mut self, new: &dyn Fn(u32) -> u32) {
+        self.flat.renumber(new);
+    }
+
+    /// The hash of a text as a whole, for sets that look at nothing else.
+    #[inline]
+    fn hash_whole(&self, text: &[u8]) -> u64 {
+        xxhash_rust::xxh3::xxh3_64_with_seed(text, self.start.0)
+    }
+
+    fn hash<'b>(&self, bytes: impl IntoIterator<Item = &'b u8>) -> u64 {
+        let mut roll = self.start;
+        bytes.into_iter().for_each(|byte| roll.add(*byte));
+        roll.hash()
     }
 }
 
-/// A hash that can be looked at after every byte (FNV-1a with a final mix).
+/// A hash that can be looked at after every byte (FNV-1a with a final mix), from a start of its own in every table.
 #[derive(Clone, Copy)]
 struct Roll(u64);
 
 impl Roll {
-    const START: Roll = Roll(0xcbf2_9ce4_8422_2325);
+    fn seeded() -> Roll {
+        Roll(0xcbf2_9ce4_8422_2325 ^ flat::seed())
+    }
 
+    #[inline]
     fn add(&mut self, byte: u8) {
         self.0 = (self.0 ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01b3);
     }
 
+    #[inline]
     fn hash(self) -> u64 {
         (self.0 ^ (self.0 >> 29)).wrapping_mul(MIX)
-    }
-
-    fn of<'b>(bytes: impl IntoIterator<Item = &'b u8>) -> u64 {
-        let mut roll = Roll::START;
-        bytes.into_iter().for_each(|byte| roll.add(*byte));
-        roll.hash()
     }
 }
 
@@ -164,18 +187,23 @@ pub struct ExactIndex {
 impl ExactIndex {
     /// Adds a pattern.
     pub fn add(&mut self, text: &[u8], id: u32) {
-        self.table.add(Roll::of(text), text, id);
+        self.table.add(self.table.hash_whole(text), text, id);
         self.longest = self.longest.max(text.len());
     }
 
     /// Takes a pattern away.
     pub fn remove(&mut self, text: &[u8], id: u32) -> bool {
-        self.table.remove(Roll::of(text), text, id)
+        self.table.remove(self.table.hash_whole(text), text, id)
     }
 
     /// The ids of the patterns with this text.
     pub fn ids(&self, text: &[u8]) -> Vec<u32> {
-        self.table.ids(Roll::of(text), text)
+        self.table.ids(self.table.hash_whole(text), text)
+    }
+
+    /// The ids get other numbers.
+    pub fn renumber(&mut self, new: &dyn Fn(u32) -> u32) {
+        self.table.renumber(new);
     }
 
     /// The first pattern equal to the text.
@@ -184,9 +212,9 @@ impl ExactIndex {
             return None;
         }
         if self.table.is_small() {
-            return self.table.nodes().filter(|n| *n.text == *text).map(|n| n.id).min();
+            return self.table.iter().filter(|(known, _)| *known == text).map(|(_, id)| id).min();
         }
-        self.table.find(Roll::of(text), text)
+        self.table.find(self.table.hash_whole(text), text)
     }
 }
 
@@ -253,6 +281,11 @@ impl AffixIndex {
         self.table.ids(self.hash(text), text)
     }
 
+    /// The ids get other numbers.
+    pub fn renumber(&mut self, new: &dyn Fn(u32) -> u32) {
+        self.table.renumber(new);
+    }
+
     /// The pattern the text begins (ends) with.
     pub fn find(&self, text: &[u8]) -> Option<u32> {
         let mut best: Option<(usize, u32)> = None;
@@ -263,16 +296,15 @@ impl AffixIndex {
             }
         };
         if self.table.is_small() {
-            for node in self.table.nodes() {
-                let fits =
-                    if self.from_end { text.ends_with(&node.text) } else { text.starts_with(&node.text) };
+            for (known, id) in self.table.iter() {
+                let fits = if self.from_end { text.ends_with(known) } else { text.starts_with(known) };
                 if fits {
-                    better(node.text.len(), node.id);
+                    better(known.len(), id);
                 }
             }
             return best.map(|(_, id)| id);
         }
-        let (mut roll, mut seen) = (Roll::START, 0);
+        let (mut roll, mut seen) = (self.table.start, 0);
         for &(len, _) in &self.lengths.0 {
             if len > text.len() {
                 break;
@@ -291,9 +323,9 @@ impl AffixIndex {
 
     fn hash(&self, text: &[u8]) -> u64 {
         if self.from_end {
-            Roll::of(text.iter().rev())
+            self.table.hash(text.iter().rev())
         } else {
-            Roll::of(text)
+            self.table.hash(text)
         }
     }
 }
@@ -302,22 +334,25 @@ impl AffixIndex {
 #[derive(Clone)]
 pub struct WordIndex {
     table: Table,
-    delims: &'static [u8],
+    /// Which bytes are delimiters.
+    delims: [bool; 256],
     /// How many patterns hold so many delimiters.
     spans: Lengths,
 }
 
 impl WordIndex {
     /// An empty set for these delimiters.
-    pub fn new(delims: &'static [u8]) -> Self {
-        WordIndex { table: Table::default(), delims, spans: Lengths::default() }
+    pub fn new(delims: &[u8]) -> Self {
+        let mut marks = [false; 256];
+        delims.iter().for_each(|byte| marks[usize::from(*byte)] = true);
+        WordIndex { table: Table::default(), delims: marks, spans: Lengths::default() }
     }
 
     /// Adds a pattern; delimiters at its ends do not count, and an empty one never matches.
     pub fn add(&mut self, text: &[u8], id: u32) {
         let text = self.strip(text);
         if !text.is_empty() {
-            self.table.add(Roll::of(text), text, id);
+            self.table.add(self.table.hash(text), text, id);
             self.spans.add(self.count(text));
         }
     }
@@ -325,7 +360,7 @@ impl WordIndex {
     /// Takes a pattern away.
     pub fn remove(&mut self, text: &[u8], id: u32) -> bool {
         let text = self.strip(text);
-        let gone = self.table.remove(Roll::of(text), text, id);
+        let gone = self.table.remove(self.table.hash(text), text, id);
         if gone {
             self.spans.remove(self.count(text));
         }
@@ -335,7 +370,12 @@ impl WordIndex {
     /// The ids of the patterns with this text.
     pub fn ids(&self, text: &[u8]) -> Vec<u32> {
         let text = self.strip(text);
-        self.table.ids(Roll::of(text), text)
+        self.table.ids(self.table.hash(text), text)
+    }
+
+    /// The ids get other numbers.
+    pub fn renumber(&mut self, new: &dyn Fn(u32) -> u32) {
+        self.table.renumber(new);
     }
 
     /// The first inserted pattern that is a part of the text.
@@ -348,7 +388,7 @@ impl WordIndex {
                 start += 1;
                 continue;
             }
-            let (mut roll, mut ends) = (Roll::START, 0);
+            let (mut roll, mut ends, mut first_end) = (self.table.start, 0, text.len());
             for end in start + 1..=text.len() {
                 roll.add(text[end - 1]);
                 if end < text.len() && !self.is_delim(text[end]) {
@@ -357,12 +397,13 @@ impl WordIndex {
                 if let Some(id) = self.table.find(roll.hash(), &text[start..end]) {
                     best = Some(best.map_or(id, |b| b.min(id)));
                 }
+                first_end = first_end.min(end);
                 ends += 1;
                 if ends > *most {
                     break;
                 }
             }
-            start += text[start..].iter().take_while(|b| !self.is_delim(**b)).count();
+            start = first_end;
         }
         best
     }
@@ -377,8 +418,9 @@ impl WordIndex {
         text.iter().filter(|b| self.is_delim(**b)).count()
     }
 
+    #[inline]
     fn is_delim(&self, byte: u8) -> bool {
-        self.delims.contains(&byte)
+        self.delims[usize::from(byte)]
     }
 }
 
@@ -404,6 +446,11 @@ impl SubIndex {
         self.0.iter().filter(|(_, finder)| finder.needle() == text).map(|(id, _)| *id).collect()
     }
 
+    /// The ids get other numbers.
+    pub fn renumber(&mut self, new: &dyn Fn(u32) -> u32) {
+        self.0.iter_mut().for_each(|(id, _)| *id = new(*id));
+    }
+
     /// The first pattern the text holds.
     pub fn find(&self, text: &[u8]) -> Option<u32> {
         self.0.iter().find(|(_, finder)| finder.find(text).is_some()).map(|(id, _)| *id)
@@ -412,4 +459,5 @@ impl SubIndex {
 
 /// Sets up to this size are compared one by one.
 const SMALL: usize = 4;
-const MIX: u64 = 0x9e37_79b9_7f4a_7c15;
+/// Bytes of texts taken away that are not worth the work.
+const WASTE_MIN: usize = 4096;

@@ -92,6 +92,37 @@ fn ways_of_matching() {
         (Ip, false, &["10.0.0.0/8"], "2002:a01:203::5", Some(0)),
         (Ip, false, &["::ffff:10.0.0.0/104"], "10.1.2.3", Some(0)),
         (Ip, false, &["::1"], "::2", None),
+        // the longest prefix, in whatever order they were written
+        (Ip, false, &["10.1.2.3", "0.0.0.0/0", "10.1.2.0/24", "10.0.0.0/8"], "10.1.2.3", Some(0)),
+        (Ip, false, &["10.1.2.3", "0.0.0.0/0", "10.1.2.0/24", "10.0.0.0/8"], "10.1.2.4", Some(2)),
+        (Ip, false, &["10.1.2.3", "0.0.0.0/0", "10.1.2.0/24", "10.0.0.0/8"], "10.1.3.4", Some(3)),
+        (Ip, false, &["10.1.2.3", "0.0.0.0/0", "10.1.2.0/24", "10.0.0.0/8"], "11.1.3.4", Some(1)),
+        (Ip, false, &["10.0.0.0/7"], "11.255.255.255", Some(0)),
+        (Ip, false, &["10.0.0.0/31"], "10.0.0.1", Some(0)),
+        (Ip, false, &["10.0.0.0/31"], "10.0.0.2", None),
+        (Ip, false, &["10.0.0.0/32"], "10.0.0.0", Some(0)),
+        (Ip, false, &["10.0.0.9/8"], "10.7.7.7", Some(0)),
+        (Ip, false, &["10.0.0.0/255.0.0.0"], "10.7.7.7", Some(0)),
+        (Ip, false, &["0/0"], "9.9.9.9", Some(0)),
+        (Ip, false, &["0.0.0.0/0"], "2001:db8::1", None),
+        (Ip, false, &["2001:db8::/32", "2001:db8::/64", "::/0", "2001:db8::1"], "2001:db8::1", Some(3)),
+        (Ip, false, &["2001:db8::/32", "2001:db8::/64", "::/0", "2001:db8::1"], "2001:db8::2", Some(1)),
+        (Ip, false, &["2001:db8::/32", "2001:db8::/64", "::/0", "2001:db8::1"], "2001:db8:0:1::", Some(0)),
+        (Ip, false, &["2001:db8::/32", "2001:db8::/64", "::/0", "2001:db8::1"], "fe80::1", Some(2)),
+        (Ip, false, &["2001:db8::/65"], "2001:db8::7fff:0:0:1", Some(0)),
+        (Ip, false, &["2001:db8::/65"], "2001:db8::8000:0:0:1", None),
+        (Ip, false, &["2001:db8::/127"], "2001:db8::1", Some(0)),
+        (Ip, false, &["2001:db8::/127"], "2001:db8::2", None),
+        (Ip, false, &["2001:db8::1/128"], "2001:db8::1", Some(0)),
+        (Ip, false, &["fe80::/10"], "febf::1", Some(0)),
+        (Ip, false, &["::/0"], "10.1.2.3", Some(0)),
+        // IPv4 and IPv6 meet as HAProxy has it
+        (Ip, false, &["::ffff:10.1.2.3"], "10.1.2.3", Some(0)),
+        (Ip, false, &["::10.0.0.0/104"], "10.1.2.3", None),
+        (Ip, false, &["::10.0.0.0/104"], "::10.1.2.3", Some(0)),
+        (Ip, false, &["10.1.2.3", "::ffff:0:0/96"], "::ffff:10.1.2.3", Some(1)),
+        (Ip, false, &["10.0.0.3/255.0.0.255"], "::ffff:10.9.9.3", Some(0)),
+        (Ip, false, &["10.0.0.3/255.0.0.255", "10.0.0.0/8"], "10.9.9.3", Some(1)),
     ];
     for (how, fold, patterns, subject, expected) in table {
         assert_eq!(find(*how, *fold, patterns, subject), *expected, "{how:?} {patterns:?} on {subject}");
@@ -108,6 +139,21 @@ fn bad_patterns_are_refused() {
         (Match::Ip, "10.0.0.0/33", "not an IPv4 mask"),
         (Match::Ip, "::1/129", "number of bits"),
         (Match::Ip, "name.example", "is not an address"),
+        (Match::Ip, "", "is not an address"),
+        (Match::Ip, "10", "is not an address"),
+        (Match::Ip, "10/8", "is not an address"),
+        (Match::Ip, "010.1.2.3", "an octet with a leading zero would be octal elsewhere"),
+        (Match::Ip, "1.2.3.4.5", "is not an address"),
+        (Match::Ip, "1..2", "is not an address"),
+        (Match::Ip, "1.2.3.4/", "not an IPv4 mask"),
+        (Match::Ip, "1.2.3.4/-1", "not an IPv4 mask"),
+        (Match::Ip, "1.2.3.4/8.0", "not an IPv4 mask"),
+        (Match::Ip, "::1/", "number of bits"),
+        (Match::Ip, "::1/ffff::", "number of bits"),
+        (Match::Ip, "[::1]", "is not an address"),
+        (Match::Ip, "fe80::1%eth0", "is not an address"),
+        (Match::Ip, "1.2.3.4-1.2.3.9", "is not an address"),
+        (Match::Ip, "1.2.3.4,5.6.7.8", "is not an address"),
         (Match::Bin, "abc", "hexadecimal"),
         (Match::Reg, "a(b", "at position 2: unclosed group"),
         (Match::Reg, "(?=x)", "look-around"),
@@ -115,6 +161,34 @@ fn bad_patterns_are_refused() {
     for (how, text, expected) in table {
         let error = Index::new(how, false).add(text, 0).unwrap_err();
         assert!(error.contains(expected), "{text}: {error}");
+    }
+}
+
+#[test]
+fn expressions_that_cannot_be_say_where_and_why() {
+    let table = [
+        ("(?=x)", "at position 1: look-around"),
+        ("a(?!x)", "at position 2: look-around"),
+        ("a(?<=x)", "at position 2: look-around"),
+        (r"(a)\1", "at position 4: backreferences are not supported"),
+        ("a(b", "at position 2: unclosed group"),
+        ("a)b", "at position 2: unopened group"),
+        ("a[b", "at position 2: unclosed character class"),
+        ("*a", "at position 1: repetition operator missing expression"),
+        ("a{2,1}", "at position 2: invalid repetition count range"),
+        (r"a\", "at position 2: incomplete escape sequence"),
+        (r"\Qa", "at position 1: unrecognized escape sequence"),
+        ("(?>a)", "at position 3: unrecognized flag"),
+        ("[z-a]", "at position 2: invalid character class range"),
+        ("(a{1000}){1000}", "is too large"),
+    ];
+    for (text, expected) in table {
+        let error = Index::new(Match::Reg, false).add(text, 0).unwrap_err();
+        assert!(error.contains(expected) && error.lines().count() == 1, "{text}: {error}");
+    }
+    // what is merely written another way elsewhere is understood
+    for text in [r"^/\d+\.php$", r"a\/b", "[]a]", "(?i)a", "a++", r"\bfoo\b", "[[:alpha:]]+", r"\x41", "é"] {
+        assert_eq!(Index::new(Match::Reg, false).add(text, 0), Ok(()), "{text}");
     }
 }
 
