@@ -15,6 +15,7 @@ use super::args::{Arg, Args, Kind};
 use super::cast;
 use super::conv::{self, Conv};
 use super::fetch::{self, Fetch, Needs, Point};
+use super::known;
 use super::map::Maps;
 use super::pattern::net;
 use super::sample::{Got, Sample, Ty};
@@ -273,6 +274,9 @@ fn converter(
         return Err(Flaw::new(from, 1, "expected a converter after the comma"));
     }
     let Some(conv) = conv::find(call.name) else {
+        if known::is_known(known::CONVERTERS, call.name) {
+            return Err(not_yet("converter", from, call.name));
+        }
         let known = conv::all().map(|c| c.kw);
         return Err(Flaw::new(from, call.name.len(), format!("unknown converter \"{}\"", call.name))
             .help(suggest::did_you_mean(call.name, known)));
@@ -301,8 +305,15 @@ fn converter(
     Ok(call.end)
 }
 
+fn not_yet(kind: &str, at: usize, name: &str) -> Flaw {
+    Flaw::new(at, name.len(), format!("the {kind} \"{name}\" is known, not supported yet"))
+}
+
 fn find_fetch(call: &args::Call<'_>, cx: &ParseCx<'_>) -> Result<&'static Fetch, Flaw> {
     let Some(fetch) = fetch::find(call.name, cx.point) else {
+        if known::is_known(known::FETCHES, call.name) {
+            return Err(not_yet("sample fetch", call.at, call.name));
+        }
         let help = if conv::find(call.name).is_some() {
             Some(format!("\"{}\" is a converter: it comes after a fetch and a comma", call.name))
         } else {

@@ -12,6 +12,7 @@ pub mod compile;
 pub mod conv;
 pub mod fetch;
 pub mod fuzz;
+pub mod known;
 pub mod live;
 pub mod logfmt;
 pub mod map;

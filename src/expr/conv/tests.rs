@@ -98,6 +98,8 @@ fn values_of_the_wrong_type() {
     let takes = |text, what: &str| assert_eq!(flaw(text), what, "{text}");
     takes("ipv6(::1),add(1)", "converter \"add\" takes integer, but what comes in is ipv6");
     takes("str(a),nope", "unknown converter \"nope\"");
+    takes("str(a),jwt_verify(a,b)", "the converter \"jwt_verify\" is known, not supported yet");
+    takes("lua.mine", "the sample fetch \"lua.mine\" is known, not supported yet");
     takes("str(a),", "expected a converter after the comma");
     takes("lower", "unknown sample fetch \"lower\"");
 }
