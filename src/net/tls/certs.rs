@@ -297,6 +297,16 @@ pub fn build(bytes: CrtBytes, how: &Files) -> Result<Cert, CertError> {
     Ok(Cert { file, names, kind, leaf, credentials, staple, timestamps, notes })
 }
 
+/// Which of these certificates the key belongs to, which stands in one of the texts; the first when there is none.
+pub fn own_place(certs: &[X509], pem: Option<&[u8]>, key: Option<&[u8]>) -> usize {
+    let texts = [key, pem].into_iter().flatten();
+    let key = texts.filter_map(|text| find_key(&pem::blocks(text).ok()?).ok()?).next();
+    let own = |x509: &X509| {
+        key.as_ref().is_some_and(|key| x509.public_key().is_ok_and(|public| public.public_eq(key)))
+    };
+    certs.iter().position(own).unwrap_or(0)
+}
+
 /// Reads one of the files that stand beside a certificate. What is wrong with it is fatal only when the configuration names
 /// it: otherwise the certificate goes without.
 fn side<T>(

@@ -17,7 +17,11 @@ pub mod servers;
 pub mod session;
 pub mod sessions;
 pub mod ssl_ca;
+pub mod ssl_catalog;
+pub mod ssl_cert;
 pub mod ssl_change;
+pub mod ssl_crt_list;
+pub mod ssl_edit;
 pub mod stat;
 pub mod tables;
 pub mod tls_explain;
@@ -55,6 +59,8 @@ pub const FAMILIES: &[&[Command]] = &[
     tables::ROWS,
     tls_keys::ROWS,
     ssl_ca::ROWS,
+    ssl_cert::ROWS,
+    ssl_crt_list::ROWS,
 ];
 
 /// Bytes of output at which a job steps back and lets the client read.

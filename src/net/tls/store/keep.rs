@@ -11,6 +11,7 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use super::draft::Draft;
 use super::errand::{self, News, Notice, Open, Request, Wanted, Weight};
 use super::index::{flag, Bytes, Entry, Index, SIDES};
 use super::lru::Lru;
@@ -137,6 +138,8 @@ pub(super) struct Desk {
     loose: Option<u32>,
     /// Contents that are wanted as they are.
     pub(super) raw: Wishes,
+    /// What commands have set.
+    pub(super) draft: Option<Draft>,
     /// Tasks that must look again after an edit.
     pub(super) woken: Vec<TaskId>,
     how: Arc<Files>,
@@ -188,6 +191,7 @@ impl Store {
             dirs: Vec::new(),
             loose: None,
             raw: Wishes::default(),
+            draft: None,
             woken: Vec::new(),
             how: Arc::clone(&settings.how),
             lru: Lru::new(settings.cache),

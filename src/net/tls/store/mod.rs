@@ -8,6 +8,7 @@
 
 pub mod build;
 pub mod census;
+pub mod draft;
 pub mod edit;
 pub mod errand;
 pub mod index;
