@@ -28,6 +28,7 @@ mod retries;
 mod rules;
 mod shm_workers;
 mod ssl_ca_commands;
+mod ssl_commands;
 mod stick;
 mod stick_counts;
 mod tls;
