@@ -4,6 +4,7 @@
 //! memory; the views here are refreshed from them.
 
 use super::queue::Lines;
+use super::reuse::has_names;
 use crate::base::ids::{ConnId, ProxyId, ServerId};
 use crate::base::tick::Tick;
 use crate::plan::scheme::{Balancer, PickCx, ServerView};
@@ -11,6 +12,21 @@ use crate::plan::{Plan, Proxy, Server};
 use crate::shm::{Admin, Health, Object, Shared};
 use std::net::SocketAddr;
 use std::sync::atomic::Ordering::Relaxed;
+
+/// Idle connections of one server in one worker, when its line does not say: those that differ by the name they were made
+/// for are not limited by how many were needed at once.
+const NAMED_MAX: usize = 256;
+
+/// Whether a connection may rest.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Rest {
+    /// There is room.
+    Yes,
+    /// This one, which has rested longest, makes room.
+    InPlaceOf(ConnId),
+    /// It is not needed.
+    No,
+}
 
 /// One backend in this worker.
 pub struct BackendState {
@@ -115,21 +131,30 @@ impl Backends {
         &mut self.servers[id.index()]
     }
 
-    /// Whether one more connection to a server may rest. With those at work, no more are kept than were
-    /// needed at once: clients that come for one request would leave one behind each.
-    pub fn may_rest(&self, server: &Server) -> bool {
+    /// Whether one more connection to a server may rest, and in whose place. With those at work, no more of those that are
+    /// `alike` are kept than were needed at once: clients that come for one request would leave one behind each.
+    pub fn may_rest(&self, server: &Server, alike: usize) -> Rest {
         let state = &self.servers[server.id.index()];
-        let idle = state.idle.len();
-        let most = server.pool_max_conn.map_or(usize::MAX, |most| most as usize);
         let busy = state.busy as usize;
         let needed = state.peak.iter().copied().max().unwrap_or(0) as usize;
-        server.pool_purge_delay > 0 && idle < most && (idle == 0 || idle + busy < needed)
+        if server.pool_purge_delay == 0 || (alike > 0 && alike + busy >= needed) {
+            return Rest::No;
+        }
+        let usual = if has_names(server) { NAMED_MAX } else { usize::MAX };
+        let most = server.pool_max_conn.map_or(usual, |most| most as usize);
+        match state.idle.first() {
+            _ if state.idle.len() < most => Rest::Yes,
+            Some(oldest) => Rest::InPlaceOf(*oldest),
+            None => Rest::No,
+        }
     }
 
     /// A connection to a server rests.
-    pub fn rest(&mut self, server: ServerId, conn: ConnId) {
+    pub fn rest(&mut self, server: ServerId, conn: ConnId, instead: Option<ConnId>) {
         self.rested = true;
-        self.server(server).idle.push(conn);
+        let idle = &mut self.server(server).idle;
+        idle.retain(|other| Some(*other) != instead);
+        idle.push(conn);
     }
 
     /// Whether any connection may be idle.
@@ -303,23 +328,42 @@ mod tests {
         // two of three requests end, each leaves its connection; a third has no room while one is at work
         for n in 0..2 {
             backends.left(s0);
-            assert!(backends.may_rest(plan.server(s0)));
-            backends.rest(s0, conn(n));
+            assert_eq!(backends.may_rest(plan.server(s0), n as usize), Rest::Yes);
+            backends.rest(s0, conn(n), None);
         }
-        assert!(!backends.may_rest(plan.server(s0)));
+        assert_eq!(backends.may_rest(plan.server(s0), 2), Rest::No);
         backends.left(s0);
-        assert!(backends.may_rest(plan.server(s0)));
-        backends.rest(s0, conn(2));
-        assert!(!backends.may_rest(plan.server(s0)));
+        assert_eq!(backends.may_rest(plan.server(s0), 2), Rest::Yes);
+        backends.rest(s0, conn(2), None);
+        assert_eq!(backends.may_rest(plan.server(s0), 3), Rest::No);
         // what was needed is forgotten at the second purge; one may always rest
         for at in 1..=2 {
             backends.surplus(&plan, Tick::default().after(at * 1_000_000));
         }
         backends.server(s0).idle.truncate(1);
-        assert!(!backends.may_rest(plan.server(s0)));
+        assert_eq!(backends.may_rest(plan.server(s0), 1), Rest::No);
         backends.server(s0).idle.clear();
-        assert!(backends.may_rest(plan.server(s0)));
+        assert_eq!(backends.may_rest(plan.server(s0), 0), Rest::Yes);
         plan.servers[0].pool_purge_delay = 0;
-        assert!(!backends.may_rest(plan.server(s0)));
+        assert_eq!(backends.may_rest(plan.server(s0), 0), Rest::No);
+    }
+
+    #[test]
+    fn who_has_rested_longest_makes_room() {
+        let mut plan = plan();
+        plan.servers[0].pool_max_conn = Some(2);
+        let shm = Shared::new(&plan.names(), &Extras::new(), 1).unwrap();
+        let mut backends = Backends::new(&plan, &shm);
+        let (s0, conn) = (ServerId(0), |n| ConnId::new(n, 1));
+        for n in 0..2 {
+            assert_eq!(backends.may_rest(plan.server(s0), 0), Rest::Yes);
+            backends.rest(s0, conn(n), None);
+        }
+        assert_eq!(backends.may_rest(plan.server(s0), 0), Rest::InPlaceOf(conn(0)));
+        backends.rest(s0, conn(2), Some(conn(0)));
+        assert_eq!(backends.server(s0).idle, [conn(1), conn(2)]);
+        plan.servers[0].pool_max_conn = Some(0);
+        backends.server(s0).idle.clear();
+        assert_eq!(backends.may_rest(plan.server(s0), 0), Rest::No);
     }
 }

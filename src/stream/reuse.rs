@@ -4,6 +4,7 @@
 //! client's address, or `http-reuse never`) belongs to its client's connection, and goes with it. A TLS connection that was
 //! made for a name serves only requests that ask for the same.
 
+use super::backends::Rest;
 use super::{Below, Stream};
 use crate::base::ids::{ConnId, ServerId};
 use crate::event::sched::Wake;
@@ -14,6 +15,11 @@ use crate::plan::{Mode, Server, ServerAddr};
 
 /// Idle connections looked at for one request: the most recently used ones are the best.
 const LOOKS: usize = 16;
+
+/// Connections to it differ by the name they were made for; with a constant name all have the same.
+pub(super) fn has_names(server: &Server) -> bool {
+    server.sni.as_ref().is_some_and(|name| !name.is_constant())
+}
 
 impl Stream {
     /// The connection is made for this client and for no other.
@@ -36,9 +42,7 @@ impl Stream {
             return None;
         }
         let line = cx.plan.server(server);
-        // with a constant name all connections have the same
-        let varies = line.sni.as_ref().is_some_and(|name| !name.is_constant());
-        let name = if varies { Some(self.name_asked(line, below, cx)) } else { None };
+        let name = if has_names(line) { Some(self.name_asked(line, below, cx)) } else { None };
         let id = if self.is_private(line, cx) {
             self.private_connection(server, name, below, cx)
         } else {
@@ -85,7 +89,8 @@ impl Stream {
         }
         let state = below.backends.server(server);
         let mut at = state.idle.len();
-        for _ in 0..LOOKS {
+        let mut looks = 0;
+        while looks < LOOKS {
             at = at.checked_sub(1)?;
             let id = *state.idle.get(at)?;
             let Some(conn) = below.conns.get_mut(id) else {
@@ -95,6 +100,7 @@ impl Stream {
             if name.as_ref().is_some_and(|name| conn.name_asked() != name.as_deref()) {
                 continue;
             }
+            looks += 1;
             let proven = conn.server().is_some_and(|side| side.requests > 1);
             if first && reuse == HttpReuse::Aggressive && !proven {
                 continue;
@@ -124,11 +130,7 @@ impl Stream {
                 } else if self.is_private(server, cx) {
                     self.keep_private(id, below, cx)
                 } else {
-                    side.pooled = below.backends.may_rest(server);
-                    if side.pooled {
-                        below.backends.rest(server.id, id);
-                    }
-                    side.pooled
+                    Self::share(id, server, below, cx)
                 }
             }
             _ => false,
@@ -136,6 +138,32 @@ impl Stream {
         if !rests {
             cx.sched.wake(task, Wake::KILL);
         }
+    }
+
+    /// The connection may serve any client next.
+    fn share(id: ConnId, server: &Server, below: &mut Below<'_>, cx: &mut Cx<'_>) -> bool {
+        let idle = &below.backends.server(server.id).idle;
+        let alike = match has_names(server) {
+            false => idle.len(),
+            true => {
+                let name = |id: ConnId| below.conns.get(id).map(|conn| conn.name_asked());
+                let own = name(id);
+                idle.iter().filter(|other| name(**other) == own).count()
+            }
+        };
+        let instead = match below.backends.may_rest(server, alike) {
+            Rest::No => return false,
+            Rest::Yes => None,
+            Rest::InPlaceOf(oldest) => Some(oldest),
+        };
+        below.backends.rest(server.id, id, instead);
+        if let Some(oldest) = instead.and_then(|oldest| below.conns.get(oldest)) {
+            cx.sched.wake(oldest.task, Wake::KILL);
+        }
+        if let Some(side) = below.conns.get_mut(id).and_then(|conn| conn.server_mut()) {
+            side.pooled = true;
+        }
+        true
     }
 
     /// A client keeps one connection of its own.

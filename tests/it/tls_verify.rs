@@ -236,6 +236,51 @@ fn servers_that_are_not_believed_are_not_talked_to() {
 }
 
 #[test]
+fn the_authorities_of_the_system_do_not_know_everybody() {
+    let root = Cert::authority("Root");
+    let server = Server::https(root.issue(&["s.test"]).server(), |_| Reply::ok("ok"));
+    let logs = Logs::udp();
+    for (options, status) in [
+        ("ca-file @system-ca verifyhost s.test", 503),
+        ("ca-file @system-ca verifyhost s.test verify none", 200),
+    ] {
+        let proxy = towards(&server, options, &[], &logs);
+        assert_eq!(proxy.get("fe", "/").status, status, "{options}");
+        if status != 200 {
+            let warning = logs.next_with("Server fe/s1");
+            assert!(
+                warning.contains("SSL handshake failure: unable to get local issuer certificate"),
+                "{warning}"
+            );
+        }
+    }
+}
+
+#[test]
+fn files_that_are_no_good_are_named() {
+    let root = Cert::authority("Root");
+    let rows = [
+        ("verify required ca-file \"${ca}.missing\"", "ca.pem.missing"),
+        ("verify required ca-file \"${ca}\" crl-file \"${ca}\"", "no revocation list"),
+        ("verify required ca-file \"${ca}\" ca-verify-file \"${crl}\"", "no certificate inside"),
+        (
+            "verify required ca-file \"${ca}\" crt-ignore-err X509_V_ERR_NONSENSE",
+            "no error of certificate verification",
+        ),
+        ("verify required", "needs the authorities"),
+    ];
+    for (options, words) in rows {
+        let program = program(&format!("listen fe\n    bind 127.0.0.1:0 ssl crt \"${{pem}}\" {options}\n"));
+        let pem = program.file("a.pem", Cert::new(&["a.test"]).pem());
+        let ca = program.file("ca.pem", root.cert_pem());
+        let crl = program.file("crl.pem", root.revoke(&[]));
+        let output = program.env("pem", pem).env("ca", ca).env("crl", crl).run(&["-c"]);
+        assert_ne!(output.code(), 0, "{options}");
+        assert!(output.stderr.contains(words), "{options}: {}", output.stderr);
+    }
+}
+
+#[test]
 fn servers_that_are_believed_are_talked_to() {
     let root = Cert::authority("Root");
     let files = [("ca", root.cert_pem()), ("crl", root.revoke(&[])), ("own", root.issue(&["proxy"]).pem())];
@@ -284,6 +329,29 @@ fn a_connection_is_used_again_only_for_the_name_it_was_made_for() {
         assert_eq!(client.response().text(), "ok");
     }
     assert_eq!(server.connections(), 2);
+}
+
+#[test]
+fn connections_for_many_names_rest_side_by_side() {
+    let root = Cert::authority("Root");
+    let server = Server::https(root.issue(&["*.x.test"]).server(), |_| Reply::ok("ok"));
+    let logs = Logs::udp();
+    for (hosts, options, expected) in [
+        ("aabb", "", 2),
+        ("abababab", "", 2),
+        ("abcabc", "pool-max-conn 2", 6),
+        ("abcbcb", "pool-max-conn 2", 3),
+    ] {
+        let before = server.connections();
+        let options = format!("ca-file \"${{ca}}\" sni-auto {options}\n    http-reuse always");
+        let proxy = towards(&server, &options, &[("ca", root.cert_pem())], &logs);
+        for host in hosts.chars() {
+            let mut client = proxy.connect("fe");
+            client.send(format!("GET / HTTP/1.1\r\nHost: {host}.x.test\r\nConnection: close\r\n\r\n"));
+            assert_eq!(client.response().text(), "ok");
+        }
+        assert_eq!(server.connections() - before, expected, "{hosts} {options}");
+    }
 }
 
 #[test]

@@ -116,7 +116,7 @@ pub const ROWS: &[Fetch] = &[
         .args("fc_pp_tlv(<type>)", 1, &[Kind::Custom])
         .check(check_tlv)
         .text("The type is a number, as 5 or 0x05, or one of ALPN, AUTHORITY, CRC32C, NOOP, UNIQUE_ID, SSL, NETNS.")
-        .example("fc_pp_tlv(0xE0)"),
+        .example("http-request set-var(txn.zone) fc_pp_tlv(0xE0)"),
     Fetch::new(
         "fc_pp_unique_id",
         Ty::Str,
