@@ -215,3 +215,55 @@ fn damaged_configurations_are_survived() {
         }
     }
 }
+
+/// The words that configurations contain most, each in the smallest configuration of its heading.
+#[test]
+fn common_words_are_read() {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/conf/words.txt");
+    let text = fs::read_to_string(&path).unwrap();
+    let empty = path.with_extension("empty").display().to_string();
+    let (mut heading, mut count, mut wrong) = ("", 0, Vec::new());
+    for line in text.lines().filter(|line| !line.is_empty() && !line.starts_with('#')) {
+        if let Some(name) = line.strip_prefix('[') {
+            heading = name.trim_end_matches(']');
+            continue;
+        }
+        // nothing in it, so it is a page, a map, a list
+        let line = &line.replace("/dev/null", &empty);
+        let global = if heading == "global" { line } else { "" };
+        let (mode, line) = match heading {
+            "global" => ("http", String::new()),
+            "http" | "http rule" => ("http", line.clone()),
+            "tcp rule" => ("tcp", line.clone()),
+            "request" | "convert" => ("http", format!("http-request set-var(txn.y) {line}")),
+            "answer" => ("http", format!("http-response set-var(txn.y) {line}")),
+            "bytes" => ("tcp", format!("tcp-request content set-var(txn.y) {line}")),
+            "condition" => ("http", format!("acl x {line}\n    http-request deny if x {{ {line} }}")),
+            other => panic!("what is {other}?"),
+        };
+        // slots of captures, which tcp proxies have as well
+        let slots = if mode == "http" {
+            "declare capture request len 9\n    declare capture response len 9"
+        } else {
+            ""
+        };
+        let config = format!(
+            "global\n    {global}\nuserlist people\n    user joe insecure-password x\nhttp-errors pages\n    \
+             errorfile 503 {empty}\nlisten fe\n    mode {mode}\n    timeout client 1s\n    timeout server 1s\n    \
+             timeout connect 1s\n    bind 127.0.0.1:1\n    {slots}\n    acl known always_true\n    {line}\n    \
+             server s1 127.0.0.1:1 cookie c\nbackend be\n    mode {mode}\n    timeout server 1s\n    \
+             timeout connect 1s\n    server s1 127.0.0.1:1\nbackend sticky\n    stick-table type ip size 1k expire 1m store \
+             gpc0,gpc0_rate(1s),gpt0,conn_cnt,conn_cur,conn_rate(1s),sess_cnt,sess_rate(1s),http_req_cnt,\
+             http_req_rate(1s),http_err_cnt,http_err_rate(1s),http_fail_cnt,http_fail_rate(1s),bytes_in_cnt,\
+             bytes_out_cnt,bytes_in_rate(1s),bytes_out_rate(1s)\n"
+        );
+        let mut sources = SourceMap::new();
+        sources.add("words", config);
+        count += 1;
+        if let Err(diags) = conf::load(&sources) {
+            let text = diags.render(&sources, Paint::Plain);
+            wrong.push(format!("[{heading}] {line}: {}", text.lines().next().unwrap_or_default()));
+        }
+    }
+    assert!(count > 500 && wrong.is_empty(), "{} of {count}:\n{}", wrong.len(), wrong.join("\n"));
+}

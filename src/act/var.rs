@@ -85,10 +85,10 @@ impl Place {
         Ok(Place { var, when })
     }
 
-    /// Sets the variable when its conditions hold. One that has no room keeps what it had: that is counted
-    /// where variables are stored.
+    /// Sets the variable when its conditions hold.
     fn set(&self, value: Option<Value>, cx: &mut ActionCx<'_>) {
         if self.when == 0 || self.holds(value.as_ref(), cx) {
+            // one that has no room keeps what it had
             value.map(|value| cx.vars.set(self.var, value));
         }
     }
@@ -96,6 +96,7 @@ impl Place {
     fn holds(&self, new: Option<&Value>, cx: &ActionCx<'_>) -> bool {
         let vars = cx.vars.view();
         let old = vars.get(self.var);
+        let old = old.as_deref();
         let empty = |value: &Value| value.sample().as_bytes().is_some_and(<[u8]>::is_empty);
         let number = |value: &Value| match value {
             Value::Int(n) => Some(*n),

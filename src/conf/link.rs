@@ -144,6 +144,7 @@ pub fn plan(whole: &mut Whole<'_>, diags: &mut Diags) -> Plan {
         slot: None,
         slots: None,
     };
+    plan.start_vars = rules::start_vars(&whole.global.vars, &mut linked, diags);
     for draft in &mut whole.proxies {
         rules::compile(draft, &mut linked, diags);
         rules::logs(draft, &mut linked, diags);

@@ -2,6 +2,7 @@
 //! are known. Actions are the tables of `act`, conditions the business of `expr`.
 
 use std::collections::HashMap;
+use std::sync::Arc;
 
 use super::ast::Line;
 use super::draft::{Later, ProxyDraft};
@@ -12,20 +13,20 @@ use super::sticks::Tables;
 use crate::act::{self, ActionKw};
 use crate::base::ids::{ProxyId, ServerId};
 use crate::expr::acl::{Acl, Acls, Cond};
-use crate::expr::compile::{expr_word, Names, ParseCx};
+use crate::expr::compile::{expr_word, expr_words, Names, ParseCx};
 use crate::expr::fetch::Point;
 use crate::expr::logfmt::{self, LogFmt, Use};
 use crate::expr::map::Maps;
 use crate::expr::sample::Ty;
 use crate::expr::stick::key_type;
-use crate::expr::vars::{Var, VarNames};
+use crate::expr::vars::{Scope, Var, VarNames};
 use crate::lang::diag::{Diag, Diags};
 use crate::lang::suggest;
 use crate::lang::word::{Word, Words};
 use crate::plan::cookie::PersistRule;
 use crate::plan::proxy::{Forwarded, LogStyle, Part, Switch, SwitchTo, UseServer, UseTo};
 use crate::plan::rule::{Rule, Site};
-use crate::plan::{ErrorPages, Mode, Users};
+use crate::plan::{ErrorPages, Mode, StartValue, Users};
 
 /// What all sections are called, and what compiling gathers for the plan.
 pub struct Linked<'a> {
@@ -240,6 +241,31 @@ pub fn forwarded(draft: &mut ProxyDraft, names: &mut Linked<'_>, diags: &mut Dia
         }
     }
     draft.proxy.forwarded = Some(made);
+}
+
+/// Compiles `set-var` and `set-var-fmt` of the global section.
+pub fn start_vars(lines: &[Arc<Line>], names: &mut Linked<'_>, diags: &mut Diags) -> Vec<(Var, StartValue)> {
+    let (none, section) = (Acls::default(), HashMap::new());
+    let mut job = Job { acls: &section, none: &none, proxy: ProxyId(0), names, diags };
+    let compile = |line: &Arc<Line>| {
+        let later = Later { line: line.clone(), section: usize::MAX };
+        job.run(&later, Point::Nowhere, |words, cx| {
+            let text = words.next().is_some_and(|word| word.is("set-var-fmt"));
+            let name = words.need("a variable")?;
+            let var = cx.names.var(&name.text).map_err(|why| name.err(why))?;
+            if var.scope != Scope::Proc {
+                return Err(
+                    name.err("only variables of the service live here: their names begin with \"proc.\"")
+                );
+            }
+            let value = match text {
+                true => StartValue::Text(LogFmt::compile(words.need("a text")?, Use::Text, cx)?),
+                false => StartValue::Expr(expr_words(words, cx)?),
+            };
+            words.done().map(|()| (var, value))
+        })
+    };
+    lines.iter().filter_map(compile).collect()
 }
 
 /// Compiles a single line of a proxy with the ACLs of its section.

@@ -4,9 +4,13 @@
 //! Every store is bounded by `tune.vars.*`. Expressions read through [`Vars`]; what they change goes
 //! through [`Effects`] and is applied by whoever evaluated them.
 
+use std::borrow::Cow;
 use std::cell::Cell;
+use std::net::{Ipv4Addr, Ipv6Addr};
 
 use super::sample::Value;
+use crate::shm::vars::{SharedVars, VARS};
+use crate::shm::Shared;
 
 /// Where a variable lives.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Hash)]
@@ -72,6 +76,21 @@ impl VarNames {
         self.lookup(scope, name)
     }
 
+    /// Variables there are, of all scopes.
+    pub fn len(&self) -> usize {
+        self.names.len()
+    }
+
+    /// There is none.
+    pub fn is_empty(&self) -> bool {
+        self.names.is_empty()
+    }
+
+    /// Some belong to the whole service.
+    pub fn has_shared(&self) -> bool {
+        self.names.iter().any(|(scope, _)| *scope == Scope::Proc)
+    }
+
     /// `scope.name` of a variable.
     pub fn name(&self, var: Var) -> String {
         let word = Scope::ALL.iter().find(|(s, _)| *s == var.scope).map_or("", |(_, w)| w);
@@ -120,15 +139,26 @@ impl Store {
         self.items.iter().find(|(i, _)| *i == id).map(|(_, value)| value)
     }
 
+    /// Bytes that setting a variable would add.
+    fn growth(&self, id: u32, value: &Value) -> usize {
+        let old = self.get(id).map_or(0, |value| ITEM_BYTES + value.heap());
+        (ITEM_BYTES + value.heap()).saturating_sub(old)
+    }
+
+    /// Whether so many bytes more keep it within its limit, `inner` being what stores within it hold.
+    fn takes(&self, more: usize, inner: usize) -> bool {
+        let limit = if self.limit == 0 { STORE_BYTES_MAX } else { self.limit };
+        more == 0 || self.bytes + inner + more <= limit
+    }
+
     /// Sets a variable; false when there is no room (the variable keeps its old value).
     pub fn set(&mut self, id: u32, value: Value) -> bool {
-        let limit = if self.limit == 0 { STORE_BYTES_MAX } else { self.limit };
+        if !self.takes(self.growth(id, &value), 0) {
+            return false;
+        }
         let new = ITEM_BYTES + value.heap();
         let slot = self.items.iter_mut().find(|(i, _)| *i == id);
         let old = slot.as_ref().map_or(0, |(_, value)| ITEM_BYTES + value.heap());
-        if self.bytes - old + new > limit {
-            return false;
-        }
         self.bytes = self.bytes - old + new;
         match slot {
             Some((_, place)) => *place = value,
@@ -162,7 +192,7 @@ impl Store {
 #[derive(Clone, Copy, Default)]
 pub struct Vars<'a> {
     /// `proc.*`
-    pub proc: Option<&'a Store>,
+    pub proc: Option<&'a ProcVars>,
     /// `sess.*`
     pub sess: Option<&'a Store>,
     /// `txn.*`
@@ -175,15 +205,15 @@ pub struct Vars<'a> {
 
 impl<'a> Vars<'a> {
     /// The value of a variable.
-    pub fn get(&self, var: Var) -> Option<&'a Value> {
+    pub fn get(&self, var: Var) -> Option<Cow<'a, Value>> {
         let store = match var.scope {
-            Scope::Proc => self.proc,
+            Scope::Proc => return self.proc?.get(var.id).map(Cow::Owned),
             Scope::Sess => self.sess,
             Scope::Txn => self.txn,
             Scope::Req | Scope::Res => self.msg,
             Scope::Check => self.check,
         };
-        store?.get(var.id)
+        store?.get(var.id).map(Cow::Borrowed)
     }
 }
 
@@ -191,7 +221,7 @@ impl<'a> Vars<'a> {
 #[derive(Default)]
 pub struct VarsMut<'a> {
     /// `proc.*`
-    pub proc: Option<&'a mut Store>,
+    pub proc: Option<&'a ProcVars>,
     /// `sess.*`
     pub sess: Option<&'a mut Store>,
     /// `txn.*`
@@ -206,7 +236,7 @@ impl VarsMut<'_> {
     /// For reading.
     pub fn view(&self) -> Vars<'_> {
         Vars {
-            proc: self.proc.as_deref(),
+            proc: self.proc,
             sess: self.sess.as_deref(),
             txn: self.txn.as_deref(),
             msg: self.msg.as_deref(),
@@ -216,11 +246,33 @@ impl VarsMut<'_> {
 
     /// Sets a variable; false when there is no room or no such scope here.
     pub fn set(&mut self, var: Var, value: Value) -> bool {
-        self.store(var.scope).is_some_and(|store| store.set(var.id, value))
+        if var.scope == Scope::Proc {
+            return self.proc.is_some_and(|proc| proc.set(var.id, &value));
+        }
+        self.fits(var, &value) && self.store(var.scope).is_some_and(|store| store.set(var.id, value))
+    }
+
+    /// Limits hold for what lies within as well: that of a session for its transaction, that of a transaction for its
+    /// request and its answer.
+    fn fits(&mut self, var: Var, value: &Value) -> bool {
+        let Some(more) = self.store(var.scope).map(|store| store.growth(var.id, value)) else { return false };
+        let bytes = |store: &Option<&mut Store>| store.as_ref().map_or(0, |store| store.bytes);
+        let (msg, txn) = (bytes(&self.msg), bytes(&self.txn));
+        let takes =
+            |store: &Option<&mut Store>, inner| store.as_ref().is_none_or(|store| store.takes(more, inner));
+        match var.scope {
+            Scope::Proc | Scope::Check => true,
+            Scope::Sess => takes(&self.sess, txn + msg),
+            Scope::Txn => takes(&self.txn, msg) && takes(&self.sess, txn + msg),
+            Scope::Req | Scope::Res => takes(&self.txn, msg) && takes(&self.sess, txn + msg),
+        }
     }
 
     /// Forgets a variable.
     pub fn unset(&mut self, var: Var) {
+        if let (Scope::Proc, Some(proc)) = (var.scope, self.proc) {
+            proc.unset(var.id);
+        }
         if let Some(store) = self.store(var.scope) {
             store.unset(var.id);
         }
@@ -228,11 +280,61 @@ impl VarsMut<'_> {
 
     fn store(&mut self, scope: Scope) -> Option<&mut Store> {
         match scope {
-            Scope::Proc => self.proc.as_deref_mut(),
+            Scope::Proc => None,
             Scope::Sess => self.sess.as_deref_mut(),
             Scope::Txn => self.txn.as_deref_mut(),
             Scope::Req | Scope::Res => self.msg.as_deref_mut(),
             Scope::Check => self.check.as_deref_mut(),
+        }
+    }
+}
+
+/// The variables of the whole service: all processes see the same values.
+#[derive(Clone, Debug, Default)]
+pub struct ProcVars {
+    cells: Option<SharedVars>,
+    limit: usize,
+}
+
+impl ProcVars {
+    /// Those of a configuration, bounded by `limit` bytes (0: none) all together.
+    pub fn attach(shm: &Shared, limit: usize) -> ProcVars {
+        ProcVars { cells: shm.extra(VARS).map(SharedVars::attach), limit }
+    }
+
+    /// The value of a variable.
+    pub fn get(&self, id: u32) -> Option<Value> {
+        let (kind, bytes) = self.cells.as_ref()?.get(id)?;
+        Some(match kind {
+            1 => Value::Bool(bytes.first().is_some_and(|byte| *byte != 0)),
+            2 => Value::Int(i64::from_le_bytes(bytes.try_into().ok()?)),
+            3 => Value::Ip4(Ipv4Addr::from(<[u8; 4]>::try_from(bytes).ok()?)),
+            4 => Value::Ip6(Ipv6Addr::from(<[u8; 16]>::try_from(bytes).ok()?)),
+            5 => Value::Str(bytes.into()),
+            6 => Value::Bin(bytes.into()),
+            _ => Value::Meth(bytes.into()),
+        })
+    }
+
+    /// Sets a variable; false when there is no room, or its value is too long to be shared.
+    pub fn set(&self, id: u32, value: &Value) -> bool {
+        let Some(cells) = &self.cells else { return false };
+        let room = (ITEM_BYTES, self.limit);
+        match value {
+            Value::Bool(b) => cells.set(id, 1, &[u8::from(*b)], room),
+            Value::Int(n) => cells.set(id, 2, &n.to_le_bytes(), room),
+            Value::Ip4(ip) => cells.set(id, 3, &ip.octets(), room),
+            Value::Ip6(ip) => cells.set(id, 4, &ip.octets(), room),
+            Value::Str(bytes) => cells.set(id, 5, bytes, room),
+            Value::Bin(bytes) => cells.set(id, 6, bytes, room),
+            Value::Meth(bytes) => cells.set(id, 7, bytes, room),
+        }
+    }
+
+    /// Forgets a variable.
+    pub fn unset(&self, id: u32) {
+        if let Some(cells) = &self.cells {
+            cells.unset(id, ITEM_BYTES);
         }
     }
 }
@@ -335,6 +437,23 @@ mod tests {
         assert_eq!(store.bytes, 2 * ITEM_BYTES);
         store.clear();
         assert_eq!((store.bytes, store.get(1)), (0, None));
+    }
+
+    #[test]
+    fn limits_hold_for_what_lies_within() {
+        let var = |scope| Var { scope, id: 1 };
+        let text = |n: usize| Value::Str(vec![b'x'; n].into());
+        let mut stores = [40 + 2 * ITEM_BYTES, 30 + ITEM_BYTES, 20 + ITEM_BYTES].map(Store::with_limit);
+        let [sess, txn, msg] = &mut stores;
+        let mut vars = VarsMut { sess: Some(sess), txn: Some(txn), msg: Some(msg), ..VarsMut::default() };
+        assert!(!vars.set(var(Scope::Req), text(21)) && vars.set(var(Scope::Req), text(20)));
+        assert!(!vars.set(var(Scope::Txn), Value::Int(1)), "the request has taken all");
+        assert!(vars.set(var(Scope::Sess), text(20)));
+        assert!(!vars.set(var(Scope::Sess), text(21)));
+        assert_eq!(vars.view().get(var(Scope::Sess)).as_deref(), Some(&text(20)));
+        vars.unset(var(Scope::Req));
+        assert!(vars.set(var(Scope::Txn), text(20)) && !vars.set(var(Scope::Txn), text(21)));
+        assert!(!vars.set(var(Scope::Proc), text(1)) && !vars.set(var(Scope::Check), text(1)));
     }
 
     #[test]

@@ -4,6 +4,7 @@
 //! servers, rates, sockets) answers through [`World`]. This is what keeps expressions from importing
 //! the floors above. Fields hold what is known so far; what is not known is `None`, zero or empty.
 
+use std::borrow::Cow;
 use std::net::{IpAddr, SocketAddr};
 
 use openssl::x509::{X509Name, X509};
@@ -72,7 +73,10 @@ impl<'a> Facts<'a> {
     pub fn var(&self, var: Var) -> Option<Sample<'a>> {
         match self.effects.pending(var) {
             Some(changed) => changed.map(Value::into_sample),
-            None => self.vars.get(var).map(Value::sample),
+            None => self.vars.get(var).map(|value| match value {
+                Cow::Borrowed(value) => value.sample(),
+                Cow::Owned(value) => value.into_sample(),
+            }),
         }
     }
 

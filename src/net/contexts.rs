@@ -24,6 +24,7 @@ use crate::shm::early::EarlyWindow;
 use crate::shm::failures::Failures;
 use crate::shm::sslcache::{SslCache, SslCacheStats};
 use crate::shm::tickets::Tickets;
+use crate::shm::vars::{SharedVars, VARS};
 use crate::shm::{Extras, Shared};
 
 /// Name of the session cache in shared memory.
@@ -57,12 +58,15 @@ pub struct Contexts {
 /// That is not told again sooner, milliseconds.
 const BUSY_EVERY_MS: u64 = 10_000;
 
-/// Stretches of shared memory that TLS and changes of maps need, in words of 8 bytes.
+/// Stretches of shared memory that TLS, changes of maps and variables need, in words of 8 bytes.
 pub fn extras(plan: &Plan) -> Extras {
     let mut extras = Extras::new();
     let log = live::log_words(&plan.maps);
     if log > 0 {
         extras.insert(MAPS, log);
+    }
+    if plan.vars.has_shared() {
+        extras.insert(VARS, SharedVars::words_needed(plan.vars.len()));
     }
     if plan.listeners.iter().any(|l| l.tls.is_some()) {
         let blocks = plan.global.tune.ssl_cachesize;

@@ -8,7 +8,7 @@ use crate::event::log::sink::LogSink;
 use crate::event::poll::Poller;
 use crate::event::sched::Sched;
 use crate::expr::live::{LiveMaps, Order};
-use crate::expr::vars::Effects;
+use crate::expr::vars::{Effects, ProcVars};
 use crate::msg::heads::HeadPool;
 use crate::net::contexts::Contexts;
 use crate::net::fault::Fault;
@@ -39,6 +39,8 @@ pub struct Cx<'w> {
     pub rng: &'w mut Rng,
     /// What expressions ask for while they are evaluated.
     pub effects: &'w Effects,
+    /// Variables of the whole service.
+    pub proc_vars: &'w ProcVars,
     /// Maps and ACL files as they are now.
     pub maps: &'w mut LiveMaps,
     /// Where log lines go.

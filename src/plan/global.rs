@@ -140,9 +140,40 @@ pub enum CliLevel {
     Admin,
 }
 
+/// `tune.vars.*-max-size`: bytes of variables, 0: the built-in bound.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct VarLimits {
+    /// `global`: of everything.
+    pub global: usize,
+    /// `proc`: of the service, what lies within included.
+    pub process: usize,
+    /// `sess`: of a session, its transaction included.
+    pub sess: usize,
+    /// `txn`: of a transaction, its request and answer included.
+    pub txn: usize,
+    /// `reqres`: of a request, or an answer.
+    pub message: usize,
+    /// `check`: of a health check.
+    pub check: usize,
+}
+
+impl VarLimits {
+    /// The limit of `proc.*`.
+    pub fn shared(&self) -> usize {
+        [self.global, self.process].into_iter().filter(|limit| *limit > 0).min().unwrap_or(0)
+    }
+
+    /// The limit of one session: none may have more than all together.
+    pub fn session(&self) -> usize {
+        [self.global, self.process, self.sess].into_iter().filter(|limit| *limit > 0).min().unwrap_or(0)
+    }
+}
+
 /// The `tune.*` words, with their defaults.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Tune {
+    /// `tune.vars.*-max-size`.
+    pub vars: VarLimits,
     /// `tune.bufsize`: bytes of a buffer.
     pub bufsize: usize,
     /// `tune.maxrewrite`: bytes of a buffer kept free for rewriting a head.
@@ -186,6 +217,7 @@ pub struct Tune {
 impl Default for Tune {
     fn default() -> Self {
         Tune {
+            vars: VarLimits::default(),
             bufsize: 16384,
             maxrewrite: 1024,
             maxhdr: 101,

@@ -30,10 +30,20 @@ pub use timeouts::Timeouts;
 pub use users::Users;
 
 use crate::base::ids::{ListenerId, ProxyId, ServerId};
+use crate::expr::compile::Expr;
+use crate::expr::logfmt::LogFmt;
 use crate::expr::map::Maps;
-use crate::expr::vars::VarNames;
+use crate::expr::vars::{Var, VarNames};
 use crate::shm::stick::Spec;
 use crate::shm::Names;
+
+/// What a variable of the service begins with.
+pub enum StartValue {
+    /// `set-var`.
+    Expr(Expr),
+    /// `set-var-fmt`.
+    Text(LogFmt),
+}
 
 /// The whole compiled configuration.
 #[derive(Default)]
@@ -46,6 +56,8 @@ pub struct Plan {
     pub listeners: Vec<Listener>,
     /// Variables the rules name.
     pub vars: VarNames,
+    /// `set-var` of the global section, in order.
+    pub start_vars: Vec<(Var, StartValue)>,
     /// Maps and ACL files.
     pub maps: Maps,
     /// Every server of every backend, by [`ServerId`].

@@ -5,6 +5,7 @@
 //! [`Board::changed`] wakes those that must look again.
 
 use crate::base::ids::{ProxyId, ServerId};
+use crate::base::tick::Clock;
 use crate::base::tick::Now;
 use crate::net::contexts;
 use crate::plan::server::Server;
@@ -82,6 +83,7 @@ pub fn configured_maxconn(plan: &Plan, workers: usize) -> u32 {
 pub fn apply_plan(plan: &Plan, workers: usize, shm: &Shared) {
     // whoever takes it up first prepares it: before there are others
     let _ = shm.extra(changelog::MAPS).and_then(ChangeLog::attach);
+    super::vars::set_start_values(plan, shm, Clock::real().read().wall_us);
     let global = shm.global();
     global.maxconn.store(configured_maxconn(plan, workers), Relaxed);
     global.maxsslconn.store(plan.global.maxsslconn, Relaxed);

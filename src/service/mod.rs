@@ -8,3 +8,4 @@ pub mod errors;
 pub mod log;
 pub mod sessions;
 pub mod stats;
+pub mod vars;

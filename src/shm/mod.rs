@@ -20,6 +20,7 @@ mod shared;
 pub mod sslcache;
 pub mod stick;
 pub mod tickets;
+pub mod vars;
 
 #[cfg(test)]
 mod tests;

@@ -21,6 +21,7 @@ use super::layout::{CounterLine, GlobalCell, ObjectCell, ProcessCell, ServerCell
 use super::objects::{Names, Object, Rows};
 use super::processes::{ProcessView, Role};
 use super::stick::{Spec, Tables};
+use super::vars::VARS;
 use crate::base::ids::ServerId;
 use crate::base::limits::PROCESSES_MAX;
 
@@ -76,8 +77,8 @@ impl Shared {
             }
         };
         let generation = parts.header[0].generation.fetch_add(1, AcqRel) + 1;
-        // changes to maps are changes to the files as one configuration has read them
-        let kept = self.extras.iter().filter(|(name, _)| **name != MAPS);
+        // changes to maps are changes to the files as one configuration has read them; variables are its own
+        let kept = self.extras.iter().filter(|(name, _)| ![MAPS, VARS].contains(*name));
         let old = kept.map(|(name, region)| (*name, region.clone())).collect();
         Shared { parts, rows, slot: self.slot, generation, bells, extras: old, stick: self.stick.clone() }
             .with_extras(extras)

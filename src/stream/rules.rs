@@ -240,7 +240,7 @@ impl Stream {
             res_bytes: pick(!http, res_bytes),
             txn: &mut self.txn,
             vars: VarsMut {
-                proc: None,
+                proc: Some(cx.proc_vars),
                 sess: Some(&mut self.sess_vars),
                 txn: Some(&mut self.txn_vars),
                 msg: Some(&mut self.msg_vars),

@@ -13,7 +13,7 @@ use crate::event::log::sink::LogSink;
 use crate::event::poll::Poller;
 use crate::event::sched::{Owner, Sched};
 use crate::expr::live::LiveMaps;
-use crate::expr::vars::Effects;
+use crate::expr::vars::{Effects, ProcVars};
 use crate::msg::heads::HeadPool;
 use crate::net::contexts::Contexts;
 use crate::net::sock::listen::ListenSock;
@@ -43,6 +43,7 @@ impl<'p> Worker<'p> {
             heads: HeadPool::default(),
             rng: Rng::from_seed(now.wall_us ^ u64::from(std::process::id()) << 32),
             effects: Effects::new(),
+            proc_vars: ProcVars::attach(&shm, tune.vars.shared()),
             maps: LiveMaps::new(&plan.maps, shm.extra(MAPS).and_then(ChangeLog::attach)),
             log,
             shm,

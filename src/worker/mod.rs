@@ -37,7 +37,7 @@ use crate::event::poll::Poller;
 use crate::event::ready::Edges;
 use crate::event::sched::{Owner, Sched, Wake};
 use crate::expr::live::LiveMaps;
-use crate::expr::vars::Effects;
+use crate::expr::vars::{Effects, ProcVars};
 use crate::msg::heads::HeadPool;
 use crate::net::conn::Conn;
 use crate::net::contexts::Contexts;
@@ -109,6 +109,7 @@ struct House<'p> {
     heads: HeadPool,
     rng: Rng,
     effects: Effects,
+    proc_vars: ProcVars,
     maps: LiveMaps,
     log: LogSink,
     shm: Shared,
@@ -173,6 +174,7 @@ impl House<'_> {
             poll: &self.poll,
             rng: &mut self.rng,
             effects: &self.effects,
+            proc_vars: &self.proc_vars,
             maps: &mut self.maps,
             log: &mut self.log,
             #[cfg(test)]

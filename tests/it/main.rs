@@ -41,6 +41,7 @@ mod tls_resume;
 mod tls_tiers;
 mod tls_verify;
 mod tls_watch;
+mod variables;
 
 /// The program that was built with these tests.
 const BIN: &str = env!("CARGO_BIN_EXE_lighterman");

@@ -25,6 +25,7 @@ pub mod tls_global;
 pub mod tune;
 pub mod users;
 pub mod value;
+pub mod vars;
 
 use std::sync::LazyLock;
 
@@ -34,7 +35,7 @@ use crate::plan::ErrorPages;
 
 /// Keywords of `global`.
 pub const GLOBAL: &[&[Keyword<GlobalDraft>]] =
-    &[global::ROWS, limits::ROWS, log::GLOBAL_ROWS, stats::ROWS, tls_global::ROWS, tune::ROWS];
+    &[global::ROWS, limits::ROWS, log::GLOBAL_ROWS, stats::ROWS, tls_global::ROWS, tune::ROWS, vars::ROWS];
 
 /// Keywords of `defaults`, `frontend`, `listen` and `backend`.
 pub const PROXY: &[&[Keyword<ProxyDraft>]] = &[

@@ -152,8 +152,8 @@ fn uuid<'a>(facts: &Facts<'a>, _: &'a Args) -> Got<'a> {
 
 fn var<'a>(facts: &Facts<'a>, args: &'a Args) -> Got<'a> {
     let Some(var) = args.var(0) else { return Got::None };
-    match facts.vars.get(var) {
-        Some(value) => Got::Some(value.sample()),
+    match facts.var(var) {
+        Some(value) => Got::Some(value),
         None => args.opt_str(1).map_or(Got::None, |text| Got::Some(Sample::text(text))),
     }
 }

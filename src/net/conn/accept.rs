@@ -61,7 +61,7 @@ impl Conn {
                 facts: Box::new(facts),
                 requests: 0,
                 handshake_ms: 0,
-                vars: Store::default(),
+                vars: Store::with_limit(cx.plan.global.tune.vars.session()),
                 tracks: Default::default(),
                 since_us: cx.now.wall_us,
                 request_us: 0,

@@ -163,7 +163,7 @@ fn worded(format: &LogFmt, tls: Option<&dyn TlsView>, client: &Client, cx: &Cx<'
         req_bytes: Bytes::NONE,
         res_bytes: Bytes::NONE,
         txn: &txn,
-        vars: Vars { sess: Some(&client.vars), ..Vars::default() },
+        vars: Vars { proc: Some(cx.proc_vars), sess: Some(&client.vars), ..Vars::default() },
         effects: cx.effects,
         maps: cx.maps.maps(),
         world: &GateWorld { plan: cx.plan, shm: cx.shm, now_ms: cx.now.tick.0 },

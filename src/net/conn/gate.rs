@@ -80,7 +80,7 @@ fn action_cx<'a>(
         req_bytes: Bytes::NONE,
         res_bytes: Bytes::NONE,
         txn,
-        vars: VarsMut { sess: Some(&mut client.vars), ..VarsMut::default() },
+        vars: VarsMut { proc: Some(cx.proc_vars), sess: Some(&mut client.vars), ..VarsMut::default() },
         effects: cx.effects,
         maps: cx.maps.maps(),
         world,

@@ -27,6 +27,7 @@ pub mod tables;
 pub mod tls_explain;
 pub mod tls_failures;
 pub mod tls_keys;
+pub mod vars;
 pub mod vitals;
 
 #[cfg(test)]
@@ -56,6 +57,7 @@ pub const FAMILIES: &[&[Command]] = &[
     sessions::ROWS,
     tls_explain::ROWS,
     tls_failures::ROWS,
+    vars::ROWS,
     tables::ROWS,
     tls_keys::ROWS,
     ssl_ca::ROWS,
