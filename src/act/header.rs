@@ -81,7 +81,7 @@ struct Put {
 
 fn put(edit: Edit, words: &mut Words<'_>, cx: &mut ParseCx<'_>) -> Result<Box<dyn Action>, Diag> {
     let name = field_name(words.need("a field name")?)?;
-    let value = LogFmt::compile(words.need("a value")?, Use::Text, cx)?;
+    let value = LogFmt::compile(words.need("a value")?, Use::Field, cx)?;
     Ok(Box::new(Put { edit, name, constant: value.constant(), value }))
 }
 
@@ -169,7 +169,7 @@ impl Rewrite {
         let pattern = words.need("a regular expression")?;
         let regex = compile(&pattern.text, false).map_err(|what| pattern.err(what))?;
         let word = words.need("a replacement")?;
-        let by = LogFmt::compile(word, Use::Text, cx)?;
+        let by = LogFmt::compile(word, Use::Field, cx)?;
         let constant = match by.constant() {
             None => None,
             Some(text) => {

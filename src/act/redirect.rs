@@ -68,7 +68,7 @@ pub(super) fn parse(words: &mut Words<'_>, cx: &mut ParseCx<'_>) -> Result<Box<d
                     _ => Kind::Scheme,
                 };
                 words.next();
-                to = Some((kind, LogFmt::compile(words.need("where to")?, Use::Text, cx)?));
+                to = Some((kind, LogFmt::compile(words.need("where to")?, Use::Field, cx)?));
             }
             "code" => {
                 words.next();
@@ -100,7 +100,7 @@ pub(super) fn parse(words: &mut Words<'_>, cx: &mut ParseCx<'_>) -> Result<Box<d
             }
             "set-cookie-fmt" => {
                 words.next();
-                cookie = Cookie::Made(LogFmt::compile(words.need("a cookie")?, Use::Text, cx)?);
+                cookie = Cookie::Made(LogFmt::compile(words.need("a cookie")?, Use::Field, cx)?);
             }
             "clear-cookie" => {
                 words.next();

@@ -121,7 +121,7 @@ fn recipe(status: u16, words: &mut Words<'_>, cx: &mut ParseCx<'_>) -> Result<Re
             }
             "hdr" => {
                 let name = field_name(words.need("a field name")?)?;
-                recipe.fields.push((name, LogFmt::compile(words.need("a value")?, Use::Text, cx)?));
+                recipe.fields.push((name, LogFmt::compile(words.need("a value")?, Use::Field, cx)?));
                 continue;
             }
             "default-errorfiles" => recipe.from = From::Page,
@@ -177,7 +177,7 @@ fn body(kind: &str, value: &Word, cx: &mut ParseCx<'_>) -> Result<Body, Diag> {
         return Ok(Body::Text(text));
     }
     let word = Word { text: String::from_utf8_lossy(&text).into_owned(), at: value.at };
-    Ok(Body::Format(LogFmt::compile(&word, Use::Text, cx)?))
+    Ok(Body::Format(LogFmt::compile(&word, Use::Field, cx)?))
 }
 
 impl Body {

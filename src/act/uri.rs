@@ -95,7 +95,7 @@ struct Change {
 }
 
 fn set(set: Set, words: &mut Words<'_>, cx: &mut ParseCx<'_>) -> Result<Box<dyn Action>, Diag> {
-    Ok(Box::new(Change { set, value: LogFmt::compile(words.need("a value")?, Use::Text, cx)? }))
+    Ok(Box::new(Change { set, value: LogFmt::compile(words.need("a value")?, Use::Field, cx)? }))
 }
 
 impl Action for Change {

@@ -53,7 +53,7 @@ struct Hint {
 
 fn hint(words: &mut Words<'_>, cx: &mut ParseCx<'_>) -> Result<Box<dyn Action>, Diag> {
     let name = field_name(words.need("a field name")?)?;
-    Ok(Box::new(Hint { name, value: LogFmt::compile(words.need("a value")?, Use::Text, cx)? }))
+    Ok(Box::new(Hint { name, value: LogFmt::compile(words.need("a value")?, Use::Field, cx)? }))
 }
 
 impl Action for Hint {

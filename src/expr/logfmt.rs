@@ -2,15 +2,21 @@
 //!
 //! They make log lines, and every argument that the manual calls `<fmt>`. The two differ in what stands
 //! for a missing value (`-` in logs, nothing elsewhere) and in how bytes a terminal should not see are
-//! written (`#XX` in logs).
+//! written (`#XX` in logs). Spaces never pile up: one is written for any number of them, none at the beginning.
+
+mod code;
+mod read;
 
 use super::alias;
-use super::compile::{self, Expr, ParseCx};
+use super::compile::{Expr, ParseCx};
 use super::sample::{Sample, Scratch};
 use super::view::Facts;
 use crate::lang::diag::Diag;
-use crate::lang::suggest;
 use crate::lang::word::Word;
+use code::{Cast, Coder};
+use read::Reader;
+
+pub use code::Coding;
 
 /// `option tcplog`.
 pub const TCP: &str = "%ci:%cp [%t] %ft %b/%s %Tw/%Tc/%Tt %B %ts %ac/%fc/%bc/%sc/%rc %sq/%bq";
@@ -26,9 +32,12 @@ pub const HTTPS: &str = "%ci:%cp [%tr] %ft %b/%s %TR/%Tw/%Tc/%Tr/%Ta %ST %B %CC 
 /// What a string is for.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Use {
-    /// A log line.
+    /// A log line: what is missing shows as `-`, what a terminal should not see as `#XX`.
     Log,
-    /// Text of a field, a body, a variable.
+    /// Text of a field, a target, a body: controls from expressions become `%XX`, but CR, LF and NUL stay and
+    /// are judged where the text is put.
+    Field,
+    /// Text that stays within the program: a variable, a key, a name.
     Text,
 }
 
@@ -43,95 +52,171 @@ pub struct Flags {
     pub escape: bool,
     /// What is missing shows as `-`: in log lines.
     pub dash: bool,
+    /// `+bin`: CBOR as bytes rather than as hexadecimal digits.
+    pub binary: bool,
+    /// `+json`, `+cbor`.
+    pub coding: Coding,
+}
+
+impl Flags {
+    /// Values are written as they are, not as JSON or CBOR.
+    pub fn is_plain(self) -> bool {
+        self.coding == Coding::Plain
+    }
 }
 
 enum Item {
     Text(Box<[u8]>),
-    /// One space, unless the line ends in one already.
+    /// One space, unless there was one just before.
     Space,
-    Alias(&'static alias::Alias, Flags),
-    Expr(Box<Expr>, Flags),
+    Value(Node),
+}
+
+/// One `%...`.
+struct Node {
+    what: What,
+    flags: Flags,
+    /// `%(name)`: what JSON and CBOR call it.
+    name: Box<str>,
+    /// `%(name:type)`.
+    cast: Option<Cast>,
+}
+
+impl Node {
+    fn is_captures(&self) -> bool {
+        matches!(&self.what, What::Alias(alias) if matches!(alias.name, "hr" | "hrl" | "hs" | "hsl"))
+    }
+}
+
+enum What {
+    Alias(&'static alias::Alias),
+    Expr(Box<Expr>),
 }
 
 /// A compiled log-format string.
 pub struct LogFmt {
     items: Vec<Item>,
-    log: bool,
+    usage: Use,
+    /// What `%o` in front of all asked for: one object of the values that have names.
+    whole: Flags,
 }
 
 impl LogFmt {
     /// Compiles a word.
     pub fn compile(word: &Word, usage: Use, cx: &mut ParseCx<'_>) -> Result<LogFmt, Diag> {
-        let mut reader = Reader {
-            word,
-            items: Vec::new(),
-            text: Vec::new(),
-            flags: Flags { dash: usage == Use::Log, ..Flags::default() },
-            log: usage == Use::Log,
-        };
+        let flags = Flags { dash: usage == Use::Log, ..Flags::default() };
+        let mut reader =
+            Reader { word, items: Vec::new(), text: Vec::new(), flags, whole: Flags::default(), fresh: true };
         reader.read(cx)?;
-        Ok(LogFmt { items: reader.items, log: usage == Use::Log })
+        Ok(LogFmt { items: reader.items, usage, whole: reader.whole })
     }
 
     /// Appends the string as it is now.
     pub fn write(&self, facts: &Facts<'_>, out: &mut Vec<u8>) {
+        if !self.whole.is_plain() {
+            return self.write_object(facts, out);
+        }
+        let mut spaced = true;
         for item in &self.items {
             match item {
                 Item::Text(text) => out.extend_from_slice(text),
-                Item::Space => {
-                    if out.last().is_some_and(|last| *last != b' ') {
-                        out.push(b' ');
+                Item::Space if spaced => {}
+                Item::Space => out.push(b' '),
+                Item::Value(node) => {
+                    let before = out.len();
+                    self.write_node(node, facts, out);
+                    // captures that nobody declared leave no gap
+                    if out.len() == before && node.is_captures() {
+                        continue;
                     }
                 }
-                Item::Alias(alias, flags) => (alias.write)(facts, *flags, out),
-                Item::Expr(expr, flags) => self.write_expr(expr, *flags, facts, out),
             }
+            spaced = matches!(item, Item::Space);
         }
     }
 
-    fn write_expr(&self, expr: &Expr, flags: Flags, facts: &Facts<'_>, out: &mut Vec<u8>) {
-        match expr.eval(facts).now() {
-            None => put(if flags.dash && !flags.quote { b"-" } else { b"" }, flags, out),
-            Some(sample) => {
-                let mut text = Scratch::new();
-                let bytes = match &sample {
-                    Sample::Str(_) | Sample::Bin(_) | Sample::Meth(_) => {
-                        sample.as_bytes().unwrap_or_default()
-                    }
-                    other => {
-                        other.write_text(&mut text);
-                        &text
-                    }
-                };
-                if self.log {
-                    put_encoded(bytes, flags, out);
-                } else {
-                    put(bytes, flags, out);
+    fn write_node(&self, node: &Node, facts: &Facts<'_>, out: &mut Vec<u8>) {
+        if !node.flags.is_plain() {
+            return self.write_coded(node, facts, &mut Coder::new(node.flags, out));
+        }
+        let expr = match &node.what {
+            What::Alias(alias) => return (alias.write)(facts, node.flags, out),
+            What::Expr(expr) => expr,
+        };
+        let sample = expr.eval(facts).now();
+        let mut text = Scratch::new();
+        let bytes = match &sample {
+            None => &[],
+            Some(sample @ (Sample::Str(_) | Sample::Bin(_) | Sample::Meth(_))) => {
+                sample.as_bytes().unwrap_or_default()
+            }
+            Some(other) => {
+                other.write_text(&mut text);
+                &*text
+            }
+        };
+        match self.usage {
+            Use::Log => put_text(bytes, node.flags, out),
+            Use::Field => put(bytes, node.flags, escaped_control, out),
+            Use::Text => put(bytes, node.flags, |_, _| false, out),
+        }
+    }
+
+    /// An object of the values that have names.
+    fn write_object(&self, facts: &Facts<'_>, out: &mut Vec<u8>) {
+        let mut coder = Coder::new(self.whole, out);
+        coder.begin();
+        for item in &self.items {
+            if let Item::Value(node) = item {
+                if !node.name.is_empty() {
+                    coder.key(&node.name);
+                    self.write_coded(node, facts, &mut coder);
                 }
+            }
+        }
+        coder.end();
+    }
+
+    fn write_coded(&self, node: &Node, facts: &Facts<'_>, coder: &mut Coder<'_>) {
+        match &node.what {
+            What::Expr(expr) => coder.sample(expr.eval(facts).now(), node.cast),
+            What::Alias(alias) => {
+                let mut text = Scratch::new();
+                (alias.write)(facts, node.flags, &mut text);
+                coder.alias(&text, alias.number && !node.flags.hex, node.cast);
             }
         }
     }
 
     /// The text when nothing in it depends on traffic.
     pub fn constant(&self) -> Option<Vec<u8>> {
+        if !self.whole.is_plain() {
+            return None;
+        }
         let mut out = Vec::new();
+        let mut spaced = true;
         for item in &self.items {
             match item {
                 Item::Text(text) => out.extend_from_slice(text),
+                Item::Space if spaced => {}
                 Item::Space => out.push(b' '),
-                Item::Alias(..) | Item::Expr(..) => return None,
+                Item::Value(_) => return None,
             }
+            spaced = matches!(item, Item::Space);
         }
         Some(out)
     }
 }
 
-/// Writes bytes as the flags say.
-pub(super) fn put(bytes: &[u8], flags: Flags, out: &mut Vec<u8>) {
+/// Writes bytes as the flags say; `other` writes a byte in a way of its own, if it has one for it.
+fn put(bytes: &[u8], flags: Flags, other: impl Fn(u8, &mut Vec<u8>) -> bool, out: &mut Vec<u8>) {
     if flags.quote {
         out.push(b'"');
     }
     for byte in bytes {
+        if other(*byte, out) {
+            continue;
+        }
         if flags.escape && matches!(byte, b'"' | b'\\' | b']') {
             out.push(b'\\');
         }
@@ -142,139 +227,39 @@ pub(super) fn put(bytes: &[u8], flags: Flags, out: &mut Vec<u8>) {
     }
 }
 
-/// As [`put`], with everything a terminal or a log parser could misread as `#XX`.
+/// A value of a log line: `-` when there is none, controls as `#XX`.
+pub(super) fn put_text(bytes: &[u8], flags: Flags, out: &mut Vec<u8>) {
+    if bytes.is_empty() && flags.dash && !flags.quote && flags.is_plain() {
+        out.push(b'-');
+        return;
+    }
+    put(bytes, flags, |byte, out| byte.is_ascii_control() && !flags.binary && hashed(byte, out), out);
+}
+
+/// What a client wrote into a log line: all that is not visible ASCII, `"` and `#` become `#XX`.
 pub(super) fn put_encoded(bytes: &[u8], flags: Flags, out: &mut Vec<u8>) {
-    if flags.quote {
-        out.push(b'"');
-    }
-    for byte in bytes {
-        match byte {
-            b'"' if flags.escape => out.extend_from_slice(b"\\\""),
-            0x20..=0x7e if *byte != b'"' && *byte != b'#' => out.push(*byte),
-            _ => {
-                const DIGITS: &[u8; 16] = b"0123456789ABCDEF";
-                out.extend_from_slice(&[
-                    b'#',
-                    DIGITS[usize::from(byte >> 4)],
-                    DIGITS[usize::from(byte & 15)],
-                ]);
-            }
-        }
-    }
-    if flags.quote {
-        out.push(b'"');
-    }
+    let other = |byte: u8, out: &mut Vec<u8>| match byte {
+        // JSON and CBOR write these in their own ways
+        b'"' | b'#' if !flags.is_plain() => false,
+        b'"' | b'#' => hashed(byte, out),
+        0x20..=0x7e => false,
+        _ => hashed(byte, out),
+    };
+    put(bytes, flags, other, out);
 }
 
-struct Reader<'w> {
-    word: &'w Word,
-    items: Vec<Item>,
-    text: Vec<u8>,
-    flags: Flags,
-    log: bool,
+fn hashed(byte: u8, out: &mut Vec<u8>) -> bool {
+    in_hex(b'#', byte, out)
 }
 
-impl Reader<'_> {
-    fn read(&mut self, cx: &mut ParseCx<'_>) -> Result<(), Diag> {
-        let text = self.word.text.clone();
-        let bytes = text.as_bytes();
-        let mut at = 0;
-        while let Some(byte) = bytes.get(at) {
-            match (byte, bytes.get(at + 1)) {
-                (b'%', Some(b'%')) => {
-                    self.text.push(b'%');
-                    at += 2;
-                }
-                (b'%', _) => at = self.variable(&text, at, cx)?,
-                (b' ', _) if self.log => {
-                    self.end_text();
-                    self.items.push(Item::Space);
-                    at += 1;
-                }
-                (byte, _) => {
-                    self.text.push(*byte);
-                    at += 1;
-                }
-            }
-        }
-        self.end_text();
-        Ok(())
-    }
-
-    fn end_text(&mut self) {
-        if !self.text.is_empty() {
-            self.items.push(Item::Text(std::mem::take(&mut self.text).into()));
-        }
-    }
-
-    /// One `%...` that begins at `at`; gives the first byte behind it.
-    fn variable(&mut self, text: &str, at: usize, cx: &mut ParseCx<'_>) -> Result<usize, Diag> {
-        self.end_text();
-        let bytes = text.as_bytes();
-        let mut flags = self.flags;
-        let mut next = at + 1;
-        if bytes.get(next) == Some(&b'{') {
-            let end = text[next..]
-                .find('}')
-                .map(|n| next + n)
-                .ok_or_else(|| self.flaw(at, 2, "this \"%{\" has no \"}\""))?;
-            self.set_flags(&text[next + 1..end], next + 1, &mut flags)?;
-            next = end + 1;
-        }
-        if bytes.get(next) == Some(&b'[') {
-            let (expr, end) = compile::expr(text, next + 1, cx).map_err(|flaw| flaw.in_word(self.word, 0))?;
-            if bytes.get(end) != Some(&b']') {
-                return Err(self.flaw(
-                    end.min(text.len().saturating_sub(1)),
-                    1,
-                    "expected \"]\" after the expression",
-                ));
-            }
-            self.items.push(Item::Expr(Box::new(expr), flags));
-            return Ok(end + 1);
-        }
-        let len = bytes[next..].iter().take_while(|b| b.is_ascii_alphanumeric()).count();
-        let name = &text[next..next + len];
-        if name == "o" {
-            self.flags = flags;
-            return Ok(next + len);
-        }
-        let Some(alias) = alias::find(name) else {
-            let what = if name.is_empty() {
-                "expected an alias or \"[\" after \"%\" (a \"%\" itself is written \"%%\")".to_owned()
-            } else {
-                format!("unknown log-format alias \"%{name}\"")
-            };
-            let diag = self.flaw(at, 1 + len, what);
-            return Err(match suggest::did_you_mean(name, alias::ALL.iter().map(|a| a.name)) {
-                Some(help) => diag.help(help),
-                None => diag,
-            });
-        };
-        self.items.push(Item::Alias(alias, flags));
-        Ok(next + len)
-    }
-
-    fn set_flags(&self, text: &str, at: usize, flags: &mut Flags) -> Result<(), Diag> {
-        for part in text.split(',').filter(|p| !p.is_empty()) {
-            let on = !part.starts_with('-');
-            match part.trim_start_matches(['+', '-']) {
-                "Q" => flags.quote = on,
-                "X" => flags.hex = on,
-                "E" => flags.escape = on,
-                other => {
-                    return Err(self.flaw(
-                        at,
-                        text.len(),
-                        format!("unknown log-format flag \"{other}\", expected Q, X or E"),
-                    ))
-                }
-            }
-        }
-        Ok(())
-    }
-
-    fn flaw(&self, at: usize, len: usize, what: impl Into<String>) -> Diag {
-        self.word.err_at(at, len.max(1), what)
-    }
+/// Controls that no message may hold, but those that make it another message: they are refused later.
+fn escaped_control(byte: u8, out: &mut Vec<u8>) -> bool {
+    byte.is_ascii_control() && !matches!(byte, b'\t' | b'\r' | b'\n' | 0) && in_hex(b'%', byte, out)
 }
+
+fn in_hex(mark: u8, byte: u8, out: &mut Vec<u8>) -> bool {
+    const DIGITS: &[u8; 16] = b"0123456789ABCDEF";
+    out.extend_from_slice(&[mark, DIGITS[usize::from(byte >> 4)], DIGITS[usize::from(byte & 15)]]);
+    true
+}
+

@@ -69,6 +69,11 @@ impl<'a> Facts<'a> {
         self.txn.settings.dst.map_or(self.conn.dst, Addr::Inet)
     }
 
+    /// Our address on the connection to the server.
+    pub fn back_src(&self) -> Addr {
+        self.back.map_or(Addr::None, |_| self.world.back_addr())
+    }
+
     /// The value of a variable, changes asked for earlier in the same evaluation included.
     pub fn var(&self, var: Var) -> Option<Sample<'a>> {
         match self.effects.pending(var) {
@@ -195,8 +200,6 @@ impl Default for ConnFacts {
 /// The connection to the server.
 #[derive(Clone, Debug, Default)]
 pub struct BackFacts {
-    /// Our address.
-    pub src: Addr,
     /// The server's address.
     pub dst: Addr,
     /// HTTP major version, 0 when it is not HTTP.
@@ -732,6 +735,10 @@ pub trait World {
     /// The kernel's view of a side's connection.
     fn tcp_info(&self, _side: Side) -> Option<TcpInfo> {
         None
+    }
+    /// Our address on the connection to the server, asked of the kernel.
+    fn back_addr(&self) -> Addr {
+        Addr::None
     }
     /// The name of a configuration file of [`Txn::last_rule`].
     fn file_name(&self, _file: u32) -> &str {

@@ -195,7 +195,8 @@ impl Head {
         Ok(changed)
     }
 
-    /// Rewrites every comma-separated element of a field like [`Head::replace_lines`] does lines.
+    /// Rewrites every comma-separated element of a field like [`Head::replace_lines`] does lines. The spaces around an
+    /// element go with it when it is replaced, and stay when it is not.
     pub fn replace_values(
         &mut self,
         name: &[u8],
@@ -205,12 +206,12 @@ impl Head {
         let mut element = Vec::new();
         self.replace_lines(name, |line, out| {
             let mut touched = false;
-            for (i, value) in List::new(line).enumerate() {
+            for (i, value) in List::untrimmed(line).enumerate() {
                 if i > 0 {
-                    out.extend_from_slice(b", ");
+                    out.push(b',');
                 }
                 element.clear();
-                if new(value, &mut element) {
+                if new(trim(value), &mut element) {
                     out.extend_from_slice(&element);
                     (touched, changed) = (true, changed + 1);
                 } else {

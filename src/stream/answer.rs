@@ -198,6 +198,7 @@ impl Stream {
     /// The rules on an answer made here: `http-after-response`. Nothing replaces it in turn, so an edit that
     /// is refused leaves it as it is.
     pub(super) fn edit_own_answer(&mut self, below: &mut Below<'_>, cx: &mut Cx<'_>) {
+        let shown = self.res.head.as_ref().map(|head| head.status());
         let both = [Some(self.backend), Some(self.frontend).filter(|f| *f != self.backend)];
         self.answering.last_look = true;
         for proxy in both.into_iter().flatten() {
@@ -219,7 +220,10 @@ impl Stream {
                 }
             }
         }
-        self.note_status();
+        // what is logged and counted is what went wrong, not what a page that stands for it says
+        if self.res.head.as_ref().map(|head| head.status()) != shown {
+            self.note_status();
+        }
     }
 
     /// Rules may have changed the status.

@@ -139,7 +139,7 @@ impl Stream {
             return Phase::Over;
         }
         let bodyless = self.req.head.as_ref().is_some_and(|h| h.method_kind() == Method::Head)
-            || matches!(reply.status, 204 | 304 | 100..=199)
+            || matches!(head.status(), 204 | 304 | 100..=199)
             || reply.body.is_empty();
         let sized = head.has(Tag::ContentLength);
         self.res.head = Some(head);

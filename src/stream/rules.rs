@@ -97,6 +97,10 @@ impl Stream {
 
     /// What a rule decided that ends the request's way to a server.
     fn carry_out(&mut self, act: Act<'_>, below: &mut Below<'_>, cx: &mut Cx<'_>) -> Phase {
+        if matches!(act, Act::Tarpit(..) | Act::Reject | Act::Drop(_)) {
+            // the request was never taken
+            self.txn.times.request = -1;
+        }
         match act {
             Act::Reply(answer) => {
                 self.txn.term = *b"LR--";

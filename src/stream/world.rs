@@ -14,6 +14,7 @@ use crate::net::cx::Cx;
 use crate::plan::{Mode, Plan, ServerAddr};
 use crate::shm::{Object, Rate, Role, Shared};
 use crate::stream::backends::Backends;
+use lighterman_sys::io::Peer;
 
 /// The world as one stream of one worker sees it.
 pub(super) struct WorldView<'a> {
@@ -218,6 +219,14 @@ impl World for WorldView<'_> {
 
     fn user(&self, list: u32, user: &[u8], password: &[u8]) -> Option<&[Box<str>]> {
         self.plan.users.check(list, user, password, self.now.mono_us)
+    }
+
+    fn back_addr(&self) -> Addr {
+        match self.back.map(lighterman_sys::io::local_address) {
+            Some(Ok(Peer::Inet(addr))) => Addr::Inet(addr),
+            Some(Ok(_)) => Addr::Unix,
+            _ => Addr::None,
+        }
     }
 
     fn tcp_info(&self, side: Side) -> Option<TcpInfo> {

@@ -101,23 +101,33 @@ impl<'a> List<'a> {
     pub fn new(value: &'a [u8]) -> Self {
         List { rest: Some(value) }
     }
+
+    /// The elements with the white space around them.
+    pub fn untrimmed(value: &'a [u8]) -> impl Iterator<Item = &'a [u8]> {
+        let mut list = List::new(value);
+        std::iter::from_fn(move || list.element())
+    }
+
+    fn element(&mut self) -> Option<&'a [u8]> {
+        let rest = self.rest?;
+        match comma(rest) {
+            Some(at) => {
+                self.rest = rest.get(at + 1..);
+                rest.get(..at)
+            }
+            None => {
+                self.rest = None;
+                Some(rest)
+            }
+        }
+    }
 }
 
 impl<'a> Iterator for List<'a> {
     type Item = &'a [u8];
 
     fn next(&mut self) -> Option<&'a [u8]> {
-        let rest = self.rest?;
-        match comma(rest) {
-            Some(at) => {
-                self.rest = rest.get(at + 1..);
-                rest.get(..at).map(trim)
-            }
-            None => {
-                self.rest = None;
-                Some(trim(rest))
-            }
-        }
+        self.element().map(trim)
     }
 }
 

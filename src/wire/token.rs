@@ -4,7 +4,8 @@
 
 /// RFC 9110 5.6.2 `tchar`: methods, field names, codings.
 pub const TOKEN: u8 = 1;
-/// RFC 3986 bytes that may stand in a request target, `#` excluded; and `"`, which clients do send.
+/// Bytes of a request target: what is visible but `#`. RFC 3986 excludes `"<>\^{|}` and the grave accent as well, but
+/// browsers send most of them as they are, and nothing is ended by them.
 pub const URI: u8 = 2;
 /// Bytes of a target that are let through when violations are accepted: all but controls, space, DEL.
 pub const URI_LOOSE: u8 = 4;
@@ -31,7 +32,7 @@ const fn build() -> [u8; 256] {
         if alnum || in_set(b, b"!#$%&'*+-.^_`|~") {
             class |= TOKEN;
         }
-        if alnum || in_set(b, b"-._~:/?[]@!$&'()*+,;=%\"") {
+        if b > b' ' && b < 127 && b != b'#' {
             class |= URI;
         }
         if b > b' ' && b != 127 {

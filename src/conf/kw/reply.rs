@@ -197,7 +197,7 @@ fn redirect(words: &mut Words<'_>, draft: &mut ProxyDraft, code: u16, reason: &s
         "HTTP/1.1 {code} {reason}\r\ncache-control: no-cache\r\ncontent-length: 0\r\nlocation: {}\r\n\r\n",
         word.text
     );
-    keep(draft, status, Reply { status: code, head: head.into_bytes(), body: Vec::new(), verbatim: false });
+    keep(draft, status, Reply { status, head: head.into_bytes(), body: Vec::new(), verbatim: false });
     Ok(())
 }
 
