@@ -42,8 +42,8 @@ pub const ALL: &[Alias] = aliases! {
     "H" str "host name" |f, l, o| text(Some(f.world.hostname().as_bytes()), l, o);
     "HM" str "method" |f, l, o| asked_for(f.req.map(|h| h.method()), l, o);
     "HP" str "target without query" |f, l, o| asked_for(target(f).map(|u| cut_query(u).0), l, o);
-    "HPO" str "path without query" |f, l, o| asked_for(f.req.map(|h| h.path()), l, o);
-    "HQ" str "query with its question mark" |f, l, o| put_encoded(target(f).map_or(&[], |u| cut_query(u).1), Flags { dash: false, ..l }, o);
+    "HPO" str "path without query" |f, l, o| path(f, l, o);
+    "HQ" str "query with its question mark" |f, l, o| put_encoded(target(f).map_or(BAD_REQUEST, |u| cut_query(u).1), l, o);
     "HU" str "target" |f, l, o| asked_for(target(f), l, o);
     "HV" str "version" |f, l, o| asked_for(f.req.map(|h| if h.version() == Version::V10 { &b"HTTP/1.0"[..] } else { b"HTTP/1.1" }), l, o);
     "ID" str "unique id" |f, l, o| text(f.txn.unique_id.as_deref(), l, o);
@@ -90,8 +90,8 @@ pub const ALL: &[Alias] = aliases! {
     "rt" int "number of the request" |f, l, o| wide(f.conn.serial as i64, 4, l, o);
     "s" str "server" server;
     "sc" int "connections of the server" |f, l, o| num(f.txn.conns[3], l, o);
-    "si" str "address of the server" |f, l, o| addr(f.back.map(|b| b.dst), l, o);
-    "sp" int "port of the server" |f, l, o| port(f.back.map(|b| b.dst), l, o);
+    "si" str "address of the server" |f, l, o| addr(server_addr(f), l, o);
+    "sp" int "port of the server" |f, l, o| port(server_addr(f), l, o);
     "sq" int "queue of the server" |f, l, o| num(f.txn.server_queue, l, o);
     "sslc" str "cipher suite" |f, l, o| text(f.tls.and_then(|t| t.cipher()).map(str::as_bytes), l, o);
     "sslv" str "TLS version" |f, l, o| text(f.tls.and_then(|t: &dyn TlsView| t.version()).map(str::as_bytes), l, o);
@@ -109,8 +109,8 @@ pub const ALL: &[Alias] = aliases! {
     "Cp" int "client's port" |f, l, o| client_port(f, l, o);
     "Fi" str "address the client asked for" |f, l, o| addr(Some(f.dst()), l, o);
     "Fp" int "port the client asked for" |f, l, o| port(Some(f.dst()), l, o);
-    "Si" str "address of the server" |f, l, o| addr(f.back.map(|b| b.dst), l, o);
-    "Sp" int "port of the server" |f, l, o| port(f.back.map(|b| b.dst), l, o);
+    "Si" str "address of the server" |f, l, o| addr(server_addr(f), l, o);
+    "Sp" int "port of the server" |f, l, o| port(server_addr(f), l, o);
 };
 
 /// What `write` appends, in quotes where they are asked for; nothing in it needs an escape.
@@ -160,6 +160,15 @@ fn text(bytes: Option<&[u8]>, flags: Flags, out: &mut Vec<u8>) {
 /// A part of the request line.
 fn asked_for(bytes: Option<&[u8]>, flags: Flags, out: &mut Vec<u8>) {
     put_encoded(bytes.filter(|bytes| !bytes.is_empty()).unwrap_or(BAD_REQUEST), flags, out);
+}
+
+/// A target that is no path (`*`, an authority) has none to show.
+fn path(facts: &Facts<'_>, flags: Flags, out: &mut Vec<u8>) {
+    match facts.req.map(|head| head.path()) {
+        Some(path) if path.starts_with(b"/") => put_encoded(path, flags, out),
+        Some(_) => put_encoded(b"", flags, out),
+        None => put_encoded(BAD_REQUEST, flags, out),
+    }
 }
 
 /// What stands for a request that could not be read.
@@ -259,6 +268,14 @@ fn server(facts: &Facts<'_>, flags: Flags, out: &mut Vec<u8>) {
         None => facts.txn.handler,
     };
     text(Some(name.as_bytes()), flags, out);
+}
+
+/// Where the server's connection goes or was to go.
+fn server_addr(facts: &Facts<'_>) -> Option<Addr> {
+    match facts.back {
+        Some(back) => Some(back.dst),
+        None => facts.txn.server.map(|id| facts.world.server_addr(id)),
+    }
 }
 
 fn retries(facts: &Facts<'_>, flags: Flags, out: &mut Vec<u8>) {

@@ -42,11 +42,14 @@ impl Stream {
             return;
         }
         let mut line = Vec::with_capacity(256);
+        // a request that could not be read is an error of the connection
+        let unread = self.mode == Mode::Http && self.req.head.is_none();
+        let format = proxy.error_log_format.as_ref().filter(|_| unread).or(proxy.log_format.as_ref());
         {
             let world = WorldView::new(self.front, self.back, below, cx);
             let Some(acx) = self.action_cx(Site::HttpResponse, below, cx, &world) else { return };
             let facts = acx.facts();
-            match &proxy.log_format {
+            match format {
                 Some(format) => format.write(&facts, &mut line),
                 None => connect_line(proxy, facts.src(), facts.dst(), &mut line),
             }

@@ -67,7 +67,7 @@ pub const ROWS: &[Fetch] = &[
         "ssl_bc_is_resumed",
         Ty::Bool,
         Needs::BACK,
-        |f, _| of(f.back_tls, |t| Some(Sample::Bool(t.resumed()))),
+        |f, _| Got::Some(Sample::Bool(f.back_tls.is_some_and(|t| t.resumed()))),
         "the server resumed a session",
     ),
     Fetch::new(
@@ -200,7 +200,7 @@ pub const ROWS: &[Fetch] = &[
         "ssl_fc_is_resumed",
         Ty::Bool,
         Needs::SESS,
-        |f, _| of(f.tls, |t| Some(Sample::Bool(t.resumed()))),
+        |f, _| Got::Some(Sample::Bool(f.tls.is_some_and(|t| t.resumed()))),
         "the client resumed a session",
     ),
     Fetch::new(

@@ -25,6 +25,7 @@
 //! <<< words                                      the same, at once
 //! $ show table fe                                a command on the socket; its answer is compared too
 //! ~ 100                                          so many milliseconds pass
+//! ? 5 11                                         words of each log line that are not compared, counted from 0
 //! ```
 //!
 //! `{date-100}` in a field of a request is the date of a cookie 100 seconds ago.
@@ -44,6 +45,8 @@ pub struct Case {
     pub answer: Option<String>,
     /// What a server says that does not speak HTTP, and whether it begins.
     pub raw: Option<(Vec<u8>, bool)>,
+    /// Words of log lines that are not compared.
+    pub unlike: Vec<usize>,
     /// Names and texts.
     pub files: Vec<(String, String)>,
     pub steps: Vec<Step>,
@@ -152,6 +155,8 @@ fn step(case: &mut Case, line: &str) -> bool {
 fn setting(case: &mut Case, line: &str) {
     if let Some(reason) = line.strip_prefix("! ") {
         case.differs = Some(reason.into());
+    } else if let Some(words) = line.strip_prefix("? ") {
+        case.unlike = words.split(' ').map(|word| word.parse().unwrap()).collect();
     } else if let Some(answer) = line.strip_prefix("< ") {
         let all = case.answer.get_or_insert_default();
         all.push_str(answer);

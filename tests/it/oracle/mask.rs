@@ -102,6 +102,12 @@ pub fn timeless(line: &str) -> String {
     out
 }
 
+/// A line without the words at these places.
+pub fn without(line: &str, places: &[usize]) -> String {
+    let masked = line.split(' ').enumerate().map(|(at, word)| if places.contains(&at) { "#" } else { word });
+    masked.collect::<Vec<_>>().join(" ")
+}
+
 /// Port numbers of this run are the same word in every run.
 pub fn portless(line: &str, ports: &[u16]) -> String {
     ports.iter().fold(line.to_string(), |line, port| line.replace(&port.to_string(), "PORT"))

@@ -3,6 +3,8 @@
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use nix::sys::signal::Signal;
+
 use lighterman_harness::deadline::{pause, within};
 use lighterman_harness::logs::text;
 use lighterman_harness::{Dir, Logs, Peer, Program, Proxy, Reply, Request, Server};
@@ -34,8 +36,11 @@ pub struct Stage {
     dir: Dir,
 }
 
-/// How long a log line may take.
-const LOG_PATIENCE: Duration = Duration::from_secs(3);
+/// How long a log line may take while the program goes on; not every request has one.
+const LOG_PATIENCE: Duration = Duration::from_millis(300);
+
+/// How long a program may take to end its streams.
+const STOP_PATIENCE: Duration = Duration::from_secs(3);
 
 /// How long a program that refuses its configuration may take to end after its sockets were tried.
 const END_PATIENCE: Duration = Duration::from_millis(300);
@@ -84,7 +89,16 @@ impl Stage {
         self.steps(case, &mut proxy, &mut seen, &mut ports);
         let lines = if proxy.ended() { 0 } else { case.requests() };
         seen.log = (0..lines).map_while(|_| logs.within(LOG_PATIENCE)).collect();
-        seen.log.iter_mut().for_each(|line| *line = mask::timeless(self::text(line)));
+        if seen.log.len() < lines {
+            // what is left is told when the last stream is over
+            proxy.signal(Signal::SIGUSR1);
+            let _ = within(STOP_PATIENCE, || proxy.ended().then_some(()));
+            let told = std::iter::from_fn(|| logs.within(Duration::from_millis(1)));
+            seen.log.extend(told.filter(|line| !line.contains(": Proxy ")));
+        }
+        for line in &mut seen.log {
+            *line = mask::without(&mask::timeless(self::text(line)), &case.unlike);
+        }
         drop(proxy);
         seen.backend = std::mem::take(&mut *self.backend.lock().unwrap());
         for line in seen.backend.iter_mut().chain(&mut seen.client).chain(&mut seen.log) {
