@@ -24,8 +24,8 @@ pub const ROWS: &[ActionKw] = &[
     )
     .text(
         "Conditions, all of which must hold: ifexists, ifnotexists (the variable has a value, or none), ifempty, \
-         ifnotempty (the new value is empty, or not), ifset, ifnotset, ifgt, iflt (the new number is greater, or \
-         less, than the old one).",
+         ifnotempty (the new value is empty, or not), ifset, ifnotset, ifgt, iflt (the old number is greater, or \
+         less, than the new one).",
     ),
     ActionKw::new(
         "set-var-fmt(",
@@ -103,11 +103,10 @@ impl Place {
             Value::Bool(b) => Some(i64::from(*b)),
             _ => None,
         };
-        let compare = |how: Ordering| match (new.and_then(number), old.and_then(number)) {
-            // a variable without a value counts as the smallest and the largest
-            (Some(_), None) => old.is_none(),
-            (Some(new), Some(old)) => new.cmp(&old) == how,
-            _ => false,
+        // what cannot be compared is no hindrance
+        let compare = |how: Ordering| match (old.and_then(number), new.and_then(number)) {
+            (Some(old), Some(new)) => old.cmp(&new) == how,
+            _ => true,
         };
         CONDITIONS.iter().filter(|(_, bit)| self.when & bit != 0).all(|(name, _)| match *name {
             "ifexists" | "ifset" => old.is_some(),

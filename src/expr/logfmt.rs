@@ -2,7 +2,7 @@
 //!
 //! They make log lines, and every argument that the manual calls `<fmt>`. The two differ in what stands
 //! for a missing value (`-` in logs, nothing elsewhere) and in how bytes a terminal should not see are
-//! written (`#XX` in logs). Spaces never pile up: one is written for any number of them, none at the beginning.
+//! written (`#XX` in logs). In logs spaces never pile up: one is written for any number of them, none at the beginning.
 
 mod code;
 mod read;
@@ -104,9 +104,10 @@ pub struct LogFmt {
 impl LogFmt {
     /// Compiles a word.
     pub fn compile(word: &Word, usage: Use, cx: &mut ParseCx<'_>) -> Result<LogFmt, Diag> {
-        let flags = Flags { dash: usage == Use::Log, ..Flags::default() };
-        let mut reader =
-            Reader { word, items: Vec::new(), text: Vec::new(), flags, whole: Flags::default(), fresh: true };
+        let log = usage == Use::Log;
+        let flags = Flags { dash: log, ..Flags::default() };
+        let (items, text, whole) = (Vec::new(), Vec::new(), Flags::default());
+        let mut reader = Reader { word, items, text, flags, whole, log, fresh: true };
         reader.read(cx)?;
         Ok(LogFmt { items: reader.items, usage, whole: reader.whole })
     }
@@ -262,4 +263,3 @@ fn in_hex(mark: u8, byte: u8, out: &mut Vec<u8>) -> bool {
     out.extend_from_slice(&[mark, DIGITS[usize::from(byte >> 4)], DIGITS[usize::from(byte & 15)]]);
     true
 }
-

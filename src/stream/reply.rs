@@ -142,6 +142,8 @@ impl Stream {
             || matches!(head.status(), 204 | 304 | 100..=199)
             || reply.body.is_empty();
         let sized = head.has(Tag::ContentLength);
+        // a page written for HTTP/1.0 says nothing of other requests
+        self.res.last |= head.version() == Version::V10;
         self.res.head = Some(head);
         self.res.head_sent = false;
         self.res.ended = true;
@@ -156,11 +158,19 @@ impl Stream {
         if !bodyless {
             self.fill_reply(&reply.body, cx);
         }
-        self.res.last |= cx.leaving;
+        self.res.last |= cx.leaving || !self.takes_request(below, cx);
         self.response_ready = true;
         self.clock.phase_until = None;
         self.edit_own_answer(below, cx);
         Phase::Reply
+    }
+
+    /// Takes what has come of a request that is answered here; true when that is all of it, so that another may follow.
+    fn takes_request(&mut self, below: &mut Below<'_>, cx: &mut Cx<'_>) -> bool {
+        if self.req.head.is_some() {
+            self.fill_request(below, cx);
+        }
+        self.req.ended
     }
 
     /// Moves what fits of a body into the channel and keeps the rest.

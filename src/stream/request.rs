@@ -79,6 +79,8 @@ impl Stream {
         let backend = target.or(proxy.default_backend).or(Some(proxy.id).filter(|_| proxy.is_backend));
         let Some(backend) = backend else {
             self.txn.term = *b"SC--";
+            // nobody took the request
+            self.txn.times.request = -1;
             return Step::Go(self.no_server(below, cx));
         };
         let mode = cx.plan.proxy(backend).mode;

@@ -161,6 +161,7 @@ impl Stream {
             Phase::Head => self.phase = self.too_late(below, cx),
             _ if self.attempt.waits_for_body => {
                 self.set_term(b'c');
+                self.txn.times.request = -1;
                 self.phase = self.error_page(408, below, cx);
             }
             // the rules' patience is over: they run once more and take what is there

@@ -66,13 +66,7 @@ pub const ROWS: &[Fetch] = &[
         "variance of the round trip to the server",
     )
     .args("bc_rttvar([<unit>])", 0, &[UNIT]),
-    Fetch::new(
-        "bc_src",
-        Ty::Addr,
-        Needs::BACK,
-        |f, _| ip(f.back_src()),
-        "address we reach the server from",
-    ),
+    Fetch::new("bc_src", Ty::Addr, Needs::BACK, |f, _| ip(f.back_src()), "address we reach the server from"),
     Fetch::new(
         "bc_src_port",
         Ty::Int,

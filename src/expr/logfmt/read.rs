@@ -18,6 +18,8 @@ pub(super) struct Reader<'w> {
     pub flags: Flags,
     /// What a `%o` that stands before everything else set.
     pub whole: Flags,
+    /// Spaces do not pile up.
+    pub log: bool,
     /// Nothing but `%o` has come.
     pub fresh: bool,
 }
@@ -43,7 +45,7 @@ impl Reader<'_> {
                     at += 2;
                 }
                 (b'%', _) => at = self.variable(&text, at, cx)?,
-                (b' ', _) => {
+                (b' ', _) if self.log => {
                     self.end_text();
                     self.items.push(Item::Space);
                     at += 1;
@@ -105,7 +107,11 @@ impl Reader<'_> {
         if self.fresh {
             self.whole = flags;
         } else if flags.coding != self.whole.coding {
-            return Err(self.flaw(at, len, "a line is JSON or CBOR as a whole: \"%o\" says so before anything else"));
+            return Err(self.flaw(
+                at,
+                len,
+                "a line is JSON or CBOR as a whole: \"%o\" says so before anything else",
+            ));
         }
         self.flags = flags;
         Ok(())
@@ -159,7 +165,11 @@ impl Reader<'_> {
         };
         let good = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '-' | '.');
         if !name.chars().all(good) {
-            return Err(self.flaw(at, name.len(), "a name is made of letters, digits, \"_\", \"-\" and \".\""));
+            return Err(self.flaw(
+                at,
+                name.len(),
+                "a name is made of letters, digits, \"_\", \"-\" and \".\"",
+            ));
         }
         Ok((name.into(), cast))
     }
@@ -176,7 +186,8 @@ impl Reader<'_> {
                 "json" => flags.coding = coding(Coding::Json),
                 "cbor" => flags.coding = coding(Coding::Cbor),
                 other => {
-                    let what = format!("unknown log-format flag \"{other}\", expected Q, X, E, bin, json or cbor");
+                    let what =
+                        format!("unknown log-format flag \"{other}\", expected Q, X, E, bin, json or cbor");
                     return Err(self.flaw(at, text.len(), what));
                 }
             }

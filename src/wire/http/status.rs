@@ -1,6 +1,7 @@
 //! Status codes and the reason phrases this program writes.
 
-/// The reason phrase of a code (RFC 9110 15 and the registry); an empty text for unknown codes.
+/// The reason phrase of a code (RFC 9110 15 and the registry, but 408, 413 and 504 as HAProxy words them); the kind of
+/// answer for codes that are not there.
 pub fn reason(code: u16) -> &'static str {
     match code {
         100 => "Continue",
@@ -33,12 +34,12 @@ pub fn reason(code: u16) -> &'static str {
         405 => "Method Not Allowed",
         406 => "Not Acceptable",
         407 => "Proxy Authentication Required",
-        408 => "Request Timeout",
+        408 => "Request Time-out",
         409 => "Conflict",
         410 => "Gone",
         411 => "Length Required",
         412 => "Precondition Failed",
-        413 => "Content Too Large",
+        413 => "Payload Too Large",
         414 => "URI Too Long",
         415 => "Unsupported Media Type",
         416 => "Range Not Satisfiable",
@@ -58,14 +59,19 @@ pub fn reason(code: u16) -> &'static str {
         501 => "Not Implemented",
         502 => "Bad Gateway",
         503 => "Service Unavailable",
-        504 => "Gateway Timeout",
+        504 => "Gateway Time-out",
         505 => "HTTP Version Not Supported",
         506 => "Variant Also Negotiates",
         507 => "Insufficient Storage",
         508 => "Loop Detected",
         510 => "Not Extended",
         511 => "Network Authentication Required",
-        _ => "",
+        100..=199 => "Informational",
+        200..=299 => "Success",
+        300..=399 => "Redirection",
+        400..=499 => "Client Error",
+        500..=599 => "Server Error",
+        _ => "Other",
     }
 }
 
@@ -81,7 +87,7 @@ mod tests {
     #[test]
     fn phrases_and_bodies() {
         assert_eq!(reason(200), "OK");
-        assert_eq!(reason(299), "");
+        assert_eq!((reason(299), reason(600)), ("Success", "Other"));
         for (code, bodyless) in
             [(100, true), (101, true), (200, false), (204, true), (205, false), (304, true), (404, false)]
         {

@@ -71,6 +71,27 @@ pub fn fields(fields: &[(String, String)]) -> Vec<String> {
     lines.into_iter().map(|(name, value)| format!("{name}: {value}")).collect()
 }
 
+/// The lines of messages as they were on the wire: names of fields in small letters, fields in the order of their names.
+pub fn wire(text: &str) -> Vec<String> {
+    let mut lines: Vec<String> = Vec::new();
+    let mut fields: Vec<String> = Vec::new();
+    for line in text.lines() {
+        match line.split_once(':') {
+            Some((name, rest)) if name.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-') => {
+                fields.push(format!("{}:{rest}", name.to_ascii_lowercase()));
+            }
+            _ => {
+                fields.sort();
+                lines.append(&mut fields);
+                lines.push(line.to_string());
+            }
+        }
+    }
+    fields.sort();
+    lines.append(&mut fields);
+    lines
+}
+
 /// A log line without the date in brackets and without the times of its timers: the first word of three or five numbers
 /// between slashes. `-1` stays. Bytes of an HTTP response are masked too: ours are those on the wire, the peer's those of its
 /// own representation of the message, some bytes more.

@@ -100,6 +100,8 @@ impl Stage {
             *line = mask::without(&mask::timeless(self::text(line)), &case.unlike);
         }
         drop(proxy);
+        // servers that do not speak HTTP tell what they got when their connection ends
+        let _ = within(END_PATIENCE, || self.servers.iter().all(|server| server.open() == 0).then_some(()));
         seen.backend = std::mem::take(&mut *self.backend.lock().unwrap());
         for line in seen.backend.iter_mut().chain(&mut seen.client).chain(&mut seen.log) {
             *line = mask::portless(line, &ports);
@@ -206,7 +208,11 @@ fn raw(mut peer: Peer, words: &[u8], at_once: bool, seen: &Mutex<Vec<String>>) {
         }
         spoken = true;
     }
-    seen.lock().unwrap().push(format!("bytes: {}", got.escape_ascii()));
+    let lines = match std::str::from_utf8(&got) {
+        Ok(text) => mask::wire(&text.replace('\r', "\\r")).join("\\n"),
+        Err(_) => got.escape_ascii().to_string(),
+    };
+    seen.lock().unwrap().push(format!("bytes: {lines}"));
 }
 
 /// Sends bytes, waits for some, ends its side and takes what comes until the end. False: nothing came.
@@ -226,7 +232,7 @@ fn talk(parts: &[Vec<u8>], client: &mut Peer, seen: &mut Seen) -> bool {
     client.half_close();
     got.extend(client.drain().0);
     let text = String::from_utf8_lossy(&got).replace('\r', "");
-    seen.client.extend(text.lines().map(String::from));
+    seen.client.extend(mask::wire(&text));
     true
 }
 

@@ -291,6 +291,8 @@ fn set_connection(head: &mut Head, upgrade: bool, close: bool, keep: bool) {
         (Some(protocol), ..) => {
             head.add(b"connection", b"Upgrade").and_then(|()| head.add(b"upgrade", protocol))
         }
+        // that is what the end of an old response means anyway
+        (None, true, _) if !head.is_request() && head.version() == Version::V10 => Ok(()),
         (None, true, _) => head.add(b"connection", b"close"),
         (None, false, true) => head.add(b"connection", b"keep-alive"),
         (None, false, false) => Ok(()),
