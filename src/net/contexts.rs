@@ -11,6 +11,7 @@ use crate::base::tick::Clock;
 use crate::expr::live;
 use crate::net::tls::change::{Change, What};
 use crate::net::tls::files::Files;
+use crate::net::tls::ocsp::{Given, Responses};
 use crate::net::tls::sources::Pulse;
 use crate::net::tls::store::build::Builder;
 use crate::net::tls::store::{Settings, Store};
@@ -49,6 +50,7 @@ pub struct Contexts {
     clock: Arc<AtomicU64>,
     store: Arc<Store>,
     trust: Arc<Trust>,
+    responses: Arc<Responses>,
     /// `tune.ssl.ticket-rotate`, seconds.
     rotate_s: u32,
     /// When the operator was last told that there are too many handshakes, milliseconds; of this process.
@@ -192,6 +194,7 @@ impl Contexts {
             large: Arc::default(),
             store: Arc::new(store),
             trust: Arc::default(),
+            responses: Arc::default(),
         };
         let mut contexts = Contexts {
             failures: failures(shm),
@@ -199,6 +202,7 @@ impl Contexts {
             clock: shared.clock.clone(),
             store: Arc::clone(&shared.store),
             trust: Arc::clone(&shared.trust),
+            responses: Arc::clone(&shared.responses),
             rotate_s: plan.global.tune.ssl_ticket_rotate,
             ..Contexts::default()
         };
@@ -268,6 +272,11 @@ impl Contexts {
         &self.trust
     }
 
+    /// OCSP answers that came at run time.
+    pub fn responses(&self) -> &Arc<Responses> {
+        &self.responses
+    }
+
     /// Whether any line asks the file of this name.
     pub fn believes(&self, kind: TrustKind, name: &str) -> bool {
         self.binds.iter().flatten().any(|bind| bind.believes(kind, name))
@@ -291,7 +300,10 @@ impl Contexts {
             }
             What::Certs if content.is_empty() => Ok(Vec::new()),
             What::Certs => self.store.edit(content).map(|()| Vec::new()),
-            What::Ocsp => Ok(Vec::new()),
+            What::Ocsp => {
+                let given = Given::unpack(content).ok_or("this is no OCSP answer")?;
+                self.responses.put(given).map(|()| Vec::new())
+            }
         }
     }
 

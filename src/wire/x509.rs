@@ -9,8 +9,6 @@ use crate::der::{tag, Der};
 
 /// Tags that only certificates and keys have.
 mod own {
-    /// BIT STRING.
-    pub(super) const BITS: u8 = 0x03;
     /// UTF8String.
     pub(super) const UTF8: u8 = 0x0c;
     /// PrintableString.
@@ -118,23 +116,23 @@ impl<'d> Certificate<'d> {
 }
 
 /// The outside of a revocation list (RFC 5280 section 5.1).
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct CrlOutline {
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct CrlOutline<'d> {
     /// 1 or 2.
     pub version: u8,
-    /// What signed it: an object identifier, its numbers separated by dots.
-    pub algorithm: String,
+    /// What signed it: the contents of an object identifier.
+    pub algorithm: &'d [u8],
 }
 
 /// Reads the outside of a revocation list in DER.
-pub fn crl_outline(der: &[u8]) -> Option<CrlOutline> {
+pub fn crl_outline(der: &[u8]) -> Option<CrlOutline<'_>> {
     let mut body = Der::new(der).enter(tag::SEQUENCE)?.enter(tag::SEQUENCE)?;
     let version = match body.take(tag::INTEGER) {
         None => 1,
         Some([number]) => number.checked_add(1)?,
         Some(_) => return None,
     };
-    let algorithm = dotted(body.enter(tag::SEQUENCE)?.take(tag::OBJECT)?)?;
+    let algorithm = body.enter(tag::SEQUENCE)?.take(tag::OBJECT)?;
     Some(CrlOutline { version, algorithm })
 }
 
@@ -180,7 +178,7 @@ impl<'d> Public<'d> {
 fn public_key(body: &[u8]) -> Option<Public<'_>> {
     let mut body = Der::new(body);
     let algorithm = Der::new(body.take(tag::SEQUENCE)?).take(tag::OBJECT)?;
-    let (unused, key) = body.take(own::BITS)?.split_first()?;
+    let (unused, key) = body.take(tag::BITS)?.split_first()?;
     if *unused != 0 {
         return None;
     }
@@ -217,7 +215,7 @@ pub fn private_key(der: &[u8]) -> Option<KeyMark<'_>> {
 fn ec_point(mut body: Der<'_>) -> Option<KeyMark<'_>> {
     body.take(tag::OCTETS)?;
     body.take(tag::context(0));
-    let bits = body.enter(tag::context(1))?.take(own::BITS)?;
+    let bits = body.enter(tag::context(1))?.take(tag::BITS)?;
     let (unused, point) = bits.split_first()?;
     (*unused == 0).then_some(KeyMark::Ec(point))
 }
@@ -291,6 +289,9 @@ pub fn fuzz_x509(bytes: &[u8]) {
         assert!(certificate.dns_names().all(|name| name.len() < bytes.len()));
         let _ = certificate.common_name();
     }
+    if let Some(outline) = crl_outline(bytes) {
+        let _ = dotted(outline.algorithm);
+    }
     if let Some(KeyMark::Rsa(mark) | KeyMark::Ec(mark)) = private_key(bytes) {
         assert!(mark.len() < bytes.len());
     }
@@ -299,6 +300,21 @@ pub fn fuzz_x509(bytes: &[u8]) {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn object_identifiers_are_written_with_dots() {
+        let rows: &[(&[u8], Option<&str>)] = &[
+            (RSA, Some("1.2.840.113549.1.1.1")),
+            (COMMON_NAME, Some("2.5.4.3")),
+            (&[0x88, 0x37], Some("2.999")),
+            (&[], None),
+            (&[0x80], None),
+            (&[0xff; 12], None),
+        ];
+        for (oid, expected) in rows {
+            assert_eq!(dotted(oid).as_deref(), *expected, "{oid:?}");
+        }
+    }
 
     #[test]
     fn times_are_read() {

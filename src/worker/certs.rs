@@ -37,6 +37,8 @@ impl Worker<'_> {
         }
         self.take_papers();
         self.census_is_due();
+        // a command may wait for a file
+        self.wake_desk();
         // a line that was full is tried again soon
         let full = self.house.tls.store().has_unsent().then(|| self.house.now.tick.after(FULL_MS));
         self.house.sched.deadline(task, due.into_iter().chain(full).min());
@@ -70,6 +72,9 @@ impl Worker<'_> {
             process.count(Info::SslCertMisses, done.misses);
             process.count(Info::SslCertFailures, done.failures);
             process.count(Info::SslCertEvictions, done.evicted);
+        }
+        for line in self.house.tls.responses().take_news() {
+            self.house.log.emit(Speaker::Program, LogLevel::Warning, line.as_bytes());
         }
         for Notice { weight, times, text } in self.house.tls.store().take_news() {
             let level = match weight {

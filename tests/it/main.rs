@@ -17,6 +17,7 @@ mod h1_refusals;
 mod limits;
 mod logs;
 mod maps;
+mod ocsp;
 mod one_port;
 mod oracle;
 mod passthrough;

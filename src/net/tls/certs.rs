@@ -12,6 +12,7 @@ use openssl::pkey::{Id, PKey, Private};
 use openssl::x509::{X509VerifyResult, X509};
 
 use super::files::{CrtBytes, Files, Part, FILE_MAX};
+use super::ocsp::{self, Mark};
 use super::pem::{self, Kind, PemFault};
 use super::staple::{is_timestamp_list, OcspFault, Staple};
 use crate::conf::reader::why;
@@ -36,6 +37,8 @@ pub struct Cert {
     pub kind: KeyKind,
     /// The certificate itself, DER.
     pub leaf: Vec<u8>,
+    /// Its issuer and number, for answers that come at run time.
+    pub mark: Mark,
     /// What the library shows.
     pub credentials: Credentials,
     /// What is stapled while it counts.
@@ -294,7 +297,8 @@ pub fn build(bytes: CrtBytes, how: &Files) -> Result<Cert, CertError> {
         notes.push(failed(CertFault::NoNames));
     }
     let credentials = Credentials::new(&chain, key).ok_or_else(|| failed(CertFault::Refused))?;
-    Ok(Cert { file, names, kind, leaf, credentials, staple, timestamps, notes })
+    let mark = ocsp::mark(&x509);
+    Ok(Cert { file, names, kind, leaf, mark, credentials, staple, timestamps, notes })
 }
 
 /// Which of these certificates the key belongs to, which stands in one of the texts; the first when there is none.

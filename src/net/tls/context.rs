@@ -16,6 +16,7 @@ use openssl::x509::X509;
 
 use super::authority::{self, Authorities, Revoked};
 use super::certs::{self, Cert, CertError};
+use super::ocsp::Responses;
 use super::sessions::ServerSessions;
 use super::sources::{self, Pulse};
 use super::store::Store;
@@ -63,6 +64,8 @@ pub struct TlsShared {
     pub store: Arc<Store>,
     /// Whom all lines believe.
     pub trust: Arc<Trust>,
+    /// OCSP answers that came at run time.
+    pub responses: Arc<Responses>,
 }
 
 /// Why a line's TLS cannot be built.

@@ -1,9 +1,10 @@
-//! Certificates and revocation lists in words, as the command socket shows them.
+//! Certificates, revocation lists and OCSP answers in words, as the command socket shows them.
 
-use openssl::asn1::{Asn1Object, Asn1StringRef};
+use lighterman_wire::ocsp::{self, Responder, Status};
+use openssl::asn1::{Asn1Object, Asn1StringRef, Asn1Time};
 use openssl::hash::MessageDigest;
 use openssl::pkey::Id;
-use openssl::x509::{X509Crl, X509NameRef, X509Ref};
+use openssl::x509::{X509Crl, X509Name, X509NameRef, X509Ref};
 
 /// Revoked certificates of a list that are shown.
 const REVOKED_SHOWN: usize = 100_000;
@@ -67,12 +68,10 @@ pub fn certificate(cert: &X509Ref) -> String {
 pub fn revocations(der: &[u8]) -> Option<String> {
     let list = X509Crl::from_der(der).ok()?;
     let outline = lighterman_wire::x509::crl_outline(der)?;
-    let algorithm = Asn1Object::from_str(&outline.algorithm).ok();
-    let algorithm = algorithm.as_ref().and_then(|object| object.nid().long_name().ok());
     let mut out = format!(
         "Version {}\nSignature Algorithm: {}\nIssuer: {}\nLast Update: {}\nNext Update: {}\n",
         outline.version,
-        algorithm.unwrap_or(&outline.algorithm),
+        algorithm(outline.algorithm),
         name(list.issuer_name()),
         list.last_update(),
         list.next_update().map_or_else(|| "NONE".to_owned(), |time| time.to_string()),
@@ -92,4 +91,70 @@ pub fn revocations(der: &[u8]) -> Option<String> {
         }
     }
     Some(out)
+}
+
+/// A serial number, from the contents of its INTEGER.
+pub fn serial(contents: &[u8]) -> String {
+    match contents {
+        [0, rest @ ..] if !rest.is_empty() => hex(rest),
+        all => hex(all),
+    }
+}
+
+/// An OCSP answer, as `openssl ocsp -resp_text` begins it; `None` when it does not parse.
+pub fn ocsp(bytes: &[u8]) -> Option<String> {
+    let answers = ocsp::parse(bytes).ok()?;
+    let responder = match answers.responder {
+        Responder::Name(der) => X509Name::from_der(der).map_or_else(|_| hex(der), |name| spaced(&name)),
+        Responder::Key(key) => hex(key),
+    };
+    let mut out = format!(
+        "OCSP Response Data:\n    OCSP Response Status: successful (0x0)\n    Response Type: Basic OCSP Response\n    \
+         Version: 1 (0x0)\n    Responder Id: {responder}\n    Produced At: {}\n    Responses:\n",
+        date(answers.produced)
+    );
+    for single in &answers.singles {
+        let status = match single.status {
+            Status::Good => "good",
+            Status::Revoked => "revoked",
+            Status::Unknown => "unknown",
+        };
+        out.push_str(&format!(
+            "    Certificate ID:\n      Hash Algorithm: {}\n      Issuer Name Hash: {}\n      Issuer Key Hash: {}\n      \
+             Serial Number: {}\n    Cert Status: {status}\n    This Update: {}\n",
+            algorithm(single.hash),
+            hex(single.issuer_name_hash),
+            hex(single.issuer_key_hash),
+            serial(single.serial),
+            date(single.this_update),
+        ));
+        if let Some(until) = single.next_update {
+            out.push_str(&format!("    Next Update: {}\n", date(until)));
+        }
+    }
+    out.push_str(&format!("    Signature Algorithm: {}\n", algorithm(answers.algorithm)));
+    Some(out)
+}
+
+/// What people call an algorithm, from its object identifier.
+fn algorithm(oid: &[u8]) -> String {
+    let dotted = lighterman_wire::x509::dotted(oid).unwrap_or_default();
+    let object = Asn1Object::from_str(&dotted).ok();
+    let known = object.as_ref().and_then(|object| object.nid().long_name().ok());
+    known.map_or(dotted, str::to_owned)
+}
+
+/// A date as the library writes it.
+fn date(unix_s: u64) -> String {
+    let time = i64::try_from(unix_s).ok().and_then(|time| Asn1Time::from_unix(time).ok());
+    time.map_or_else(|| "NONE".to_owned(), |time| time.to_string())
+}
+
+/// A distinguished name as `O = Test, CN = ca1`.
+fn spaced(name: &X509NameRef) -> String {
+    let entries = name.entries().map(|entry| {
+        let word = entry.object().nid().short_name().unwrap_or("UNDEF");
+        format!("{word} = {}", plain(entry.data()))
+    });
+    entries.collect::<Vec<_>>().join(", ")
 }

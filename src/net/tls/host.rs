@@ -246,9 +246,10 @@ impl Host for Front<'_, '_> {
             return Select::Refuse(ALERT_INTERNAL);
         }
         let asks = |number| hello.extension(number).is_some();
-        if let Some(staple) = cert.staple.as_ref().filter(|_| asks(extension::STATUS_REQUEST)) {
-            if staple.judge(self.bind.shared.clock.load(Relaxed)).is_ok() {
-                setup.ocsp(&staple.bytes);
+        if asks(extension::STATUS_REQUEST) {
+            let shared = &self.bind.shared;
+            if let Some(stapled) = shared.responses.pick(&cert, shared.clock.load(Relaxed)) {
+                setup.ocsp(stapled.bytes());
             }
         }
         if let Some(list) = cert.timestamps.as_ref().filter(|_| asks(extension::CERTIFICATE_TIMESTAMP)) {

@@ -17,6 +17,7 @@ mod gather;
 pub mod hello;
 mod host;
 pub mod info;
+pub mod ocsp;
 pub mod pem;
 mod replay;
 pub mod selfsigned;

@@ -29,6 +29,8 @@ pub enum OcspFault {
     Refused(u8),
     /// It is about another certificate.
     Other,
+    /// Neither the issuer nor somebody it authorized has signed it.
+    Signature,
     /// It says that the certificate was revoked.
     Revoked,
     /// It says that the certificate is not known.
@@ -59,6 +61,9 @@ impl std::fmt::Display for OcspFault {
                 write!(f, "the OCSP responder gave no answer but \"{word}\"")
             }
             OcspFault::Other => write!(f, "the OCSP answer is about another certificate"),
+            OcspFault::Signature => {
+                write!(f, "the issuer of the certificate did not sign the OCSP answer, nor did anybody it authorized")
+            }
             OcspFault::Revoked => {
                 write!(f, "the OCSP answer says that the certificate was revoked, it is not stapled")
             }
@@ -91,7 +96,7 @@ impl Staple {
         })?;
         let serial = leaf.serial_number().to_bn().map(|number| number.to_vec()).unwrap_or_default();
         let issuer = leaf.issuer_name().to_der().unwrap_or_default();
-        let own = answers.iter().find(|answer| {
+        let own = answers.singles.iter().find(|answer| {
             let name = match answer.hash {
                 ocsp::SHA1 => answer.issuer_name_hash == sha::sha1(&issuer),
                 ocsp::SHA256 => answer.issuer_name_hash == sha::sha256(&issuer),

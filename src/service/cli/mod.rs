@@ -22,6 +22,7 @@ pub mod ssl_cert;
 pub mod ssl_change;
 pub mod ssl_crt_list;
 pub mod ssl_edit;
+pub mod ssl_ocsp;
 pub mod stat;
 pub mod tables;
 pub mod tls_explain;
@@ -63,6 +64,7 @@ pub const FAMILIES: &[&[Command]] = &[
     ssl_ca::ROWS,
     ssl_cert::ROWS,
     ssl_crt_list::ROWS,
+    ssl_ocsp::ROWS,
 ];
 
 /// Bytes of output at which a job steps back and lets the client read.

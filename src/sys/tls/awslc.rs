@@ -5,10 +5,10 @@ use std::marker::PhantomData;
 use std::ptr::{self, NonNull};
 use std::sync::OnceLock;
 
-use foreign_types::ForeignType;
+use foreign_types::{ForeignType, ForeignTypeRef};
 use openssl::error::ErrorStack;
 use openssl::pkey::{PKey, Private};
-use openssl::ssl::Ssl;
+use openssl::ssl::{Ssl, SslRef};
 use openssl_sys as ffi;
 
 pub(super) use openssl_sys::{BIO_up_ref, ERR_error_string_n, SSL_in_init, X509_STORE_add_crl};
@@ -374,4 +374,13 @@ pub(super) fn classify(code: impl Into<u64>) -> Failure {
         _ => Reason::Other,
     };
     Failure { code, ..Failure::of(reason) }
+}
+
+/// The OCSP answer that a server has stapled, as its client sees it.
+pub fn stapled(ssl: &SslRef) -> Option<Vec<u8>> {
+    let (mut at, mut len) = (ptr::null(), 0);
+    // SAFETY: ssl is alive for the call; the library writes where it keeps the bytes, which stay as long as ssl does.
+    unsafe { ffi::SSL_get0_ocsp_response(ssl.as_ptr(), &mut at, &mut len) };
+    // SAFETY: so many bytes are there, as just told.
+    (!at.is_null()).then(|| unsafe { std::slice::from_raw_parts(at, len) }.to_vec())
 }

@@ -36,7 +36,9 @@ mod tests;
 pub use conn::{Conn, Outcome};
 pub use context::{Context, Side, Wishes};
 pub use host::{Hello, Host, Select, Setup, TicketKey, TicketUse};
-pub use lib_face::{library, Credentials};
+pub use lib_face::{library, stapled, Credentials};
+pub use reason::{library_text, verify_words, Failure, Reason};
+pub use settings::{add_revocations, set_ciphersuites, set_signature_algorithms};
 
 /// The name of a cipher suite (registry "TLS Cipher Suites"), as OpenSSL spells it.
 pub fn cipher_by_number(number: u16) -> Option<&'static str> {
@@ -52,5 +54,3 @@ pub fn cipher_name(name: &str) -> &str {
         other => other,
     }
 }
-pub use reason::{library_text, verify_words, Failure, Reason};
-pub use settings::{add_revocations, set_ciphersuites, set_signature_algorithms};

@@ -365,3 +365,8 @@ pub(super) fn classify(code: impl Into<u64>) -> Failure {
     };
     Failure { code, ..Failure::of(reason) }
 }
+
+/// The OCSP answer that a server has stapled, as its client sees it.
+pub fn stapled(ssl: &SslRef) -> Option<Vec<u8>> {
+    ssl.ocsp_status().map(<[u8]>::to_vec)
+}

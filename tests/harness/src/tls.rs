@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
 
-use openssl::asn1::Asn1Time;
+use openssl::asn1::{Asn1Object, Asn1OctetString, Asn1Time};
 use openssl::bn::{BigNum, MsbOption};
 use openssl::ec::{EcGroup, EcKey};
 use openssl::hash::MessageDigest;
@@ -12,11 +12,12 @@ use openssl::pkey::{PKey, Private};
 use openssl::rsa::Rsa;
 use openssl::sign::Signer;
 use openssl::ssl::{
-    Ssl, SslContext, SslContextBuilder, SslMethod, SslSession, SslSessionCacheMode, SslVerifyMode, SslVersion,
+    Ssl, SslContext, SslContextBuilder, SslMethod, SslSession, SslSessionCacheMode, SslVerifyMode,
+    SslVersion, StatusType,
 };
 use openssl::x509::extension::{BasicConstraints, SubjectAlternativeName};
 use openssl::x509::store::X509StoreBuilder;
-use openssl::x509::{X509NameBuilder, X509};
+use openssl::x509::{X509Extension, X509NameBuilder, X509};
 
 use lighterman_sys::resume::offer_session;
 
@@ -52,9 +53,33 @@ fn der(tag: u8, parts: &[&[u8]]) -> Vec<u8> {
     let body = parts.concat();
     let len = match body.len() {
         n @ ..128 => vec![n as u8],
+        n @ ..256 => vec![0x81, n as u8],
         n => vec![0x82, (n >> 8) as u8, n as u8],
     };
     [&[tag], len.as_slice(), &body].concat()
+}
+
+/// The extension that says where to ask about a certificate (RFC 5280 4.2.2.1).
+fn where_to_ask(url: &str) -> X509Extension {
+    let oid = Asn1Object::from_str("1.3.6.1.5.5.7.1.1").unwrap();
+    let ocsp = b"\x06\x08\x2b\x06\x01\x05\x05\x07\x30\x01";
+    let text = der(0x30, &[&der(0x30, &[ocsp, &der(0x86, &[url.as_bytes()])])]);
+    X509Extension::new_from_der(&oid, false, &Asn1OctetString::new_from_bytes(&text).unwrap()).unwrap()
+}
+
+/// A time as GeneralizedTime has it.
+fn generalized(unix_s: u64) -> String {
+    let (days, second) = ((unix_s / 86_400) as i64, unix_s % 86_400);
+    // days since 0000-03-01, by eras of 400 years
+    let day = days + 719_468;
+    let (era, of_era) = (day.div_euclid(146_097), day.rem_euclid(146_097));
+    let year = (of_era - of_era / 1460 + of_era / 36_524 - of_era / 146_096) / 365;
+    let of_year = of_era - (365 * year + year / 4 - year / 100);
+    let shifted = (5 * of_year + 2) / 153;
+    let (date, month) = (of_year - (153 * shifted + 2) / 5 + 1, (shifted + 2) % 12 + 1);
+    let year = year + era * 400 + i64::from(month <= 2);
+    let (hour, minute, second) = (second / 3600, second / 60 % 60, second % 60);
+    format!("{year:04}{month:02}{date:02}{hour:02}{minute:02}{second:02}Z")
 }
 
 impl Cert {
@@ -93,6 +118,39 @@ impl Cert {
         Cert::make(names, Kind::Ecdsa, Some(self), Use::Server, days)
     }
 
+    /// A certificate signed by this authority that says where to ask about it (OCSP).
+    pub fn issue_asking(&self, names: &[&str], responder: &str) -> Cert {
+        Cert::make_with(names, Kind::Ecdsa, Some(self), Use::Server, (30, responder))
+    }
+
+    /// What this authority says of a certificate (RFC 6960 4.2.1), DER: 0 good, 1 revoked, 2 not known; for the time from
+    /// `this` to `next`, seconds since 1970, without end when that is 0.
+    pub fn answer(&self, cert: &Cert, status: u8, this: u64, next: u64) -> Vec<u8> {
+        let date = |time: u64| der(0x18, &[generalized(time).as_bytes()]);
+        let key = self.key.public_key_to_der().unwrap();
+        // the last 65 bytes of a P-256 key are the point
+        let key = openssl::sha::sha1(&key[key.len() - 65..]);
+        let name = openssl::sha::sha1(&self.x509.subject_name().to_der().unwrap());
+        let serial = cert.x509.serial_number().to_bn().unwrap().to_vec();
+        let sign: &[u8] = if serial.first().is_some_and(|byte| *byte >= 0x80) { &[0] } else { &[] };
+        let sha1 = der(0x30, &[b"\x06\x05\x2b\x0e\x03\x02\x1a\x05\x00"]);
+        let id = der(0x30, &[&sha1, &der(4, &[&name]), &der(4, &[&key]), &der(2, &[sign, &serial])]);
+        let said = match status {
+            0 => der(0x80, &[]),
+            1 => der(0xa1, &[&date(this)]),
+            _ => der(0x82, &[]),
+        };
+        let until = if next == 0 { Vec::new() } else { der(0xa0, &[&date(next)]) };
+        let single = der(0x30, &[&id, &said, &date(this), &until]);
+        let data = der(0x30, &[&der(0xa2, &[&der(4, &[&key])]), &date(this), &der(0x30, &[&single])]);
+        let algorithm = der(0x30, &[b"\x06\x08\x2a\x86\x48\xce\x3d\x04\x03\x02"]); // ecdsa-with-SHA256
+        let signature =
+            Signer::new(MessageDigest::sha256(), &self.key).unwrap().sign_oneshot_to_vec(&data).unwrap();
+        let basic = der(0x30, &[&data, &algorithm, &der(0x03, &[&[0], &signature])]);
+        let typed = der(0x30, &[b"\x06\x09\x2b\x06\x01\x05\x05\x07\x30\x01\x01", &der(4, &[&basic])]);
+        der(0x30, &[b"\x0a\x01\x00", &der(0xa0, &[&typed])])
+    }
+
     /// The list of what this authority has revoked (RFC 5280 section 5), PEM.
     pub fn revoke(&self, revoked: &[&Cert]) -> Vec<u8> {
         let algorithm = der(0x30, &[b"\x06\x08\x2a\x86\x48\xce\x3d\x04\x03\x02"]); // ecdsa-with-SHA256
@@ -116,6 +174,16 @@ impl Cert {
     }
 
     fn make(names: &[&str], kind: Kind, issuer: Option<&Cert>, made_for: Use, days: i64) -> Cert {
+        Cert::make_with(names, kind, issuer, made_for, (days, ""))
+    }
+
+    fn make_with(
+        names: &[&str],
+        kind: Kind,
+        issuer: Option<&Cert>,
+        made_for: Use,
+        (days, responder): (i64, &str),
+    ) -> Cert {
         let key = match kind {
             Kind::Rsa => PKey::from_rsa(Rsa::generate(2048).unwrap()).unwrap(),
             Kind::Ecdsa => {
@@ -151,9 +219,17 @@ impl Cert {
             }
             let alt = alt.build(&x509.x509v3_context(None, None)).unwrap();
             x509.append_extension(alt).unwrap();
+            if !responder.is_empty() {
+                x509.append_extension(where_to_ask(responder)).unwrap();
+            }
         }
         x509.sign(issuer.map_or(&key, |i| &i.key), MessageDigest::sha256()).unwrap();
         Cert { x509: x509.build(), key }
+    }
+
+    /// What was stapled to the certificate of a peer, for clients that asked ([`Settings::status`]).
+    pub fn stapled(peer: &Peer) -> Option<Vec<u8>> {
+        lighterman_sys::tls::stapled(peer.tls())
     }
 
     /// The common name that a peer showed.
@@ -211,6 +287,7 @@ pub struct Client {
     sessions: Arc<Mutex<Vec<SslSession>>>,
     sni: Option<String>,
     resume: bool,
+    status: bool,
 }
 
 /// Settings of a client in the making.
@@ -218,6 +295,7 @@ pub struct Settings {
     context: SslContextBuilder,
     sni: Option<String>,
     resume: bool,
+    status: bool,
 }
 
 impl Client {
@@ -226,7 +304,7 @@ impl Client {
     pub fn new() -> Settings {
         let mut context = SslContextBuilder::new(SslMethod::tls()).unwrap();
         context.set_verify(SslVerifyMode::NONE);
-        Settings { context, sni: None, resume: false }
+        Settings { context, sni: None, resume: false, status: false }
     }
 
     /// Connects and shakes hands.
@@ -253,6 +331,9 @@ impl Client {
         let mut ssl = Ssl::new(&self.context).unwrap();
         if let Some(name) = &self.sni {
             ssl.set_hostname(name).unwrap();
+        }
+        if self.status {
+            ssl.set_status_type(StatusType::OCSP).unwrap();
         }
         if self.resume {
             if let Some(session) = self.sessions.lock().unwrap().last() {
@@ -339,6 +420,12 @@ impl Settings {
         self
     }
 
+    /// Asks for what the authority says of the certificate (OCSP stapling).
+    pub fn status(mut self) -> Settings {
+        self.status = true;
+        self
+    }
+
     /// Resumes the last session it was given.
     pub fn resume(mut self) -> Settings {
         self.resume = true;
@@ -357,6 +444,12 @@ impl Settings {
         let kept = sessions.clone();
         self.context.set_session_cache_mode(SslSessionCacheMode::CLIENT | SslSessionCacheMode::NO_INTERNAL);
         self.context.set_new_session_callback(move |_, session| kept.lock().unwrap().push(session));
-        Client { context: self.context.build(), sessions, sni: self.sni, resume: self.resume }
+        Client {
+            context: self.context.build(),
+            sessions,
+            sni: self.sni,
+            resume: self.resume,
+            status: self.status,
+        }
     }
 }

@@ -101,7 +101,8 @@ fn answer(leaf: &X509, status: u8, until: &str) -> Vec<u8> {
     let answers = value(tag::SEQUENCE, &value(tag::SEQUENCE, &single));
     let responder = value(tag::context(2), &value(tag::OCTETS, &[3; 20]));
     let data = [responder, value(tag::TIME, b"20200101000000Z"), answers].concat();
-    let basic = value(tag::SEQUENCE, &value(tag::SEQUENCE, &data));
+    let signed = value(tag::SEQUENCE, &value(tag::OBJECT, lighterman_wire::ocsp::SHA256));
+    let basic = value(tag::SEQUENCE, &[value(tag::SEQUENCE, &data), signed].concat());
     let oid = value(tag::OBJECT, &[0x2b, 6, 1, 5, 5, 7, 48, 1, 1]);
     let typed = value(tag::SEQUENCE, &[oid, value(tag::OCTETS, &basic)].concat());
     value(tag::SEQUENCE, &[value(tag::ENUMERATED, &[0]), value(tag::context(0), &typed)].concat())
