@@ -2,6 +2,7 @@
 
 use lighterman_harness::Program;
 
+mod acl_files;
 mod actions;
 mod balance;
 mod certs;
