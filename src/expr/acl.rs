@@ -115,7 +115,6 @@ pub const PREDEFINED: &[(&str, &str)] = &[
     ("RDP_COOKIE", "req.rdp_cookie_cnt gt 0"),
     ("REQ_CONTENT", "req.len gt 0"),
     ("TRUE", "always_true"),
-    ("RDP_COOKIE", "req.rdp_cookie_cnt gt 0"),
     ("WAIT_END", "wait_end"),
 ];
 
