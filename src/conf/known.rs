@@ -164,7 +164,6 @@ const GLOBAL_IGNORED: &[(&str, &str)] = &[
     ("tune.bufsize.small", "an idle connection owns no buffer"),
     ("tune.chksize", "the size of a buffer counts"),
     ("tune.comp.maxlevel", "compression is not built yet"),
-    ("tune.cli.max-payload-size", "the size of a buffer counts"),
     ("tune.defaults.purge", "defaults are not kept"),
     ("tune.epoll.mask-events", "it has no counterpart here"),
     ("tune.events.max-events-at-once", "it has no counterpart here"),

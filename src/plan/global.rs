@@ -176,6 +176,8 @@ pub struct Tune {
     pub vars: VarLimits,
     /// `tune.bufsize`: bytes of a buffer.
     pub bufsize: usize,
+    /// `tune.cli.max-payload-size`: bytes of a payload on the command socket.
+    pub cli_max_payload: usize,
     /// `tune.maxrewrite`: bytes of a buffer kept free for rewriting a head.
     pub maxrewrite: usize,
     /// `tune.http.maxhdr`: header fields of one head.
@@ -219,6 +221,7 @@ impl Default for Tune {
         Tune {
             vars: VarLimits::default(),
             bufsize: 16384,
+            cli_max_payload: 1 << 20,
             maxrewrite: 1024,
             maxhdr: 101,
             maxpollevents: 200,

@@ -29,6 +29,17 @@ pub const ROWS: &[Keyword<GlobalDraft>] = &[
         ),
     ),
     row(
+        "tune.cli.max-payload-size",
+        G,
+        |words, draft, _| size(words, &mut draft.global.tune.cli_max_payload, 1024..=1 << 28),
+        doc(
+            "tune.cli.max-payload-size <size>",
+            "bytes of what follows \"<<\" on the command socket",
+            "Certificates, lists and maps that commands bring. Default 1 MB.",
+            "tune.cli.max-payload-size 4m",
+        ),
+    ),
+    row(
         "tune.http.maxhdr",
         G,
         |words, draft, _| number(words, &mut draft.global.tune.maxhdr, 1..=32_767),

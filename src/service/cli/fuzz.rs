@@ -1,7 +1,7 @@
 //! The command socket under random bytes, and the stand-in process that this and the tests use.
 
 use super::line;
-use super::session::{CliSession, PAYLOAD_MAX};
+use super::session::CliSession;
 use super::{CliCx, Face, Facts, Host, Ticket, OUT_HIGH};
 use crate::base::tick::Clock;
 use crate::plan::global::CliLevel;
@@ -67,7 +67,8 @@ pub fn fuzz_cli_line(data: &[u8]) {
                 session.end_of_input();
             }
             session.run(&mut CliCx { plan: &plan, now: clock.read(), shm: &shm, host: &mut host });
-            assert!(session.output().len() <= OUT_HIGH + PAYLOAD_MAX, "output is bounded");
+            let max = OUT_HIGH + plan.global.tune.cli_max_payload;
+            assert!(session.output().len() <= max, "output is bounded");
             session.consume(session.output().len().min(OUT_HIGH / 2));
             clock.advance(1000);
             if session.is_over() {

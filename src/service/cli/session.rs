@@ -12,9 +12,6 @@ use crate::plan::global::CliLevel;
 use std::collections::VecDeque;
 use std::time::Duration;
 
-/// Longest payload of a command, in bytes (a certificate with its chain is a few KB).
-pub const PAYLOAD_MAX: usize = 1024 * 1024;
-
 /// One client's conversation.
 pub struct CliSession {
     manners: Manners,
@@ -216,8 +213,11 @@ impl CliSession {
             self.commands.extend(last.map(|words| (words, Some(payload.body))));
             return;
         }
-        if payload.body.len() + line.len() >= PAYLOAD_MAX {
-            self.say(&format!("A payload may not be longer than {PAYLOAD_MAX} bytes."));
+        let max = cx.plan.global.tune.cli_max_payload;
+        if payload.body.len() + line.len() >= max {
+            self.say(&format!(
+                "A payload may not be longer than {max} bytes, see \"tune.cli.max-payload-size\"."
+            ));
             self.finish_command(cx);
             self.over = true;
             return;

@@ -31,6 +31,9 @@ const fn row(
     Command { path, level, face: Face::Traffic, start, doc }
 }
 
+/// Bytes of a certificate with all its parts.
+const CONTENT_MAX: usize = 4 << 20;
+
 /// The commands of this family.
 pub const ROWS: &[Command] = &[
     row(&["show", "ssl", "cert"], CliLevel::Operator, show, Doc {
@@ -192,6 +195,12 @@ fn commit(ask: &mut Ask<'_>, cx: &mut CliCx<'_>) -> Result<Answer, String> {
     }
     if !draft.is_whole() {
         return Err(refused("The transaction must contain at least a certificate and a private key!"));
+    }
+    if draft.parts.iter().flatten().map(Vec::len).sum::<usize>() > CONTENT_MAX {
+        return Err(refused(&format!(
+            "More than {} MB are too much for one certificate.",
+            CONTENT_MAX >> 20
+        )));
     }
     let cert = draft.build(&catalog.store.settings.how).map_err(|error| refused(&error.to_string()))?;
     let dots = catalog.uses(&name).iter().filter(|used| !catalog.is_loose(used)).count();
