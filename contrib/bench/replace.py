@@ -5,7 +5,7 @@ One proxy with four workers; full handshakes, a connection each, from the inject
 replaced again and again on the command socket (`set ssl cert`, `commit ssl cert`), and after each commit a client looks
 whether it is shown the new one.
 
-    cargo build --profile bench --bin lighterman -p lighterman-inject
+    cargo build --profile bench -p lighterman -p lighterman-inject
     contrib/bench/replace.py [--bin target/release] [--rounds 200] [--clients 16] [--workers 4]
 """
 import argparse, hashlib, os, re, shutil, signal, socket, ssl, subprocess, sys, tempfile, time

@@ -14,7 +14,10 @@ use crate::net::tls::files::Files;
 use crate::net::tls::ocsp::{Given, Responses};
 use crate::net::tls::sources::Pulse;
 use crate::net::tls::store::build::Builder;
-use crate::net::tls::store::{Settings, Store};
+use crate::net::tls::store::draft;
+use crate::net::tls::store::scan::{Item, Named};
+use crate::net::tls::store::spool::Record;
+use crate::net::tls::store::{Index, Settings, Store};
 use crate::net::tls::ticket_file::{self, KeyFile};
 use crate::net::tls::trust::{Trust, TrustKind};
 use crate::net::tls::why::Why;
@@ -154,6 +157,21 @@ pub fn certificate_lines(plan: &Plan, tls: &Contexts) -> Vec<Vec<u32>> {
     lines
 }
 
+/// Certificates no `bind` line uses: those of servers, and later those that commands make.
+fn loose(plan: &Plan, shared: &TlsShared) -> Result<Index, Box<dyn std::error::Error>> {
+    let how = &shared.store.settings.how;
+    let (mut named, mut builder) = (Named::new(how, shared.clock.load(Relaxed)), Builder::new(None, 0));
+    let mut known: Vec<&Path> = Vec::new();
+    for files in plan.servers.iter().filter_map(|server| server.tls.as_ref()?.crt.as_ref()) {
+        if !known.contains(&files.crt.as_path()) {
+            known.push(&files.crt);
+            let item = Item { files: files.clone(), line: None, default: false, source: 0 };
+            named.add(&item, &mut builder, &mut |_, _| Ok(()))?;
+        }
+    }
+    Ok(builder.finish()?)
+}
+
 impl Contexts {
     /// Indexes certificates and builds all contexts. The first error is what the operator must mend; files
     /// of directories that were left out are given to `notice`.
@@ -225,8 +243,6 @@ impl Contexts {
             left_out.iter().for_each(|error| notice(format!("{}: {error}", listener.at)));
             contexts.binds.push(Some(Arc::new(context)));
         }
-        let loose = Builder::new(None, 0).finish().map_err(|error| error.to_string())?;
-        shared.store.set_loose(shared.store.add(Arc::new(loose)));
         for server in &plan.servers {
             let context = match server.tls.as_deref() {
                 Some(line) => {
@@ -237,6 +253,8 @@ impl Contexts {
             };
             contexts.servers.push(context);
         }
+        let loose = loose(plan, &shared).map_err(|error| error.to_string())?;
+        shared.store.set_loose(shared.store.add(Arc::new(loose)));
         for (ring, file) in rings.iter().zip(keys) {
             if !ring.fill(&file.keys, file.content) {
                 return Err("no room for the keys of \"tls-ticket-keys\" in shared memory".to_owned());
@@ -298,6 +316,7 @@ impl Contexts {
                     binds.filter(|bind| bind.sources().iter().any(|(path, _)| path == Path::new(name)));
                 binds.try_for_each(|bind| bind.add_options(&text)).map(|()| Vec::new())
             }
+            What::ServerCrt => self.set_server_crt(Path::new(name), content),
             What::Certs if content.is_empty() => Ok(Vec::new()),
             What::Certs => self.store.edit(content).map(|()| Vec::new()),
             What::Ocsp => {
@@ -305,6 +324,29 @@ impl Contexts {
                 self.responses.put(given).map(|()| Vec::new())
             }
         }
+    }
+
+    /// Whether a `server` line shows the certificate of this file.
+    pub fn servers_show(&self, file: &Path) -> usize {
+        self.servers.iter().flatten().filter(|server| server.shows(file)).count()
+    }
+
+    /// Servers are shown another certificate in place of that of a file, on all lines or none; the servers to which there are
+    /// connections with the one before.
+    fn set_server_crt(&self, file: &Path, content: &[u8]) -> Result<Vec<ServerId>, String> {
+        let parts = Record::parts(content).ok_or("the certificate cannot be read\n")?;
+        let cert = draft::build(&file.to_string_lossy(), &parts, &self.store.settings.how);
+        let own = Arc::new(cert.map_err(|error| error.to_string())?.credentials);
+        let mut made = Vec::new();
+        for (place, server) in self.servers.iter().enumerate() {
+            let Some(server) = server.as_ref().filter(|server| server.shows(file)) else { continue };
+            made.push((place, server, server.showing(&own).map_err(|error| error.to_string())?));
+        }
+        let adopt = |(place, server, ways): (usize, &Arc<ServerContext>, _)| {
+            server.adopt(ways);
+            ServerId(place as u32)
+        };
+        Ok(made.into_iter().map(adopt).collect())
     }
 
     /// Puts other authorities or revocations in force under the name of a file, for all handshakes to come: PEM text, nothing

@@ -5,7 +5,7 @@ use std::path::Path;
 
 use lighterman_harness::load::Load;
 use lighterman_harness::tls::{Cert, Client};
-use lighterman_harness::{eventually, procs, Proxy};
+use lighterman_harness::{eventually, procs, Proxy, Reply, Server};
 use nix::sys::signal::Signal;
 use openssl::ssl::SslVersion;
 
@@ -28,6 +28,7 @@ impl Door {
             options.replace('%', "${certs}")
         ))
         .port("port")
+        .port("other")
         .workers(workers);
         let marker = program.file("certs/.here", "");
         let certs = marker.strip_suffix("/.here").unwrap().to_string();
@@ -305,6 +306,72 @@ fn options_of_lines_come_too() {
         ),
     ]);
     assert_eq!(door.ask("show ssl crt-list %/list.txt").lines().count(), 4);
+}
+
+#[test]
+fn all_lines_with_a_list_get_what_comes_to_it() {
+    let files = [("a.pem", Cert::new(&["a.test"]).pem()), ("z.pem", Cert::new(&["z.test"]).pem())];
+    let options = "crt \"%/z.pem\" crt-list \"%/list.txt\"\n    bind 127.0.0.1:\"${other}\" ssl crt-list \"%/list.txt\"";
+    let door = Door::new(3, "%/a.pem\n", options, &files);
+    door.make("%/n.pem", &Cert::new(&["n.test"]));
+    let everywhere = |wanted: [&str; 2]| {
+        let client = Client::new().sni("n.test").build();
+        for _ in 0..MANY {
+            let shown = ["port", "other"].map(|port| Cert::name_of(&client.connect(door.proxy.addr(port))));
+            assert_eq!(shown, wanted);
+        }
+    };
+    everywhere(["z.test", "a.test"]);
+    assert_eq!(
+        door.ask("add ssl crt-list %/list.txt %/n.pem [ssl-min-ver TLSv1.3] n.test"),
+        "Inserting certificate '%/n.pem' in crt-list '%/list.txt'..\nSuccess!"
+    );
+    everywhere(["n.test", "n.test"]);
+    assert_eq!(
+        door.give("set ssl cert %/n.pem", Cert::new(&["m.test"]).pem()),
+        "Transaction created for certificate %/n.pem!"
+    );
+    assert_eq!(door.ask("commit ssl cert %/n.pem"), "Committing %/n.pem..\nSuccess!");
+    everywhere(["m.test", "m.test"]);
+    door.ask("del ssl crt-list %/list.txt %/n.pem");
+    everywhere(["z.test", "a.test"]);
+    // the first certificate of one line may not go
+    assert!(door.ask("del ssl crt-list %/list.txt %/a.pem").contains("used as default certificate"));
+}
+
+#[test]
+fn servers_are_shown_what_was_committed() {
+    let (root, other) = (Cert::authority("Root"), Cert::authority("Other"));
+    let server = Server::https(root.issue(&["s.test"]).server_that_asks(&root), |_| Reply::ok("ok"));
+    let program = program(&format!(
+        "listen fe\n    retries 0\n    bind 127.0.0.1:\"${{port}}\"\n    server s1 {} ssl verify none crt \"${{own}}\"\n",
+        server.addr()
+    ))
+    .port("port")
+    .workers(3);
+    let own = program.file("own.pem", other.issue(&["us"]).pem());
+    let proxy = program.env("own", &own).start();
+    eventually("the door is open", || TcpStream::connect(proxy.addr("port")).is_ok());
+    let good = || (0..MANY).filter(|_| proxy.connect("port").get("/").status == 200).count();
+    assert_eq!(good(), 0);
+    let known = proxy.command("show ssl cert");
+    assert_eq!(known.trim_end(), format!("# filename\n{own}"));
+    let pem = String::from_utf8(root.issue(&["us"]).pem()).unwrap();
+    proxy.command(&format!("set ssl cert {own} <<\n{pem}"));
+    let said = proxy.command(&format!("commit ssl cert {own}"));
+    assert_eq!(said.trim_end(), format!("Committing {own}.\nSuccess!"));
+    assert_eq!(good(), MANY);
+    let shown = proxy.command(&format!("show ssl cert {own}"));
+    assert!(shown.contains("Status: Used\n") && shown.contains("Issuer: /CN=Root"), "{shown}");
+    let refused = proxy.command(&format!("del ssl cert {own}"));
+    assert!(refused.contains("in use, can't be deleted"), "{refused}");
+    let old = procs::children(proxy.pid());
+    old.iter().for_each(|pid| procs::signal(*pid, Signal::SIGKILL));
+    eventually("all are new", || {
+        let now = procs::children(proxy.pid());
+        now.len() == old.len() && now.iter().all(|pid| !old.contains(pid)) && proxy.workers().len() == 3
+    });
+    assert_eq!(good(), MANY);
 }
 
 #[test]

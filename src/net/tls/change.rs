@@ -37,14 +37,25 @@ pub enum What {
     Ocsp,
     /// Options of a line of a `crt-list` that no other has; the name is that of the list.
     Options,
+    /// The certificate that `server` lines show which name this file
+    /// ([`super::store::spool::Record`]).
+    ServerCrt,
     /// Certificates of lines, lists and directories ([`super::store::edit`]). The master makes these itself, in the indexes
     /// that all processes get from it; no content: the indexes have come.
     Certs,
 }
 
 /// All kinds, by the byte that stands for them.
-const ALL: [What; 7] =
-    [What::Ca, What::DropCa, What::Crl, What::DropCrl, What::Ocsp, What::Options, What::Certs];
+const ALL: [What; 8] = [
+    What::Ca,
+    What::DropCa,
+    What::Crl,
+    What::DropCrl,
+    What::Ocsp,
+    What::Options,
+    What::ServerCrt,
+    What::Certs,
+];
 
 /// A change.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -76,7 +87,8 @@ impl Change {
             What::Crl | What::DropCrl => 1,
             What::Ocsp => 2,
             What::Options => 3,
-            What::Certs => 4,
+            What::ServerCrt => 4,
+            What::Certs => 5,
         };
         let same = family(self.what) == family(other.what) && self.name == other.name;
         same && (self.what != What::Options || self.content == other.content)

@@ -4,7 +4,7 @@
 //! afterwards is whom a line believes: its context is then built anew from the words kept beside it ([`Policy`], [`Ways`]) and
 //! takes the place of the other one for connections to come. [`TlsShared`] is the part that lives in shared memory.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, PoisonError, RwLock};
 
@@ -435,6 +435,16 @@ impl ServerContext {
         let shared = TlsShared { trust: Arc::clone(trust), ..self.shared.clone() };
         let ways = self.ways();
         Ways::build(&ways.words, ways.own.clone(), &shared)
+    }
+
+    /// Whether the line shows the certificate of this file.
+    pub fn shows(&self, file: &Path) -> bool {
+        self.ways().words.crt.as_ref().is_some_and(|files| files.crt == file)
+    }
+
+    /// The same with another certificate to show.
+    pub fn showing(&self, own: &Arc<Credentials>) -> Result<Ways, TlsError> {
+        Ways::build(&self.ways().words, Some(Arc::clone(own)), &self.shared)
     }
 
     /// Connections to come are made with these; none of the sessions made before is offered any more.

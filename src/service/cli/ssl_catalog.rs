@@ -138,6 +138,11 @@ impl<'c> Catalog<'c> {
         self.store.loose() == Some(used.place)
     }
 
+    /// Whether a line uses a certificate.
+    pub fn is_used(&self, name: &str, uses: &[Use]) -> bool {
+        uses.iter().any(|used| !self.is_loose(used)) || self.tls.servers_show(Path::new(name)) > 0
+    }
+
     /// The names of all certificates, in alphabetical order.
     pub fn all(&self) -> Vec<String> {
         let mut names = BTreeSet::new();

@@ -6,12 +6,14 @@
 use base64::engine::general_purpose::STANDARD;
 use base64::Engine;
 use openssl::x509::X509;
+use std::path::Path;
 
 use super::ssl_catalog::{Catalog, Use};
 use super::ssl_edit::{self, Step};
 use super::{Answer, Ask, CliCx, Command, Face, Rows};
 use crate::base::doc::Doc;
 use crate::net::tls::certs::{self, Cert, KeyKind};
+use crate::net::tls::change::{Change, What};
 use crate::net::tls::describe;
 use crate::net::tls::pem::{self, Kind};
 use crate::net::tls::staple::is_timestamp_list;
@@ -39,7 +41,7 @@ pub const ROWS: &[Command] = &[
     row(&["show", "ssl", "cert"], CliLevel::Operator, show, Doc {
         usage: "show ssl cert [[*]<file>]",
         brief: "list certificates, or show what is in one",
-        text: "Without an argument, the names of all certificates of \"bind\" lines, and of those that commands have made. With \
+        text: "Without an argument, the names of all certificates of \"bind\" and \"server\" lines, and of those that commands have made. With \
                one, its names, dates, key and issuers, and whether a line uses it. An asterisk before the name means \
                what was set and is not committed yet.",
         example: "show ssl cert /etc/lighterman/certs/www.pem",
@@ -203,12 +205,17 @@ fn commit(ask: &mut Ask<'_>, cx: &mut CliCx<'_>) -> Result<Answer, String> {
         )));
     }
     let cert = draft.build(&catalog.store.settings.how).map_err(|error| refused(&error.to_string()))?;
-    let dots = catalog.uses(&name).iter().filter(|used| !catalog.is_loose(used)).count();
+    let servers = catalog.tls.servers_show(Path::new(&name));
+    let dots = catalog.uses(&name).iter().filter(|used| !catalog.is_loose(used)).count() + servers;
     let begin = format!("Committing {name}{}\n", ".".repeat(dots.min(100)));
     let notes: String = cert.notes.iter().map(|note| format!("{note}\n")).collect();
+    let mut to_servers = servers > 0;
     let next = move |cx: &mut CliCx<'_>| {
         let catalog = Catalog::new(cx)?;
         let content = Record::of(&crt_bytes(&name, &draft.parts)).into_bytes();
+        if std::mem::take(&mut to_servers) {
+            return Ok(Step::First(Change { what: What::ServerCrt, name: name.clone(), content }));
+        }
         let mut edits = Edits { edits: Vec::new(), records: vec![content] };
         for used in catalog.uses(&name) {
             edits.edits.push(replace(&catalog, &used, &cert, &draft.parts));
@@ -299,7 +306,7 @@ fn delete(ask: &mut Ask<'_>, _: &mut CliCx<'_>) -> Result<Answer, String> {
         if uses.is_empty() {
             return Err(refused("doesn't exist"));
         }
-        if uses.iter().any(|used| !catalog.is_loose(used)) {
+        if catalog.is_used(&name, &uses) {
             return Err(refused("in use, can't be deleted"));
         }
         let gone = |used: &Use| Edit {
@@ -338,7 +345,7 @@ fn show(ask: &mut Ask<'_>, cx: &mut CliCx<'_>) -> Result<Answer, String> {
         return Ok(Answer::Text(details(&name, "Unused", &draft.parts)));
     }
     let uses = catalog.uses(&name);
-    let loose = uses.iter().all(|used| catalog.is_loose(used));
+    let loose = !catalog.is_used(&name, &uses);
     let used = uses.into_iter().next().ok_or_else(missing)?;
     if used.is_empty() {
         return Ok(Answer::Text(format!("Filename: {name}\nStatus: Empty\n")));

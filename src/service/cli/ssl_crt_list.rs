@@ -11,6 +11,7 @@ use super::{Answer, Ask, CliCx, Command, Face, Rows};
 use crate::base::doc::Doc;
 use crate::conf::crtline::{self, CrtLineText};
 use crate::net::tls::certs::KeyKind;
+use crate::net::tls::change::{Change, What};
 use crate::net::tls::hello::Can;
 use crate::net::tls::store::draft::build;
 use crate::net::tls::store::edit::{Content, Edit, Edits, Put};
@@ -183,7 +184,10 @@ fn insert(
             None => 0,
             Some(bind) => match bind.options_of(&line.options).map_err(|why| cannot(&why))? {
                 Some(number) => number,
-                None => return Ok(Step::Options(list.to_owned(), line.options.clone())),
+                None => {
+                    let content = line.options.clone().into_bytes();
+                    return Ok(Step::First(Change { what: What::Options, name: list.to_owned(), content }));
+                }
             },
         };
         let names = LineNames::of(filters.clone(), &cert.names);

@@ -16,8 +16,8 @@ const TRIES_MAX: u32 = 100;
 pub enum Step {
     /// Something is on its way: again soon.
     Wait,
-    /// These options of lines of a list, which nobody has yet; then again.
-    Options(String, String),
+    /// This first, and then again.
+    First(Change),
     /// This, and then the text is the answer.
     Make(Edits, String),
     /// Nothing more; the answer.
@@ -72,10 +72,7 @@ impl Work {
         match (self.next)(cx)? {
             Step::Wait => return Ok(Turn::Wait(READ_AGAIN_MS)),
             Step::Done(text) => return Ok(Turn::Said(text)),
-            Step::Options(list, options) => {
-                let change = Change { what: What::Options, name: list, content: options.into_bytes() };
-                self.ask(change, None, cx)?;
-            }
+            Step::First(change) => self.ask(change, None, cx)?,
             Step::Make(edits, done) => {
                 let change = Change { what: What::Certs, name: String::new(), content: edits.encode() };
                 match self.ask(change, Some(done), cx) {

@@ -16,6 +16,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use lighterman_sys::sealed::Sealed;
 
 use super::errand::Open;
+use super::raw::Parts;
 use crate::net::tls::files::CrtBytes;
 
 /// Where there is no file system that takes a file, memory does, up to so many bytes.
@@ -47,6 +48,20 @@ impl Record {
     /// One that another process has made; it is looked at when it is opened.
     pub fn received(bytes: Vec<u8>) -> Record {
         Record(bytes)
+    }
+
+    /// The parts of what was sent.
+    pub fn parts(bytes: &[u8]) -> Option<Parts> {
+        let (head, mut rest) = bytes.split_at_checked(HEAD)?;
+        let mut parts = Parts::default();
+        for (part, len) in parts.iter_mut().zip(head.chunks_exact(4)) {
+            let len = u32::from_le_bytes(*len.first_chunk()?);
+            if len != ABSENT {
+                let (own, after) = rest.split_at_checked(len as usize)?;
+                (*part, rest) = (Some(own.to_vec()), after);
+            }
+        }
+        Some(parts)
     }
 
     /// Its bytes, to be sent.
@@ -181,18 +196,13 @@ fn make(beside: &[&Path]) -> io::Result<(File, u64)> {
 
 /// Each part as memory that can be handed to another process.
 fn parts(record: &[u8]) -> io::Result<Open> {
-    let damaged = || io::Error::from(io::ErrorKind::InvalidData);
-    let (head, mut rest) = record.split_at_checked(HEAD).ok_or_else(damaged)?;
+    let parts = Record::parts(record).ok_or(io::ErrorKind::InvalidData)?;
     let mut open = [const { None::<OwnedFd> }; 5];
-    for (part, len) in open.iter_mut().zip(head.chunks_exact(4)) {
-        let len = len.first_chunk().map_or(ABSENT, |bytes| u32::from_le_bytes(*bytes));
-        if len == ABSENT {
-            continue;
+    for (file, part) in open.iter_mut().zip(parts) {
+        if let Some(part) = part {
+            let sealed = Sealed::read("lighterman certificate", part.as_slice(), u64::MAX / 2)?;
+            *file = Some(sealed.as_fd().try_clone_to_owned()?);
         }
-        let (bytes, after) = rest.split_at_checked(len as usize).ok_or_else(damaged)?;
-        rest = after;
-        let sealed = Sealed::read("lighterman certificate", bytes, u64::MAX / 2)?;
-        *part = Some(sealed.as_fd().try_clone_to_owned()?);
     }
     Ok(open)
 }
