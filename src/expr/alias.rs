@@ -7,6 +7,7 @@ use lighterman_sys::localtime::LocalTime;
 use super::logfmt::{put_encoded, put_text, Flags};
 use super::sample::{write_fmt, Scratch};
 use super::view::{Addr, Facts, ProcessCount, TlsView};
+use lighterman_wire::http::uri::{self, Form};
 use lighterman_wire::http::Version;
 
 /// One alias.
@@ -40,7 +41,7 @@ pub const ALL: &[Alias] = aliases! {
     "CC" str "captured request cookie" |f, l, o| text(f.txn.req_cookie.as_deref(), l, o);
     "CS" str "captured response cookie" |f, l, o| text(f.txn.res_cookie.as_deref(), l, o);
     "H" str "host name" |f, l, o| text(Some(f.world.hostname().as_bytes()), l, o);
-    "HM" str "method" |f, l, o| asked_for(f.req.map(|h| h.method()), l, o);
+    "HM" str "method" |f, l, o| asked_for(asked_word(f, 0), l, o);
     "HP" str "target without query" |f, l, o| asked_for(target(f).map(|u| cut_query(u).0), l, o);
     "HPO" str "path without query" |f, l, o| path(f, l, o);
     "HQ" str "query with its question mark" |f, l, o| put_encoded(target(f).map_or(BAD_REQUEST, |u| cut_query(u).1), l, o);
@@ -87,7 +88,7 @@ pub const ALL: &[Alias] = aliases! {
     "pid" int "process id" |f, l, o| wide(f.world.process(ProcessCount::Pid), 4, l, o);
     "r" str "request line" request_line;
     "rc" int "attempts after the first" retries;
-    "rt" int "number of the request" |f, l, o| wide(f.conn.serial as i64, 4, l, o);
+    "rt" int "number of the request" |f, l, o| wide(f.txn.serial as i64, 4, l, o);
     "s" str "server" server;
     "sc" int "connections of the server" |f, l, o| num(f.txn.conns[3], l, o);
     "si" str "address of the server" |f, l, o| addr(server_addr(f), l, o);
@@ -164,11 +165,14 @@ fn asked_for(bytes: Option<&[u8]>, flags: Flags, out: &mut Vec<u8>) {
 
 /// A target that is no path (`*`, an authority) has none to show.
 fn path(facts: &Facts<'_>, flags: Flags, out: &mut Vec<u8>) {
-    match facts.req.map(|head| head.path()) {
-        Some(path) if path.starts_with(b"/") => put_encoded(path, flags, out),
-        Some(_) => put_encoded(b"", flags, out),
-        None => put_encoded(BAD_REQUEST, flags, out),
-    }
+    let path = target(facts).map_or(BAD_REQUEST, |target| {
+        let begin = match uri::layout(target).map(|layout| (layout.form, layout.path)) {
+            Some((Form::Origin | Form::Absolute, at)) => at,
+            _ => target.len(),
+        };
+        cut_query(target.get(begin..).unwrap_or_default()).0
+    });
+    put_encoded(path, flags, out);
 }
 
 /// What stands for a request that could not be read.
@@ -292,7 +296,15 @@ fn request_line(facts: &Facts<'_>, flags: Flags, out: &mut Vec<u8>) {
 
 /// The request target as it came: the second word of the request line.
 fn target<'a>(facts: &Facts<'a>) -> Option<&'a [u8]> {
-    facts.txn.request_line.split(|b| *b == b' ').nth(1)
+    asked_word(facts, 1)
+}
+
+/// A word of the request line as it came, which is kept where there is a log; elsewhere as rules left it.
+fn asked_word<'a>(facts: &Facts<'a>, nth: usize) -> Option<&'a [u8]> {
+    match facts.txn.request_line.is_empty() {
+        false => facts.txn.request_line.split(|b| *b == b' ').nth(nth),
+        true => facts.req.map(|head| if nth == 0 { head.method() } else { head.uri() }),
+    }
 }
 
 fn cut_query(target: &[u8]) -> (&[u8], &[u8]) {

@@ -263,3 +263,6 @@ fn in_hex(mark: u8, byte: u8, out: &mut Vec<u8>) -> bool {
     out.extend_from_slice(&[mark, DIGITS[usize::from(byte >> 4)], DIGITS[usize::from(byte & 15)]]);
     true
 }
+
+#[cfg(test)]
+mod tests;

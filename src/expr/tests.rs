@@ -6,7 +6,7 @@ use super::fetch::Point;
 use super::logfmt::{LogFmt, Use};
 use super::map::Maps;
 use super::vars::{Effect, Effects, Store, Var, VarNames, Vars};
-use super::view::{Bytes, ConnFacts, Facts, NoWorld, Txn};
+use super::view::{BackFacts, Bytes, ConnFacts, Facts, NoWorld, Txn, World};
 use crate::base::ids::{ProxyId, ServerId};
 use crate::lang::word::{Word, Words};
 use crate::msg::Head;
@@ -81,6 +81,10 @@ pub struct Bench {
     pub req: Option<Head>,
     /// Response head.
     pub res: Option<Head>,
+    /// Connection to the server.
+    pub back: Option<BackFacts>,
+    /// All that lies beyond.
+    pub world: Box<dyn World>,
     /// Client's bytes, and whether more may come.
     pub bytes: (Vec<u8>, bool),
     /// Nothing more will come.
@@ -99,6 +103,8 @@ impl Default for Bench {
             txn: Txn::new(ProxyId(0)),
             req: None,
             res: None,
+            back: None,
+            world: Box::new(NoWorld),
             bytes: (Vec::new(), true),
             last: false,
         }
@@ -129,7 +135,7 @@ impl Bench {
             last: self.last,
             conn: &self.conn,
             tls: None,
-            back: None,
+            back: self.back.as_ref(),
             back_tls: None,
             req: self.req.as_ref(),
             res: self.res.as_ref(),
@@ -141,7 +147,7 @@ impl Bench {
             vars: Vars { txn: Some(&self.vars), ..Vars::default() },
             effects,
             maps: &self.names.maps,
-            world: &NoWorld,
+            world: &*self.world,
         }
     }
 
@@ -175,16 +181,25 @@ impl Bench {
         Ok(verdict)
     }
 
-    /// A log-format string.
+    /// What a log-format string writes, or what is wrong with it.
     pub fn format(&mut self, text: &str, usage: Use) -> String {
         let made = match LogFmt::compile(&Word::plain(text), usage, &mut self.parse()) {
             Ok(made) => made,
             Err(diag) => return format!("error: {}", diag.what),
         };
-        let effects = Effects::new();
         let mut out = Vec::new();
-        made.write(&self.facts(&effects), &mut out);
+        self.write(&made, &mut out);
         String::from_utf8_lossy(&out).into_owned()
+    }
+
+    /// A log-format string that is known to be good.
+    pub fn compiled(&mut self, text: &str, usage: Use) -> LogFmt {
+        LogFmt::compile(&Word::plain(text), usage, &mut self.parse()).map_err(|diag| diag.what).unwrap()
+    }
+
+    /// Writes one.
+    pub fn write(&self, made: &LogFmt, out: &mut Vec<u8>) {
+        made.write(&self.facts(&Effects::new()), out);
     }
 
     fn settle(&mut self, effects: Effects) {

@@ -163,7 +163,7 @@ pub struct ConnFacts {
     pub wire_dst: Addr,
     /// When it was accepted: microseconds since 1970.
     pub accepted_us: u64,
-    /// Its number within the process, for `%rt`-like uses and for logs.
+    /// Its number within the process.
     pub serial: u64,
     /// A PROXY header was read.
     pub proxied: bool,
@@ -367,7 +367,9 @@ pub struct Txn {
     pub unique_id: Option<Box<[u8]>>,
     /// The rule that ended a rule set: file and line.
     pub last_rule: Option<(u32, u32)>,
-    /// Number of this log line in the process.
+    /// Its number among all of the process, from 0.
+    pub serial: u64,
+    /// Number of its log line among those of the frontend in this process.
     pub log_serial: u64,
     /// Message of an error line (`error-log-format`).
     pub error: Option<Box<str>>,
@@ -409,6 +411,7 @@ impl Txn {
             failed_rewrites: 0,
             unique_id: None,
             last_rule: None,
+            serial: 0,
             log_serial: 0,
             error: None,
             settings: Settings::default(),

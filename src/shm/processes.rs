@@ -148,6 +148,12 @@ impl ProcessCell {
         counters::add(&self.infos[info as usize], n);
     }
 
+    /// What this process has counted.
+    #[inline]
+    pub fn so_far(&self, info: Info) -> u64 {
+        self.infos[info as usize].load(Relaxed)
+    }
+
     /// Sets a figure of this process.
     #[inline]
     pub fn set(&self, info: Info, value: u64) {

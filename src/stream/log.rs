@@ -41,6 +41,7 @@ impl Stream {
         if !cx.log.is_heard(speaker) {
             return;
         }
+        self.txn.log_serial = cx.log.number(self.frontend);
         let mut line = Vec::with_capacity(256);
         // a request that could not be read is an error of the connection
         let unread = self.mode == Mode::Http && self.req.head.is_none();

@@ -41,6 +41,7 @@ use crate::net::fault::Fault;
 use crate::net::mux::Channel;
 use crate::plan::rule::Cursor;
 use crate::plan::Mode;
+use crate::shm::Info;
 use backends::Backends;
 use errors::Errors;
 
@@ -149,7 +150,9 @@ impl Stream {
         client.requests += 1;
         let sess_vars = std::mem::take(&mut client.vars);
         let (frontend, listener) = (client.facts.frontend, client.facts.listener);
-        let txn = request::first_txn(client, tls);
+        let mut txn = request::first_txn(client, tls);
+        txn.serial = cx.shm.process().so_far(Info::CumStreams);
+        cx.shm.process().count(Info::CumStreams, 1);
         let mut stream = Stream {
             task,
             front,

@@ -65,6 +65,8 @@ pub struct Voice<'a> {
 struct Route {
     outlets: Vec<usize>,
     tag: String,
+    /// Lines numbered so far.
+    lines: u64,
 }
 
 /// The log output of one process.
@@ -96,7 +98,7 @@ impl LogSink {
         let mut sink = LogSink {
             envelope: Envelope::new(sender),
             outlets: Vec::new(),
-            program: Route { outlets: Vec::new(), tag: String::new() },
+            program: Route { outlets: Vec::new(), tag: String::new(), lines: 0 },
             proxies: Vec::new(),
             udp4: None,
             udp6: None,
@@ -120,7 +122,7 @@ impl LogSink {
 
     fn route(&mut self, voice: Voice<'_>) -> Route {
         let outlets = voice.targets.iter().map(|target| self.outlet(target)).collect();
-        Route { outlets, tag: voice.tag.to_owned() }
+        Route { outlets, tag: voice.tag.to_owned(), lines: 0 }
     }
 
     /// The outlet of that target, opened when it is a new one.
@@ -150,6 +152,13 @@ impl LogSink {
             Speaker::Program => !self.program.outlets.is_empty(),
             Speaker::Proxy(id) => self.proxies.get(id.index()).is_some_and(|route| !route.outlets.is_empty()),
         }
+    }
+
+    /// The number of the next line of a proxy, from 0.
+    pub fn number(&mut self, id: ProxyId) -> u64 {
+        let Some(route) = self.proxies.get_mut(id.index()) else { return 0 };
+        route.lines += 1;
+        route.lines - 1
     }
 
     /// Queues one message (without line feed) for each target of `from` that wants its level.
