@@ -209,6 +209,10 @@ impl Stream {
         let malformed = matches!(fault.cause, Cause::Malformed(_) | Cause::TooLarge);
         self.set_term(if malformed { b'P' } else { b'C' });
         if malformed {
+            if self.awaits_head() {
+                self.track_error(cx);
+            }
+            self.track_glitch(cx);
             self.capture_request(fault, below, cx);
             self.count_front(Stat::Ereq, cx);
         }

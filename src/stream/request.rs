@@ -115,6 +115,7 @@ impl Stream {
         }
         match fault.cause {
             Cause::Malformed(_) | Cause::TooLarge => {
+                self.track_glitch(cx);
                 self.capture_request(fault, below, cx);
                 self.txn.term = *b"PR--";
                 self.count_front(Stat::Ereq, cx);

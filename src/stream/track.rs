@@ -48,6 +48,11 @@ impl Stream {
         }
     }
 
+    /// The client broke the rules of the protocol.
+    pub(super) fn track_glitch(&self, cx: &Cx<'_>) {
+        self.track_event(Data::GlitchCnt, Data::GlitchRate, 1, cx);
+    }
+
     /// The server answered with a status.
     pub(super) fn track_status(&self, cx: &Cx<'_>) {
         match self.txn.server_status {

@@ -249,3 +249,68 @@ fn remote_desktops_stick_by_their_cookie() {
     assert_eq!([server("ann"), server("bob"), server("eve")].map(Option::unwrap), ["a", "b", "a"]);
     assert_eq!(proxy.stat("rdp", "a", "stot"), "4");
 }
+
+#[test]
+fn every_kind_of_stick_rule_does_its_part() {
+    let answer = |name: &'static str| {
+        Server::http(move |request| match request.uri() {
+            "/login" => Reply::status(200, "Set-Cookie: JSESSIONID=id-of-the-session; path=/\r\n", name),
+            "/plain" => Reply::status(200, "X-Token: Tok\r\n", name),
+            _ => Reply::ok(name),
+        })
+    };
+    let (a, b) = (answer("a"), answer("b"));
+    let sections = format!(
+        "frontend fe\n    bind \"fd@${{fe}}\"\n    default_backend be\n\
+         backend be\n    balance roundrobin\n    stick-table type string len 40 size 100 expire 1m\n    \
+         stick match req.cook(JSESSIONID)\n    stick store-response res.cook(JSESSIONID)\n    \
+         stick match hdr(x-token),lower table tokens if {{ path_beg /t }}\n    \
+         stick store-request hdr(x-new),lower table tokens unless {{ path /no }}\n    \
+         stick store-response res.hdr(x-token),lower table tokens\n    \
+         server a {}\n    server b {}\n\
+         backend tokens\n    stick-table type string len 10 size 100 expire 1m\n",
+        a.addr(),
+        b.addr()
+    );
+    let proxy = program(&sections).listen("fe").start();
+    let ask = |uri: &str, fields: &str| {
+        let mut client = proxy.connect("fe");
+        client.send(format!("GET {uri} HTTP/1.1\r\nHost: x\r\n{fields}\r\n"));
+        client.response().text()
+    };
+    let key = |table: &str, key: &str| value(&proxy, table, key, "server_key");
+    // what the server answers with binds; what is only looked for does not
+    let first = ask("/login", "");
+    assert_eq!(key("be", "id-of-the-session"), Some(first.clone()));
+    for _ in 0..4 {
+        assert_eq!(ask("/", "Cookie: JSESSIONID=id-of-the-session\r\n"), first);
+    }
+    let spread: Vec<String> = (0..4).map(|_| ask("/", "Cookie: JSESSIONID=unknown\r\n")).collect();
+    assert!(spread.contains(&"a".to_owned()) && spread.contains(&"b".to_owned()), "{spread:?}");
+    assert_eq!(key("be", "unknown"), None);
+    // keys of requests, made alike by a converter, in another section's table, under a condition
+    let bound = ask("/x", "X-New: AbC\r\n");
+    assert_eq!((key("tokens", "abc"), key("be", "abc")), (Some(bound.clone()), None));
+    for _ in 0..4 {
+        assert_eq!(ask("/t", "X-Token: ABC\r\n"), bound);
+    }
+    let spread: Vec<String> = (0..4).map(|_| ask("/other", "X-Token: ABC\r\n")).collect();
+    assert!(spread.contains(&"a".to_owned()) && spread.contains(&"b".to_owned()), "{spread:?}");
+    ask("/no", "X-New: never\r\n");
+    assert_eq!(key("tokens", "never"), None);
+    // keys are cut to the length of the table
+    ask("/x", "X-New: abcdefghijklmno\r\n");
+    assert!(key("tokens", "abcdefghij").is_some());
+    let plain = ask("/plain", "");
+    assert_eq!(key("tokens", "tok"), Some(plain));
+    // the first rule that finds a server wins over later ones
+    let other = if first == "a" { "b" } else { "a" };
+    let id = if other == "a" { 1 } else { 2 };
+    proxy.command(&format!("set table tokens key z data.server_id {id} data.server_key {other}"));
+    assert_eq!(ask("/t", "X-Token: z\r\n"), other);
+    assert_eq!(ask("/t", "Cookie: JSESSIONID=id-of-the-session\r\nX-Token: z\r\n"), first);
+    // a bound server that is down is passed by, and the key is not forgotten
+    proxy.command(&format!("disable server be/{first}"));
+    assert_eq!(ask("/", "Cookie: JSESSIONID=id-of-the-session\r\n"), other);
+    assert_eq!(key("be", "id-of-the-session"), Some(first));
+}

@@ -30,33 +30,35 @@ const ALL: &str = "gpc0,gpc0_rate(1m),gpc1,gpc1_rate(1m),gpt0,conn_cnt,conn_cur,
     bytes_in_rate(1m),bytes_out_cnt,bytes_out_rate(1m),glitch_cnt,glitch_rate(1m),server_id,server_key";
 
 /// What counts once per exchange, in the order of the columns below.
-const COLUMNS: [&str; 4] = ["conn_cnt", "http_req_cnt", "http_err_cnt", "http_fail_cnt"];
+const COLUMNS: [&str; 5] = ["conn_cnt", "http_req_cnt", "http_err_cnt", "http_fail_cnt", "glitch_cnt"];
 
-/// An exchange, and what it adds to [`COLUMNS`]: seen to be the same with HAProxy 2.6.
-const EXCHANGES: &[(&str, [u64; 4])] = &[
-    ("GET /200 HTTP/1.1\r\nHost: x\r\n\r\n", [1, 1, 0, 0]),
-    ("GET /404 HTTP/1.1\r\nHost: x\r\n\r\n", [1, 1, 1, 0]),
-    ("GET /503 HTTP/1.1\r\nHost: x\r\n\r\n", [1, 1, 0, 1]),
-    ("GET /500 HTTP/1.1\r\nHost: x\r\n\r\n", [1, 1, 0, 1]),
-    ("GET /501 HTTP/1.1\r\nHost: x\r\n\r\n", [1, 1, 0, 0]),
-    ("GET /302 HTTP/1.1\r\nHost: x\r\n\r\n", [1, 1, 0, 0]),
-    ("GET /reset HTTP/1.1\r\nHost: x\r\n\r\n", [1, 1, 0, 1]),
-    ("GET /garbage HTTP/1.1\r\nHost: x\r\n\r\n", [1, 1, 0, 1]),
-    ("GET /deny HTTP/1.1\r\nHost: x\r\n\r\n", [1, 1, 1, 0]),
-    ("GET /tarpit HTTP/1.1\r\nHost: x\r\n\r\n", [1, 1, 1, 0]),
-    ("GET /auth HTTP/1.1\r\nHost: x\r\n\r\n", [1, 1, 1, 0]),
-    ("GET /reject HTTP/1.1\r\nHost: x\r\n\r\n", [1, 1, 0, 0]),
-    ("GET /drop HTTP/1.1\r\nHost: x\r\n\r\n", [1, 1, 0, 0]),
-    ("GET /content HTTP/1.1\r\nHost: x\r\n\r\n", [1, 0, 0, 0]),
-    ("GET /redirect HTTP/1.1\r\nHost: x\r\n\r\n", [1, 1, 0, 0]),
-    ("GET /return HTTP/1.1\r\nHost: x\r\n\r\n", [1, 1, 0, 0]),
-    ("GET /nobody HTTP/1.1\r\nHost: x\r\n\r\n", [1, 1, 0, 0]),
-    ("GET / HTTP/1.1\r\nHost x\r\n\r\n", [1, 1, 1, 0]),
+/// An exchange, and what it adds to [`COLUMNS`]: seen to be the same with HAProxy 2.6,
+/// which has no glitches.
+const EXCHANGES: &[(&str, [u64; 5])] = &[
+    ("GET /200 HTTP/1.1\r\nHost: x\r\n\r\n", [1, 1, 0, 0, 0]),
+    ("GET /404 HTTP/1.1\r\nHost: x\r\n\r\n", [1, 1, 1, 0, 0]),
+    ("GET /503 HTTP/1.1\r\nHost: x\r\n\r\n", [1, 1, 0, 1, 0]),
+    ("GET /500 HTTP/1.1\r\nHost: x\r\n\r\n", [1, 1, 0, 1, 0]),
+    ("GET /501 HTTP/1.1\r\nHost: x\r\n\r\n", [1, 1, 0, 0, 0]),
+    ("GET /302 HTTP/1.1\r\nHost: x\r\n\r\n", [1, 1, 0, 0, 0]),
+    ("GET /reset HTTP/1.1\r\nHost: x\r\n\r\n", [1, 1, 0, 1, 0]),
+    ("GET /garbage HTTP/1.1\r\nHost: x\r\n\r\n", [1, 1, 0, 1, 0]),
+    ("GET /deny HTTP/1.1\r\nHost: x\r\n\r\n", [1, 1, 1, 0, 0]),
+    ("GET /tarpit HTTP/1.1\r\nHost: x\r\n\r\n", [1, 1, 1, 0, 0]),
+    ("GET /auth HTTP/1.1\r\nHost: x\r\n\r\n", [1, 1, 1, 0, 0]),
+    ("GET /reject HTTP/1.1\r\nHost: x\r\n\r\n", [1, 1, 0, 0, 0]),
+    ("GET /drop HTTP/1.1\r\nHost: x\r\n\r\n", [1, 1, 0, 0, 0]),
+    ("GET /content HTTP/1.1\r\nHost: x\r\n\r\n", [1, 0, 0, 0, 0]),
+    ("GET /redirect HTTP/1.1\r\nHost: x\r\n\r\n", [1, 1, 0, 0, 0]),
+    ("GET /return HTTP/1.1\r\nHost: x\r\n\r\n", [1, 1, 0, 0, 0]),
+    ("GET /nobody HTTP/1.1\r\nHost: x\r\n\r\n", [1, 1, 0, 0, 0]),
+    ("GET / HTTP/1.1\r\nHost x\r\n\r\n", [1, 1, 1, 0, 1]),
+    ("POST /200 HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n\r\n", [1, 1, 1, 0, 1]),
     // left in the middle, and too slow
-    ("GET / HT", [1, 1, 1, 0]),
-    ("GET /slow HT", [1, 1, 0, 0]),
+    ("GET / HT", [1, 1, 1, 0, 0]),
+    ("GET /slow HT", [1, 1, 0, 0, 0]),
     // a connection without a byte is a connection, not a bad request: many browsers make some in advance
-    ("", [1, 0, 0, 0]),
+    ("", [1, 0, 0, 0, 0]),
 ];
 
 fn origin() -> Server {
@@ -84,7 +86,7 @@ fn every_kind_of_exchange_is_counted_once_where_it_belongs() {
         origin.addr()
     );
     let proxy = program(&sections).listen("fe").start();
-    let mut want = [0; 4];
+    let mut want = [0; 5];
     for (bytes, adds) in EXCHANGES {
         let mut client = proxy.connect("fe");
         client.send(bytes);
@@ -97,7 +99,9 @@ fn every_kind_of_exchange_is_counted_once_where_it_belongs() {
         let now = || COLUMNS.map(|column| number(&proxy, "fe", "1", column));
         eventually(&format!("{bytes:?} to be counted: {want:?}, now {:?}", now()), || now() == want);
     }
-    for (data, of) in [("conn", 0), ("http_req", 1), ("http_err", 2), ("http_fail", 3), ("sess", 0)] {
+    for (data, of) in
+        [("conn", 0), ("http_req", 1), ("http_err", 2), ("http_fail", 3), ("glitch", 4), ("sess", 0)]
+    {
         assert_eq!(number(&proxy, "fe", "1", &format!("{data}_rate(60000)")), want[of], "{data}");
     }
     eventually("no connection", || number(&proxy, "fe", "1", "conn_cur") == 0);
