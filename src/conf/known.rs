@@ -338,7 +338,6 @@ const SERVER: &[&str] = &[
 
 #[rustfmt::skip]
 const SERVER_IGNORED: &[(&str, &str)] = &[
-    ("allow-0rtt", "early data is not sent"),
     ("check-alpn", "it says nothing without \"check\""),
     ("check-proto", "it says nothing without \"check\""),
     ("check-sni", "it says nothing without \"check\""),
@@ -348,7 +347,6 @@ const SERVER_IGNORED: &[(&str, &str)] = &[
     ("fastinter", "it says nothing without \"check\""),
     ("inter", "it says nothing without \"check\""),
     ("no-agent-check", "there is no agent check"),
-    ("no-allow-0rtt", "early data is not sent"),
     ("no-check", "there is no check"),
     ("no-check-send-proxy", "there is no check"),
     ("no-check-sni-auto", "there is no check"),

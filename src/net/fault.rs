@@ -25,6 +25,8 @@ pub enum Cause {
     Local,
     /// The TLS layer failed; the word says how.
     Tls(&'static str),
+    /// The server did not take what was sent before the end of the handshake.
+    EarlyRefused,
     /// The PROXY header is missing or wrong.
     Proxy(ProxyFault),
     /// The message breaks the rules of its protocol.

@@ -175,6 +175,8 @@ pub struct ServerTls {
     pub verify_host: Option<String>,
     /// `no-ssl-reuse` cancels it.
     pub reuse_sessions: bool,
+    /// `allow-0rtt`.
+    pub early_data: bool,
 }
 
 impl Default for ServerTls {
@@ -187,6 +189,7 @@ impl Default for ServerTls {
             crt: None,
             verify_host: None,
             reuse_sessions: true,
+            early_data: false,
         }
     }
 }

@@ -14,6 +14,7 @@ use crate::shm::Stat;
 impl Stream {
     pub(super) fn forward(&mut self, below: &mut Below<'_>, cx: &mut Cx<'_>) -> Step {
         loop {
+            let early = self.is_early_now(below);
             let asked = self.pump_request(below, cx);
             let answered = self.pump_response(below, cx);
             if self.phase != Phase::Forward {
@@ -22,7 +23,9 @@ impl Stream {
             if self.is_over(below) {
                 return Step::Go(Phase::Over);
             }
-            if !asked && !answered {
+            // the rest of a request that did not fit before the end of the handshake has a way now
+            let through = early && !self.is_early_now(below);
+            if !asked && !answered && !through {
                 return Step::Wait;
             }
         }

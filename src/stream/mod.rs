@@ -7,6 +7,7 @@
 mod answer;
 pub mod backends;
 pub mod count;
+mod early;
 pub mod errors;
 mod forward;
 mod log;

@@ -22,7 +22,8 @@ impl Stream {
             self.interim(cx);
             return;
         }
-        if let Some(phase) = self.retry_status(status, below, cx) {
+        let again = self.retry_too_early(status, below, cx).or_else(|| self.retry_status(status, below, cx));
+        if let Some(phase) = again {
             self.phase = phase;
             return;
         }
@@ -111,6 +112,10 @@ impl Stream {
             // what came before still goes to the client; that the rest is missing tells the connection's end
             self.set_term(b'S');
             self.cut = true;
+            return;
+        }
+        if fault.cause == Cause::EarlyRefused {
+            self.phase = self.early_refused(below, cx);
             return;
         }
         if self.may_try_again(fault, below, cx) {

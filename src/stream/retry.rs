@@ -144,7 +144,7 @@ impl Stream {
 
     /// Sets the request back to its beginning and forgets what came of an answer; false when it cannot be sent
     /// again, then nothing has changed.
-    fn send_again(&mut self, below: &mut Below<'_>, cx: &mut Cx<'_>) -> bool {
+    pub(super) fn send_again(&mut self, below: &mut Below<'_>, cx: &mut Cx<'_>) -> bool {
         if self.response_ready || self.tunnel || !self.retries_left(cx) {
             return false;
         }

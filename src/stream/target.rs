@@ -3,6 +3,7 @@
 use std::net::SocketAddr;
 
 use super::backends::is_alive;
+use super::early::Early;
 use super::queue::{InLine, Line};
 use super::retry::Kept;
 use super::world::WorldView;
@@ -56,6 +57,8 @@ pub(super) struct Attempt {
     pub(super) avoid: Option<ServerId>,
     /// The request's body, while it may have to be sent again.
     pub(super) kept: Kept,
+    /// Whether the request may go out before the server's handshake is over.
+    pub(super) early: Early,
 }
 
 /// The longest host name (RFC 1035 section 2.3.4).
@@ -256,6 +259,7 @@ impl Stream {
         let greeting = self.greeting(server, below, cx)?;
         let to = self.destination(server, below);
         let name = self.name_asked(server, below, cx);
+        self.settle_early(server, below, cx);
         let labels = (self.txn.settings.back_mark, self.txn.settings.back_tos);
         let sock = connect::begin(server, to, labels, cx)?;
         let vacant = below.conns.vacant().ok_or(local)?;
@@ -268,7 +272,8 @@ impl Stream {
         }
         let limit = self.limit(Timeout::Connect, cx);
         cx.sched.deadline(task, cx.now.tick.deadline(limit));
-        let Some(xprt) = connect::transport(sock, server, name.as_deref(), cx) else {
+        let how = (name.as_deref(), self.attempt.early.is_early());
+        let Some(xprt) = connect::transport(sock, server, how, cx) else {
             cx.sched.end(task);
             return Err(local);
         };

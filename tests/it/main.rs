@@ -34,6 +34,7 @@ mod ssl_commands;
 mod stick;
 mod stick_counts;
 mod tls;
+mod tls_early;
 mod tls_explain;
 mod tls_failures;
 mod tls_fetches;

@@ -30,6 +30,22 @@ impl TlsLine for ServerDraft {
 /// TLS options of `server` and `default-server`.
 pub const ROWS: &[Keyword<ServerDraft>] = &[
     row(
+        "allow-0rtt",
+        S,
+        |_, draft, _| {
+            draft.tls.early_data = true;
+            Ok(())
+        },
+        doc(
+            "allow-0rtt",
+            "requests may go to the server along with the first flight (TLS 1.3 early data)",
+            "Only those that came as early data themselves (they carry \"Early-Data: 1\"), and, with \"retry-on 0rtt-rejected\", GET, HEAD, \
+             OPTIONS and TRACE requests without a body. When the server refuses it, \"retry-on 0rtt-rejected\" sends the request \
+             again after a handshake; without it the client gets 425 and tries again itself. In HTTP mode.",
+            "ssl ca-file @system-ca verifyhost www.example.org allow-0rtt",
+        ),
+    ),
+    row(
         "alpn",
         S,
         |words, draft, cx| {
@@ -88,6 +104,15 @@ pub const ROWS: &[Keyword<ServerDraft>] = &[
             Ok(())
         },
         doc("no-ssl", "the opposite of \"ssl\"", "", "no-ssl"),
+    ),
+    row(
+        "no-allow-0rtt",
+        S,
+        |_, draft, _| {
+            draft.tls.early_data = false;
+            Ok(())
+        },
+        doc("no-allow-0rtt", "the opposite of \"allow-0rtt\"", "", "no-allow-0rtt"),
     ),
     row(
         "no-ssl-reuse",

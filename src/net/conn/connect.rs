@@ -123,12 +123,17 @@ impl Conn {
     }
 }
 
-/// The transport of a begun connection, asking for `name` if it is TLS; `None` when TLS cannot be set up.
-pub fn transport(sock: Sock, server: &Server, name: Option<&str>, cx: &Cx<'_>) -> Option<Transport> {
+/// The transport of a begun connection, asking for `name` if it is TLS, and writable at once if it is `early`; `None` when
+/// TLS cannot be set up.
+pub fn transport(
+    sock: Sock,
+    server: &Server,
+    (name, early): (Option<&str>, bool),
+    cx: &Cx<'_>,
+) -> Option<Transport> {
     match cx.tls.server(server.id) {
         None => Some(Transport::Raw(sock)),
-        Some(context) => {
-            SslSock::connect(sock, context, name, cx.plan.global.tune.ssl_maxrecord).map(Transport::Ssl)
-        }
+        Some(context) => SslSock::connect(sock, context, (name, early), cx.plan.global.tune.ssl_maxrecord)
+            .map(Transport::Ssl),
     }
 }

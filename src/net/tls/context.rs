@@ -391,6 +391,7 @@ impl Ways {
             lifetime: shared.lifetime,
             key_log: shared.key_log,
             verify: mode(line.verify),
+            early_data: line.early_data,
             ..Wishes::default()
         };
         if !line.common.tickets {

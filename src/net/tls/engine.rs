@@ -93,6 +93,8 @@ pub enum Wrote {
     Some(usize),
     /// None before `tx` is emptied (or the pool has buffers). The next attempt must begin with the same bytes.
     Full,
+    /// None before more ciphertext has come: the server takes no more early data.
+    Wait,
     /// The connection is broken.
     Fault(Failure),
 }
@@ -152,8 +154,13 @@ impl TlsEngine {
         Self::new(None, Side::Front { bind, shown: None, policy: 0, replay, gather: None, large: None })
     }
 
-    /// A connection to a server; `name` is sent as SNI, and expected in its certificate unless `verifyhost` says otherwise.
-    pub fn connect(server: &Arc<ServerContext>, name: Option<&str>) -> Result<TlsEngine, ErrorStack> {
+    /// A connection to a server; `name` is sent as SNI, and expected in its certificate unless `verifyhost` says otherwise. With
+    /// `early` it can be written to at once, if there is a session for that.
+    pub fn connect(
+        server: &Arc<ServerContext>,
+        name: Option<&str>,
+        early: bool,
+    ) -> Result<TlsEngine, ErrorStack> {
         let ways = server.ways();
         let mut conn = Conn::new(&ways.context)?;
         let asked = name.unwrap_or_default();
@@ -166,7 +173,10 @@ impl TlsEngine {
             conn.set_expected_name(expected)?;
         }
         if let Some(session) = ways.sessions.as_ref().and_then(|sessions| sessions.find(asked)) {
-            conn.offer(&session)?;
+            if conn.offer(&session, early)? {
+                // a second time its early data would be a recording
+                ways.sessions.iter().for_each(|sessions| sessions.forget(asked));
+            }
         }
         Ok(Self::new(Some(conn), Side::Back { ways, name: asked.into() }))
     }
@@ -373,6 +383,7 @@ impl TlsEngine {
                     break;
                 }
                 Outcome::Failed(failure) if done == 0 => return Wrote::Fault(failure),
+                Outcome::WantRead if done == 0 => return Wrote::Wait,
                 _ => break,
             }
         }
@@ -404,7 +415,7 @@ impl TlsEngine {
         }
         match self.write(pipe, second.get(taken..).unwrap_or_default(), record) {
             Wrote::Some(n) => Wrote::Some(begun + n),
-            Wrote::Full | Wrote::Fault(_) => Wrote::Some(begun),
+            Wrote::Full | Wrote::Wait | Wrote::Fault(_) => Wrote::Some(begun),
         }
     }
 

@@ -133,7 +133,7 @@ impl Why {
             Reason::Renegotiation => Why::Renegotiation,
             Reason::Flood => Why::Flood,
             Reason::Fallback => Why::Fallback,
-            Reason::BadResumption => Why::Resumption,
+            Reason::BadResumption | Reason::EarlyRefused => Why::Resumption,
             Reason::Ended => Why::Closed,
             Reason::Internal | Reason::Other => Why::Internal,
         }

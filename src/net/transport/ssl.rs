@@ -14,7 +14,7 @@ use crate::net::fault::{Cause, Fault};
 use crate::net::sock::Sock;
 use crate::net::tls::engine::RECORD_MAX;
 use crate::net::tls::store::Awaited;
-use crate::net::tls::{BindContext, Failure, Pipe, Plain, ServerContext, Step, TlsEngine, Wrote};
+use crate::net::tls::{BindContext, Failure, Pipe, Plain, Reason, ServerContext, Step, TlsEngine, Wrote};
 use crate::net::transport::{recv_sock, send_sock, Hands, Io};
 
 /// Bytes that go out in small records: what a network that knows nothing of the receiver yet takes in two round trips
@@ -56,14 +56,14 @@ impl SslSock {
         Self::with(sock, TlsEngine::accept(bind), record)
     }
 
-    /// The client's side of a connection to a server, asking for `name`.
+    /// The client's side of a connection to a server, asking for `name`; `early`: data may go along with the first flight.
     pub fn connect(
         sock: Sock,
         server: &Arc<ServerContext>,
-        name: Option<&str>,
+        (name, early): (Option<&str>, bool),
         record: usize,
     ) -> Option<Box<SslSock>> {
-        Some(Self::with(sock, TlsEngine::connect(server, name).ok()?, record))
+        Some(Self::with(sock, TlsEngine::connect(server, name, early).ok()?, record))
     }
 
     fn with(sock: Sock, engine: TlsEngine, record: usize) -> Box<SslSock> {
@@ -297,6 +297,10 @@ impl SslSock {
                         return if done > 0 { Io::Done(done) } else { Io::Again };
                     }
                 }
+                Wrote::Wait => {
+                    self.flush(ready, pool);
+                    return if done > 0 { Io::Done(done) } else { Io::Again };
+                }
                 Wrote::Fault(failure) => {
                     self.flush(ready, pool);
                     return Io::Fault(tls_fault(failure));
@@ -400,5 +404,8 @@ impl SslSock {
 }
 
 fn tls_fault(failure: Failure) -> Fault {
-    Fault::new(Cause::Tls(failure.words()))
+    Fault::new(match failure.reason {
+        Reason::EarlyRefused => Cause::EarlyRefused,
+        _ => Cause::Tls(failure.words()),
+    })
 }

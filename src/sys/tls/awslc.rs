@@ -8,7 +8,7 @@ use std::sync::OnceLock;
 use foreign_types::{ForeignType, ForeignTypeRef};
 use openssl::error::ErrorStack;
 use openssl::pkey::{PKey, Private};
-use openssl::ssl::{Ssl, SslRef};
+use openssl::ssl::{Ssl, SslRef, SslSession, SslSessionRef};
 use openssl_sys as ffi;
 
 pub(super) use openssl_sys::{BIO_up_ref, ERR_error_string_n, SSL_in_init, X509_STORE_add_crl};
@@ -24,6 +24,7 @@ pub fn library() -> String {
 }
 
 pub(super) const ERROR_SUSPENDED: c_int = ffi::SSL_ERROR_PENDING_CERTIFICATE;
+pub(super) const ERROR_EARLY_REFUSED: c_int = ffi::SSL_ERROR_EARLY_DATA_REJECTED;
 
 type Alpn =
     unsafe extern "C" fn(*mut ffi::SSL, *mut *const u8, *mut u8, *const u8, c_uint, *mut c_void) -> c_int;
@@ -71,6 +72,20 @@ pub(super) fn prepare(ssl: *mut ffi::SSL) {
     let mode = ffi::SSL_MODE_ENABLE_PARTIAL_WRITE | ffi::SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER;
     // SAFETY: ssl is alive.
     unsafe { ffi::SSL_set_mode(ssl, mode as u32) };
+}
+
+/// Early data may be sent with it.
+pub(super) fn takes_early(session: &SslSessionRef) -> bool {
+    // SAFETY: the session is alive.
+    (unsafe { ffi::SSL_SESSION_early_data_capable(session.as_ptr()) }) == 1
+}
+
+/// The same session, not good for early data.
+pub(super) fn without_early(session: &SslSessionRef) -> Option<SslSession> {
+    // SAFETY: the session is alive; the copy, or null, is ours.
+    let copy = unsafe { ffi::SSL_SESSION_copy_without_early_data(session.as_ptr()) };
+    // SAFETY: a new reference that nobody else owns.
+    (!copy.is_null()).then(|| unsafe { SslSession::from_ptr(copy) })
 }
 
 pub(super) fn is_early(ssl: *mut ffi::SSL) -> bool {

@@ -69,9 +69,14 @@ impl Conn {
         }
     }
 
-    /// Client: offers a session for resumption. A server that does not know it makes a full handshake.
-    pub fn offer(&mut self, session: &SslSessionRef) -> Result<(), ErrorStack> {
-        crate::resume::offer_session(&mut self.ssl, session)
+    /// Client: offers a session for resumption. A server that does not know it makes a full handshake. With `early` the
+    /// handshake is done, for now, as soon as data can be written (RFC 8446 section 2.3): true when the session is good for that,
+    /// and it should be used for nothing else then.
+    pub fn offer(&mut self, session: &SslSessionRef, early: bool) -> Result<bool, ErrorStack> {
+        let takes = lib_face::takes_early(session);
+        let plain = if takes && !early { lib_face::without_early(session) } else { None };
+        crate::resume::offer_session(&mut self.ssl, plain.as_deref().unwrap_or(session))?;
+        Ok(takes && early)
     }
 
     /// Goes on with the handshake.
@@ -157,7 +162,7 @@ impl Conn {
         lib_face::is_early(self.ssl.as_ptr())
     }
 
-    /// Server: early data was accepted on this connection.
+    /// Early data was accepted on this connection.
     pub fn took_early(&self) -> bool {
         lib_face::took_early(self.ssl.as_ptr())
     }
@@ -219,6 +224,7 @@ impl Conn {
             ffi::SSL_ERROR_WANT_WRITE => Outcome::WantWrite,
             ffi::SSL_ERROR_ZERO_RETURN => Outcome::Closed,
             lib_face::ERROR_SUSPENDED => Outcome::Suspended,
+            lib_face::ERROR_EARLY_REFUSED => Outcome::Failed(Failure::of(Reason::EarlyRefused)),
             _ => {
                 let verify = self.ssl.verify_result().as_raw();
                 Outcome::Failed(Failure::collect(verify, refusal))

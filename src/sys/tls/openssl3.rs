@@ -7,7 +7,7 @@ use std::ptr;
 use foreign_types::{ForeignType, ForeignTypeRef};
 use openssl::error::ErrorStack;
 use openssl::pkey::{PKey, Private};
-use openssl::ssl::{Ssl, SslRef};
+use openssl::ssl::{Ssl, SslRef, SslSession, SslSessionRef};
 use openssl::stack::Stack;
 use openssl::x509::X509;
 use openssl_sys as ffi;
@@ -71,6 +71,8 @@ pub fn library() -> String {
 
 /// `SSL_ERROR_WANT_CLIENT_HELLO_CB`.
 pub(super) const ERROR_SUSPENDED: c_int = 11;
+/// Early data is not sent with this library: never seen.
+pub(super) const ERROR_EARLY_REFUSED: c_int = c_int::MIN;
 
 type Alpn =
     unsafe extern "C" fn(*mut ffi::SSL, *mut *const u8, *mut u8, *const u8, c_uint, *mut c_void) -> c_int;
@@ -127,6 +129,14 @@ pub(super) use more::{BIO_up_ref, ERR_error_string_n, SSL_in_init, X509_STORE_ad
 
 /// Header, content type, initialisation vector, longest MAC and padding.
 /// Early data has calls of its own in this library, which are not used.
+pub(super) fn takes_early(_: &SslSessionRef) -> bool {
+    false
+}
+
+pub(super) fn without_early(_: &SslSessionRef) -> Option<SslSession> {
+    None
+}
+
 pub(super) fn is_early(_: *mut ffi::SSL) -> bool {
     false
 }

@@ -50,6 +50,8 @@ pub enum Reason {
     Fallback,
     /// A session is resumed in a way that is not allowed.
     BadResumption,
+    /// The server did not take the data that was sent before the end of the handshake.
+    EarlyRefused,
     /// The other side ended the connection without saying so.
     Ended,
     /// The library failed by itself: memory, keys, a bug.
@@ -83,6 +85,7 @@ impl Reason {
             Reason::Flood => "too many empty messages",
             Reason::Fallback => "inappropriate fallback",
             Reason::BadResumption => "wrong resumption",
+            Reason::EarlyRefused => "early data refused",
             Reason::Ended => "connection ended in handshake",
             Reason::Internal => "internal error",
             Reason::Other => "handshake failure",
