@@ -41,7 +41,7 @@ macro_rules! themes {
     };
 }
 
-themes!(acls converters errors fields log_formats redirects samples uris);
+themes!(acls converters cookies errors fields log_formats maps old_words redirects rule_order samples stick tcp uris);
 
 /// Plays a theme and tells about every case that is not as it should be.
 fn theme(name: &str, text: &str) {
@@ -84,7 +84,7 @@ fn compare(oracle: &'static str, case: &Case) -> Option<String> {
     }
 }
 
-/// The lines that only one of them has.
+/// The lines that only one of them has, each kind behind the last line they share.
 fn differences(theirs: &Seen, ours: &Seen) -> String {
     let mut text = String::new();
     for (what, theirs, ours) in [
@@ -92,31 +92,42 @@ fn differences(theirs: &Seen, ours: &Seen) -> String {
         ("client", &theirs.client, &ours.client),
         ("log", &theirs.log, &ours.log),
     ] {
-        if theirs == ours {
-            continue;
-        }
-        text.push_str(&format!("  {what}\n"));
-        let only_theirs = without(theirs, ours);
-        let only_ours = without(ours, theirs);
-        for (who, lines) in [("haproxy   ", &only_theirs), ("lighterman", &only_ours)] {
-            lines.iter().for_each(|line| text.push_str(&format!("    {who}  {line}\n")));
-        }
-        if only_theirs.is_empty() && only_ours.is_empty() {
-            text.push_str(&format!("    in another order: {theirs:#?} and {ours:#?}\n"));
+        if theirs != ours {
+            text.push_str(&format!("  {what}\n"));
+            compare_lines(theirs, ours, &mut text);
         }
     }
     text
 }
 
-/// The lines of one less those of the other, each as often as it is there.
-fn without<'a>(lines: &'a [String], less: &[String]) -> Vec<&'a String> {
-    let mut less: Vec<&String> = less.iter().collect();
-    let taken = |line: &&String| match less.iter().position(|other| other == line) {
-        Some(at) => {
-            less.swap_remove(at);
-            false
+/// Both texts along their longest common subsequence.
+fn compare_lines(theirs: &[String], ours: &[String], out: &mut String) {
+    // common[i][j]: the length of that of theirs[i..] and ours[j..]
+    let mut common = vec![vec![0; ours.len() + 1]; theirs.len() + 1];
+    for i in (0..theirs.len()).rev() {
+        for j in (0..ours.len()).rev() {
+            common[i][j] = match theirs[i] == ours[j] {
+                true => common[i + 1][j + 1] + 1,
+                false => common[i + 1][j].max(common[i][j + 1]),
+            };
         }
-        None => true,
-    };
-    lines.iter().filter(taken).collect()
+    }
+    let (mut i, mut j, mut shared) = (0, 0, None);
+    while i < theirs.len() || j < ours.len() {
+        if theirs.get(i).is_some_and(|line| ours.get(j) == Some(line)) {
+            shared = Some(&theirs[i]);
+            (i, j) = (i + 1, j + 1);
+            continue;
+        }
+        if let Some(line) = shared.take() {
+            out.push_str(&format!("                {line}\n"));
+        }
+        if j >= ours.len() || i < theirs.len() && common[i + 1][j] >= common[i][j + 1] {
+            out.push_str(&format!("    haproxy     {}\n", theirs[i]));
+            i += 1;
+        } else {
+            out.push_str(&format!("    lighterman  {}\n", ours[j]));
+            j += 1;
+        }
+    }
 }
