@@ -2,7 +2,7 @@
 //!
 //! Names are compared with case (RFC 6265 5.4). Several lines of a field are walked as one list.
 
-use lighterman_wire::http::cookie::{set_cookie, Pair, Pairs};
+use lighterman_wire::http::cookie::{set_cookie, Pair, Pairs, Pieces};
 use lighterman_wire::http::name::Tag;
 
 use super::edit::EditError;
@@ -39,8 +39,10 @@ pub enum Fate {
     Loses(usize),
 }
 
-/// Decides on every request cookie of that name by its value; all other bytes stay as they are, and a line
-/// that becomes empty goes. How many were changed.
+/// Decides on every request cookie of that name by its value; a line that becomes empty goes. How many were changed.
+///
+/// What goes takes its attributes (`$Path`) and the separator behind it along; the separators that stay are written
+/// as `; `, as everybody writes them.
 pub fn edit_cookies(
     head: &mut Head,
     name: &[u8],
@@ -49,30 +51,66 @@ pub fn edit_cookies(
     let mut changed = 0;
     for id in lines(head, Tag::Cookie) {
         let Some(line) = head.value(id) else { continue };
-        let (mut out, mut from, mut here) = (Vec::with_capacity(line.len()), 0, 0);
-        for pair in Pairs::new(line).filter(|pair| pair.name == name) {
-            let (keep_to, go_on) = match fate(pair.value) {
-                Fate::Stays => continue,
-                Fate::Loses(bytes) => (pair.value_at, pair.value_at + bytes.min(pair.value.len())),
-                // behind another cookie, the semicolon in front goes too; the first one takes that behind it
-                Fate::Goes => (pair.span.0.saturating_sub(1), pair.span.1),
-            };
-            out.extend_from_slice(line.get(from..keep_to).unwrap_or_default());
-            from = go_on;
-            here += 1;
+        let mut cut = Cut { line, out: Vec::with_capacity(line.len()), copied: 0, gone_from: None };
+        let (mut here, mut keeps) = (0, false);
+        for piece in Pieces::new(line).filter(|piece| !piece.is_attribute) {
+            let fate =
+                piece.pair.filter(|pair| pair.name == name).map_or(Fate::Stays, |pair| fate(pair.value));
+            here += usize::from(fate != Fate::Stays);
+            if fate == Fate::Goes {
+                cut.gone_from.get_or_insert(piece.from);
+                continue;
+            }
+            keeps = true;
+            cut.close(piece.from);
+            if let (Fate::Loses(bytes), Some(pair)) = (fate, piece.pair) {
+                cut.copy(pair.value_at);
+                cut.copied = pair.value_at + bytes.min(pair.value.len());
+            }
         }
         if here == 0 {
             continue;
         }
-        out.extend_from_slice(line.get(from..).unwrap_or_default());
-        let first = out.iter().take_while(|byte| matches!(byte, b';' | b' ' | b'\t')).count();
-        match out.get(first..) {
-            Some(left) if !left.is_empty() => head.set_value(id, left)?,
+        let end = cut.gone_from.unwrap_or(line.len());
+        cut.copy(end);
+        match cut.out {
+            left if keeps && !left.is_empty() => head.set_value(id, &left)?,
             _ => head.remove_field(id),
         }
         changed += here;
     }
     Ok(changed)
+}
+
+/// A line that is copied without some of its cookies.
+struct Cut<'a> {
+    line: &'a [u8],
+    out: Vec<u8>,
+    /// Up to here it was copied or left out.
+    copied: usize,
+    /// The separator in front of the cookies that go.
+    gone_from: Option<usize>,
+}
+
+impl Cut<'_> {
+    fn copy(&mut self, to: usize) {
+        self.out.extend_from_slice(self.line.get(self.copied..to).unwrap_or_default());
+        self.copied = to.max(self.copied);
+    }
+
+    /// Cookies go up to the separator at `to`, behind which one stays.
+    fn close(&mut self, to: usize) {
+        let Some(from) = self.gone_from.take() else { return };
+        self.copy(from);
+        if !self.out.is_empty() {
+            let kept = self.out.trim_ascii_end().len();
+            self.out.truncate(kept);
+            self.out.extend(self.line.get(to));
+            self.out.push(b' ');
+        }
+        let rest = self.line.get(to + 1..).unwrap_or_default();
+        self.copied = to + 1 + rest.iter().take_while(|byte| matches!(byte, b' ' | b'\t')).count();
+    }
 }
 
 /// Gives every request cookie of that name another value. How many there were.
@@ -101,10 +139,9 @@ pub fn replace_set_cookie(head: &mut Head, name: &[u8], value: &[u8]) -> Result<
     for id in lines(head, Tag::SetCookie) {
         let Some(line) = head.value(id) else { continue };
         let Some(found) = set_cookie(line).filter(|c| c.pair.name == name) else { continue };
-        let (mut out, mut from) = (Vec::with_capacity(line.len() + value.len()), 0);
-        splice(&mut out, line, &mut from, found.pair, value);
-        out.extend_from_slice(line.get(from..).unwrap_or_default());
-        head.set_value(id, &out)?;
+        // what stands around the equals sign goes
+        let rest = line.get(found.pair.value_at + found.pair.value.len()..).unwrap_or_default();
+        head.set_value(id, &[name, b"=", value, rest].concat())?;
         changed += 1;
     }
     Ok(changed)
@@ -159,7 +196,12 @@ pub fn fuzz_cookies(bytes: &[u8]) {
     };
     let before = others(&req);
     let count = cookies(&req).count();
-    let _ = edit_cookies(&mut req, NAME, |value| Fate::Loses(value.len().min(2)));
+    // half of a quoted text would be another text
+    let shrink = |value: &[u8]| match value.iter().any(|byte| matches!(byte, b'"' | b'\\')) {
+        true => Fate::Stays,
+        false => Fate::Loses(value.len().min(2)),
+    };
+    let _ = edit_cookies(&mut req, NAME, shrink);
     assert_eq!((others(&req), cookies(&req).count()), (before.clone(), count), "only values shrink");
     if edit_cookies(&mut req, NAME, |_| Fate::Goes).is_ok() {
         assert!(cookie(&req, NAME).is_none(), "it is gone");

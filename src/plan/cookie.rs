@@ -87,7 +87,7 @@ impl Cookie {
             std::net::IpAddr::V4(ip) => bytes.extend_from_slice(&ip.octets()),
             std::net::IpAddr::V6(ip) => bytes.extend_from_slice(&ip.octets()),
         }
-        bytes.extend_from_slice(&u32::from(addr.port()).to_le_bytes());
+        bytes.extend_from_slice(&u32::from(addr.port()).to_be_bytes());
         format!("{:016x}", xxhash_rust::xxh64::xxh64(&bytes, 0))
     }
 }
@@ -108,6 +108,12 @@ mod tests {
         out.clear();
         write_date(u64::MAX, &mut out);
         assert_eq!(out, b"/////");
+    }
+
+    #[test]
+    fn values_are_made_as_everywhere() {
+        let cookie = Cookie { key: "secret".into(), ..Cookie::default() };
+        assert_eq!(cookie.made_from("127.0.0.1:51839".parse().unwrap()), "2651ca987841cb71");
     }
 
     #[test]

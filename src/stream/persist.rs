@@ -222,7 +222,7 @@ impl Stream {
         let private = cookie.nocache && self.may_be_cached();
         let Some(head) = &mut self.res.head else { return Ok(()) };
         head.add(b"set-cookie", &self.persist.text(cookie, value.as_deref(), now))?;
-        let same = self.persist.direct && value.is_some();
+        let same = self.attempt.bound && value.is_some();
         self.persist.told = Some(if same { b'U' } else { b'I' });
         if private {
             head.add(b"cache-control", b"private")?;
@@ -243,7 +243,7 @@ impl Stream {
                 cookie::remove_set_cookie(head, name);
                 b'D'
             }
-            _ if cookie.indirect && self.persist.direct => {
+            _ if cookie.indirect && self.attempt.bound => {
                 cookie::remove_set_cookie(head, name);
                 b'D'
             }
@@ -273,7 +273,7 @@ impl Stream {
         let dates = stale || (cookie.max_life > 0) != persist.first.is_some();
         cookie.mode == CookieMode::Insert
             && !(cookie.preserve && persist.told.is_some())
-            && (!persist.direct || dates)
+            && (!self.attempt.bound || dates)
             && (!cookie.postonly || posted)
             && !persist.ignored
     }
@@ -299,7 +299,8 @@ impl Stream {
 
     /// Completes the state that logs show: what the client's cookie was, what became of the answer's.
     pub(super) fn note_cookies(&mut self, cx: &Cx<'_>) {
-        if cx.plan.proxy(self.backend).cookie.is_some() && self.req.head.is_some() {
+        let cookie = cx.plan.proxy(self.backend).cookie.as_ref();
+        if cookie.is_some_and(|c| c.mode != CookieMode::Passive) && self.req.head.is_some() {
             self.txn.term[2] = self.persist.seen.unwrap_or(b'N');
             self.txn.term[3] = self.persist.told.unwrap_or(b'N');
         }

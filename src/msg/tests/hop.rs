@@ -66,7 +66,7 @@ fn request_cookies() {
     assert_eq!(cookies(&head).count(), 4);
     let mut cut = request(base);
     assert_eq!(edit_cookies(&mut cut, b"SRV", |_| Fate::Goes), Ok(2));
-    assert_eq!(text(&cut), "GET / HTTP/1.1\r\nCookie: a=1;b=2\r\nX: y\r\n\r\n");
+    assert_eq!(text(&cut), "GET / HTTP/1.1\r\nCookie: a=1; b=2\r\nX: y\r\n\r\n");
     assert_eq!(edit_cookies(&mut cut, b"SRV", |_| Fate::Goes), Ok(0));
     let mut new = request(base);
     assert_eq!(replace_cookie(&mut new, b"SRV", b"longer"), Ok(2));
@@ -87,7 +87,10 @@ fn cookies_go_and_shrink() {
         ("S=c1; a=1", "a=1", "S=c1; a=1"),
         ("a=1; S=c1", "a=1", "a=1; S=c1"),
         ("a=1; S=c1; b=2", "a=1; b=2", "a=1; S=c1; b=2"),
-        ("a=1;S=c1;b=2", "a=1;b=2", "a=1;S=c1;b=2"),
+        ("a=1;S=c1;b=2", "a=1; b=2", "a=1;S=c1;b=2"),
+        ("a=1 , S=c1, b=2", "a=1, b=2", "a=1 , S=c1, b=2"),
+        ("$Version=1; S=c1; $Path=/", "", "$Version=1; S=c1; $Path=/"),
+        ("a=\"; S=c1; \"; S=c1~", "a=\"; S=c1; \"", "a=\"; S=c1; \"; S="),
         ("S=1; S=2", "", "S=1; S=2"),
         ("S=1; a=1; S=2; b", "a=1; b", "S=1; a=1; S=2; b"),
         ("S = c1~app; a=1", "a=1", "S = app; a=1"),

@@ -1,36 +1,99 @@
 //! Cookie syntax: the pairs of one `Cookie` value and the parts of one `Set-Cookie` value.
 //!
-//! Lenient as browsers are (RFC 6265 5): anything up to `;` is a value, quotes included; names are
-//! compared with case by the callers. Every item carries its extent, so that a persistence cookie can
-//! be cut out or rewritten in place.
+//! Values end at `;` or `,` outside quotes, quotes are part of them; names are compared with case by the callers. Every item
+//! carries its extent, so that a persistence cookie can be cut out or rewritten in place.
 
 use crate::scan;
-use memchr::memchr;
+use memchr::{memchr, memchr2, memchr3};
+
+/// What stands between two separators of a Cookie value.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Piece<'a> {
+    /// Offset of the separator in front of it; 0 for the first.
+    pub from: usize,
+    /// Offset of the separator behind it, or the end.
+    pub to: usize,
+    /// The cookie, when there is an equals sign.
+    pub pair: Option<Pair<'a>>,
+    /// It belongs to the cookie before it: `$Path` and its kin (RFC 2965 3.3.4).
+    pub is_attribute: bool,
+}
 
 /// One `name=value` of a Cookie header.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Pair<'a> {
-    /// Trimmed name; empty when the pair has no `=`.
+    /// Trimmed name.
     pub name: &'a [u8],
     /// Trimmed value, quotes kept.
     pub value: &'a [u8],
-    /// Extent of the pair in the header value, up to the `;` that ends it, not including it.
+    /// Extent of name and value in the header value.
     pub span: (usize, usize),
     /// Offset of the first byte of `value` in the header value.
     pub value_at: usize,
 }
 
-/// The pairs of one `Cookie` value, in order; empty pairs are skipped.
+/// The pieces of one `Cookie` value, in order, empty ones included.
 #[derive(Clone, Debug)]
-pub struct Pairs<'a> {
+pub struct Pieces<'a> {
     whole: &'a [u8],
-    at: usize,
+    /// Where the next piece begins, and where the separator in front of it is.
+    next: Option<(usize, usize)>,
 }
+
+impl<'a> Pieces<'a> {
+    /// Walks over one field value.
+    pub fn new(value: &'a [u8]) -> Self {
+        Pieces { whole: value, next: (!value.is_empty()).then_some((0, 0)) }
+    }
+}
+
+impl<'a> Iterator for Pieces<'a> {
+    type Item = Piece<'a>;
+
+    fn next(&mut self) -> Option<Piece<'a>> {
+        let (start, from) = self.next?;
+        let rest = self.whole.get(start..)?;
+        let equal = memchr3(b'=', b';', b',', rest).unwrap_or(rest.len());
+        let value = rest.get(equal).filter(|b| **b == b'=').and_then(|_| rest.get(equal + 1..));
+        let len = value.map_or(equal, |value| equal + 1 + value_end(value));
+        let to = start + len;
+        self.next = (to < self.whole.len()).then_some((to + 1, to));
+        let text = rest.get(..len).unwrap_or_default();
+        let pair = value.is_some().then(|| pair(text, start)).flatten();
+        Some(Piece { from, to, pair, is_attribute: scan::trim(text).first() == Some(&b'$') })
+    }
+}
+
+/// Where a value ends: at a separator outside quotes (RFC 2965 3.1, which is older than browsers' ways and what rules were
+/// written for).
+fn value_end(text: &[u8]) -> usize {
+    let (mut at, mut quoted) = (0, false);
+    while let Some(rest) = text.get(at..) {
+        let Some(stop) = (match quoted {
+            true => memchr2(b'"', b'\\', rest),
+            false => memchr3(b'"', b';', b',', rest),
+        }) else {
+            break;
+        };
+        at += stop;
+        match text.get(at) {
+            Some(b'"') => quoted = !quoted,
+            Some(b'\\') => at += 1,
+            _ => return at,
+        }
+        at += 1;
+    }
+    text.len()
+}
+
+/// The cookies of one `Cookie` value, in order.
+#[derive(Clone, Debug)]
+pub struct Pairs<'a>(Pieces<'a>);
 
 impl<'a> Pairs<'a> {
     /// Walks over one field value.
     pub fn new(value: &'a [u8]) -> Self {
-        Pairs { whole: value, at: 0 }
+        Pairs(Pieces::new(value))
     }
 }
 
@@ -38,31 +101,18 @@ impl<'a> Iterator for Pairs<'a> {
     type Item = Pair<'a>;
 
     fn next(&mut self) -> Option<Pair<'a>> {
-        loop {
-            let rest = self.whole.get(self.at..)?;
-            if rest.is_empty() {
-                return None;
-            }
-            let start = self.at;
-            let len = memchr(b';', rest).unwrap_or(rest.len());
-            self.at = start + len + 1;
-            let text = rest.get(..len)?;
-            if let Some(pair) = pair(text, start) {
-                return Some(pair);
-            }
-        }
+        self.0.by_ref().filter(|piece| !piece.is_attribute).find_map(|piece| piece.pair)
     }
 }
 
+/// A cookie, from a text with an equals sign.
 fn pair(text: &[u8], start: usize) -> Option<Pair<'_>> {
-    if scan::trim(text).is_empty() {
-        return None;
-    }
-    let span = (start, start + text.len());
-    let (name, value) = scan::split_once(text, b'=').unwrap_or((&[], text));
-    let lead = value.iter().take_while(|b| matches!(b, b' ' | b'\t')).count();
-    let value_at = span.1 - value.len() + lead;
-    Some(Pair { name: scan::trim(name), value: scan::trim(value), span, value_at })
+    let (name, value) = scan::split_once(text, b'=')?;
+    let lead = |part: &[u8]| part.iter().take_while(|b| matches!(b, b' ' | b'\t')).count();
+    let value_at = start + text.len() - value.len() + lead(value);
+    let (from, value) = (start + lead(text), scan::trim(value));
+    let to = (value_at + value.len()).min(start + text.len());
+    Some(Pair { name: scan::trim(name), value, span: (from, to), value_at })
 }
 
 /// A `Set-Cookie` value.
@@ -76,7 +126,10 @@ pub struct SetCookie<'a> {
 
 /// Reads one `Set-Cookie` value. `None` when it holds no cookie.
 pub fn set_cookie(value: &[u8]) -> Option<SetCookie<'_>> {
-    let (first, attributes) = scan::split_once(value, b';').unwrap_or((value, &[]));
+    let name = memchr3(b'=', b';', b',', value).filter(|at| value.get(*at) == Some(&b'='))?;
+    let end = name + 1 + value_end(value.get(name + 1..)?);
+    let (first, rest) = value.split_at_checked(end)?;
+    let attributes = memchr(b';', rest).and_then(|at| rest.get(at + 1..)).unwrap_or_default();
     let pair = pair(first, 0)?;
     (!pair.name.is_empty()).then_some(SetCookie { pair, attributes })
 }
@@ -87,17 +140,27 @@ mod tests {
 
     #[test]
     fn pairs_of_a_cookie_header() {
-        let value = b"a=1; b = \"x y\" ;; c; =v; d=e=f ;";
+        let value = b"a=1; b = \"x; y\" ;; c; =v, d=e=f ; q=\"\\\";\"x;$Path=/; u=\"; z=1";
         let got: Vec<_> = Pairs::new(value).map(|p| (p.name, p.value)).collect();
-        let want: Vec<(&[u8], &[u8])> =
-            vec![(b"a", b"1"), (b"b", b"\"x y\""), (b"", b"c"), (b"", b"v"), (b"d", b"e=f")];
+        let want: Vec<(&[u8], &[u8])> = vec![
+            (b"a", b"1"),
+            (b"b", b"\"x; y\""),
+            (b"", b"v"),
+            (b"d", b"e=f"),
+            (b"q", b"\"\\\";\"x"),
+            (b"u", b"\"; z=1"),
+        ];
         assert_eq!(got, want);
         for p in Pairs::new(value) {
             assert_eq!(&value[p.value_at..p.value_at + p.value.len()], p.value);
-            assert!(!value[p.span.0..p.span.1].contains(&b';'));
+            assert!(
+                value[p.span.0..p.span.1].starts_with(p.name) && value[p.span.0..p.span.1].ends_with(p.value)
+            );
         }
         assert_eq!(Pairs::new(b"").count(), 0);
         assert_eq!(Pairs::new(b" ; ;").count(), 0);
+        let pieces: Vec<_> = Pieces::new(b"; a=1,b").map(|p| (p.from, p.to, p.pair.is_some())).collect();
+        assert_eq!(pieces, [(0, 0, false), (0, 5, true), (5, 7, false)]);
     }
 
     #[test]
