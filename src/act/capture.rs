@@ -3,10 +3,10 @@
 use super::ActionKw;
 use crate::expr::compile::{expr_words, Expr, ParseCx};
 use crate::expr::fetch::Point;
-use crate::expr::sample::Scratch;
+use crate::expr::sample::{Got, Scratch};
 use crate::lang::diag::Diag;
 use crate::lang::word::Words;
-use crate::plan::rule::{Act, Action, ActionCx, Sites};
+use crate::plan::rule::{Act, Action, ActionCx, Need, Sites};
 
 /// The row.
 pub const ROWS: &[ActionKw] = &[ActionKw::new(
@@ -69,8 +69,15 @@ fn parse(words: &mut Words<'_>, cx: &mut ParseCx<'_>) -> Result<Box<dyn Action>,
 
 impl Action for Capture {
     fn run<'p>(&'p self, cx: &mut ActionCx<'_>) -> Act<'p> {
-        let mut text = Scratch::new();
-        if self.value.write(&cx.facts(), &mut text) {
+        let text = match self.value.eval(&cx.facts()) {
+            Got::NotYet if !cx.last => return Act::Wait(Need::Bytes),
+            got => got.now().map(|sample| {
+                let mut text = Scratch::new();
+                sample.write_text(&mut text);
+                text
+            }),
+        };
+        if let Some(text) = text {
             cx.capture(self.response, self.slot, &text);
         }
         Act::Next

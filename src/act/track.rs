@@ -213,8 +213,11 @@ impl Action for Track {
             let key = value.zip(spec).and_then(|(value, spec)| key_of(spec, value));
             let held = key.and_then(|key| stick.track(table, &key));
             if let Some(held) = held {
+                if matches!(cx.site, Site::HttpRequest | Site::HttpResponse) {
+                    stick.count(held, Data::HttpReqCnt, Data::HttpReqRate, 1);
+                }
+                // what was counted for others before this one was tracked
                 match cx.site {
-                    Site::HttpRequest => stick.count(held, Data::HttpReqCnt, Data::HttpReqRate, 1),
                     Site::HttpResponse => match cx.txn.status {
                         400..=499 => stick.count(held, Data::HttpErrCnt, Data::HttpErrRate, 1),
                         500 | 502..=504 | 506..=599 => {

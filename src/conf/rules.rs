@@ -318,7 +318,7 @@ pub fn logs(draft: &mut ProxyDraft, names: &mut Linked<'_>, diags: &mut Diags) {
         LogStyle::Tcp | LogStyle::Http | LogStyle::Clf | LogStyle::Https => Some(Word::plain(logfmt::TCP)),
     };
     draft.proxy.unique_id =
-        draft.unique_id_format.as_ref().and_then(|(word, _)| compile(word, Use::Field, Point::Request));
+        draft.unique_id_format.as_ref().and_then(|(word, _)| compile(word, Use::Id, Point::Request));
     draft.proxy.log_format = style.and_then(|word| compile(&word, Use::Log, Point::Log));
     draft.proxy.error_log_format =
         draft.error_log_format.as_ref().and_then(|(word, _)| compile(word, Use::Log, Point::Log));

@@ -47,7 +47,7 @@ pub const ALL: &[Alias] = aliases! {
     "HQ" str "query with its question mark" |f, l, o| put_encoded(target(f).map_or(BAD_REQUEST, |u| cut_query(u).1), l, o);
     "HU" str "target" |f, l, o| asked_for(target(f), l, o);
     "HV" str "version" |f, l, o| asked_for(f.req.map(|h| if h.version() == Version::V10 { &b"HTTP/1.0"[..] } else { b"HTTP/1.1" }), l, o);
-    "ID" str "unique id" |f, l, o| text(f.txn.unique_id.as_deref(), l, o);
+    "ID" str "unique id" |f, l, o| text(f.unique_id(), l, o);
     "ST" int "status" |f, l, o| status(f, l, o);
     "T" str "date of the connection, GMT" |f, l, o| clf(f.txn.times.accept_us, false, l, o);
     "Ta" int "active time" |f, l, o| grown_time(active(f), f, l, o);

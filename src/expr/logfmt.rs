@@ -37,6 +37,8 @@ pub enum Use {
     /// Text of a field, a target, a body: controls from expressions become `%XX`, but CR, LF and NUL stay and
     /// are judged where the text is put.
     Field,
+    /// A unique id: as a field, with the spaces of a log line.
+    Id,
     /// Text that stays within the program: a variable, a key, a name.
     Text,
 }
@@ -104,10 +106,10 @@ pub struct LogFmt {
 impl LogFmt {
     /// Compiles a word.
     pub fn compile(word: &Word, usage: Use, cx: &mut ParseCx<'_>) -> Result<LogFmt, Diag> {
-        let log = usage == Use::Log;
-        let flags = Flags { dash: log, ..Flags::default() };
+        let spaces = matches!(usage, Use::Log | Use::Id);
+        let flags = Flags { dash: usage == Use::Log, ..Flags::default() };
         let (items, text, whole) = (Vec::new(), Vec::new(), Flags::default());
-        let mut reader = Reader { word, items, text, flags, whole, log, fresh: true };
+        let mut reader = Reader { word, items, text, flags, whole, spaces, fresh: true };
         reader.read(cx)?;
         Ok(LogFmt { items: reader.items, usage, whole: reader.whole })
     }
@@ -158,7 +160,7 @@ impl LogFmt {
         };
         match self.usage {
             Use::Log => put_text(bytes, node.flags, out),
-            Use::Field => put(bytes, node.flags, escaped_control, out),
+            Use::Field | Use::Id => put(bytes, node.flags, escaped_control, out),
             Use::Text => put(bytes, node.flags, |_, _| false, out),
         }
     }

@@ -5,12 +5,14 @@
 //! the floors above. Fields hold what is known so far; what is not known is `None`, zero or empty.
 
 use std::borrow::Cow;
+use std::cell::{Cell, OnceCell};
 use std::net::{IpAddr, SocketAddr};
 
 use openssl::x509::{X509Name, X509};
 
 use super::args::Args;
 use super::cast;
+use super::logfmt::LogFmt;
 use super::map::Maps;
 use super::sample::{Sample, Ty, Value};
 use super::stick::{Stick, Tracks};
@@ -72,6 +74,21 @@ impl<'a> Facts<'a> {
     /// Our address on the connection to the server.
     pub fn back_src(&self) -> Addr {
         self.back.map_or(Addr::None, |_| self.world.back_addr())
+    }
+
+    /// The unique id of the request, made when it is first asked for.
+    pub fn unique_id(&self) -> Option<&'a [u8]> {
+        let txn = self.txn;
+        if let (None, Some(format)) = (txn.unique_id.get(), self.world.unique_id_format(txn.frontend)) {
+            if !txn.in_unique_id.replace(true) {
+                let mut id = Vec::new();
+                format.write(self, &mut id);
+                txn.in_unique_id.set(false);
+                // it was empty a moment ago
+                let _ = txn.unique_id.set(id.into());
+            }
+        }
+        txn.unique_id.get().map(|id| &**id)
     }
 
     /// The value of a variable, changes asked for earlier in the same evaluation included.
@@ -163,8 +180,6 @@ pub struct ConnFacts {
     pub wire_dst: Addr,
     /// When it was accepted: microseconds since 1970.
     pub accepted_us: u64,
-    /// Its number within the process.
-    pub serial: u64,
     /// A PROXY header was read.
     pub proxied: bool,
     /// The TLVs of a PROXY v2 header: type, length (2), value, one after the other.
@@ -187,7 +202,6 @@ impl Default for ConnFacts {
             wire_src: Addr::None,
             wire_dst: Addr::None,
             accepted_us: 0,
-            serial: 0,
             proxied: false,
             tlvs: Box::default(),
             http_major: 0,
@@ -363,8 +377,10 @@ pub struct Txn {
     pub res_cookie: Option<Box<[u8]>>,
     /// Edits of rules that were refused and not counted yet.
     pub failed_rewrites: u32,
-    /// `unique-id-format`, worked out once.
-    pub unique_id: Option<Box<[u8]>>,
+    /// `unique-id-format`, worked out once; see [`Facts::unique_id`].
+    pub unique_id: OnceCell<Box<[u8]>>,
+    /// The unique id is being worked out: it is no part of itself.
+    pub in_unique_id: Cell<bool>,
     /// The rule that ended a rule set: file and line.
     pub last_rule: Option<(u32, u32)>,
     /// Its number among all of the process, from 0.
@@ -409,7 +425,8 @@ impl Txn {
             req_cookie: None,
             res_cookie: None,
             failed_rewrites: 0,
-            unique_id: None,
+            unique_id: OnceCell::new(),
+            in_unique_id: Cell::new(false),
             last_rule: None,
             serial: 0,
             log_serial: 0,
@@ -651,6 +668,10 @@ pub enum Side {
 /// All that lies beyond one stream. Implemented by the stream floor over plan, shared memory and
 /// worker state; the defaults answer for a world where nothing exists.
 pub trait World {
+    /// `unique-id-format` of a frontend.
+    fn unique_id_format(&self, _frontend: ProxyId) -> Option<&LogFmt> {
+        None
+    }
     /// The stick tables.
     fn stick(&self) -> Option<Stick<'_>> {
         None

@@ -237,8 +237,21 @@ impl Head {
         Ok(())
     }
 
-    /// Changes the whole request target.
+    /// Changes the whole request target; one that names a host changes `Host` too (RFC 9112 3.2.2).
     pub fn set_uri(&mut self, text: &[u8]) -> Result<(), EditError> {
+        self.retarget(text)?;
+        if self.form() != Some(Form::Absolute) {
+            return Ok(());
+        }
+        let host = self.authority().to_vec();
+        let ids: Vec<FieldId> =
+            self.entries().filter(|entry| entry.tag == Tag::Host).map(|entry| entry.id).collect();
+        let Some((first, others)) = ids.split_first() else { return self.add(b"host", &host) };
+        others.iter().for_each(|id| self.remove_field(*id));
+        self.set_value(*first, &host)
+    }
+
+    fn retarget(&mut self, text: &[u8]) -> Result<(), EditError> {
         let Start::Request { method, kind, .. } = self.start else { return Err(EditError::WrongKind) };
         let placed = place(kind, text)?;
         let target = self.store(text)?;
@@ -249,7 +262,8 @@ impl Head {
 
     /// Changes the path; scheme, authority and query stay.
     pub fn set_path(&mut self, path: &[u8]) -> Result<(), EditError> {
-        let rest = self.pathq().get(self.path().len()..).unwrap_or_default();
+        let (old, _) = uri::split_query(self.pathq());
+        let rest = self.pathq().get(old.len()..).unwrap_or_default();
         let text = [path, rest].concat();
         self.set_pathq(&text)
     }
@@ -259,13 +273,13 @@ impl Head {
         let uri = self.uri();
         let before = uri.len() - self.pathq().len();
         let text = [uri.get(..before).unwrap_or_default(), pathq].concat();
-        self.set_uri(&text)
+        self.retarget(&text)
     }
 
     /// Changes the query, given without `?`; an empty one removes the `?` as well.
     pub fn set_query(&mut self, query: &[u8]) -> Result<(), EditError> {
         let mark: &[u8] = if query.is_empty() { b"" } else { b"?" };
-        let text = [self.path(), mark, query].concat();
+        let text = [uri::split_query(self.pathq()).0, mark, query].concat();
         self.set_pathq(&text)
     }
 

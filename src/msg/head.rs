@@ -217,9 +217,12 @@ impl Head {
         }
     }
 
-    /// The path, without query.
+    /// The path, without query; empty for the asterisk form.
     pub fn path(&self) -> &[u8] {
-        uri::split_query(self.pathq()).0
+        match self.form() {
+            Some(Form::Asterisk) => &[],
+            _ => uri::split_query(self.pathq()).0,
+        }
     }
 
     /// What follows `?`; `None` without `?`, empty when nothing follows.

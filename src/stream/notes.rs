@@ -60,21 +60,21 @@ impl Stream {
         public || (status && method && (lasts || dated))
     }
 
-    /// Makes the unique id, once, and puts it into the request.
+    /// Makes the unique id, unless rules wanted it before, and puts it into the request.
     pub(super) fn make_unique_id(&mut self, below: &Below<'_>, cx: &Cx<'_>) {
         let proxy = cx.plan.proxy(self.frontend);
-        let Some(format) = proxy.unique_id.as_ref().filter(|_| self.txn.unique_id.is_none()) else { return };
+        if proxy.unique_id.is_none() {
+            return;
+        }
         let world = WorldView::new(self.front, self.back, below, cx);
-        let mut id = Vec::new();
-        match self.action_cx(Site::HttpRequest, below, cx, &world) {
-            Some(acx) => format.write(&acx.facts(), &mut id),
-            None => return,
+        if let Some(acx) = self.action_cx(Site::HttpRequest, below, cx, &world) {
+            acx.facts().unique_id();
         }
-        if let (Some(name), Some(head)) = (&proxy.unique_id_header, &mut self.req.head) {
+        let id = self.txn.unique_id.get();
+        if let (Some(name), Some(head), Some(id)) = (&proxy.unique_id_header, &mut self.req.head, id) {
             // a head that is full goes on without it
-            let _ = head.add(name.as_bytes(), &id);
+            let _ = head.add(name.as_bytes(), id);
         }
-        self.txn.unique_id = Some(id.into());
     }
 }
 

@@ -13,7 +13,6 @@ use crate::msg::cookie::{self, Fate};
 use crate::msg::EditError;
 use crate::net::cx::Cx;
 use crate::plan::cookie::{is_over, read_date, write_date, Cookie, CookieMode};
-use crate::plan::rule::Site;
 use crate::plan::{Mode, ServerAddr};
 use lighterman_wire::error::Parse;
 use lighterman_wire::http::method::Method;
@@ -70,7 +69,7 @@ impl Stream {
             return;
         }
         let world = WorldView::new(self.front, self.back, below, cx);
-        let Some(acx) = self.action_cx(Site::HttpRequest, below, cx, &world) else { return };
+        let Some(acx) = self.last_look(below, cx, &world) else { return };
         let facts = acx.facts();
         let found = rules.iter().find(|rule| rule.cond.eval(&facts) == Verdict::Yes);
         let force = found.map(|rule| rule.force);

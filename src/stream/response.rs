@@ -28,6 +28,7 @@ impl Stream {
             return;
         }
         let Some(head) = &self.res.head else { return };
+        self.msg_vars.clear();
         self.txn.server_status = status;
         self.txn.status = status;
         self.txn.times.response = millis(self.attempt.connected_us, cx.now.wall_us);

@@ -58,6 +58,14 @@ impl Stream {
             self.attempt.last_look = false;
             return Step::Go(next);
         }
+        if site == Site::HttpRequest && self.cursor == 0 {
+            // what came with the head is there for rules
+            self.fill_request(below, cx);
+            if let Some(fault) = self.fault {
+                self.client_left(fault, below, cx);
+                return Step::Go(self.phase);
+            }
+        }
         let mut cursor = self.cursor;
         let act = loop {
             let world = WorldView::new(self.front, self.back, below, cx);
@@ -256,6 +264,19 @@ impl Stream {
         })
     }
 
+    /// The same for what chooses between places to go: it never waits, so what is not there does not come.
+    pub(super) fn last_look<'a>(
+        &'a mut self,
+        below: &'a Below<'_>,
+        cx: &'a Cx<'_>,
+        world: &'a WorldView<'a>,
+    ) -> Option<ActionCx<'a>> {
+        let mut acx = self.action_cx(Site::HttpRequest, below, cx, world)?;
+        acx.last = true;
+        (acx.req_body.whole, acx.req_bytes.whole) = (true, true);
+        Some(acx)
+    }
+
     /// `use_backend`: the first whose condition holds.
     pub(super) fn switch_rules(
         &mut self,
@@ -268,7 +289,7 @@ impl Stream {
             return Ok(None);
         }
         let world = WorldView::new(self.front, self.back, below, cx);
-        let Some(acx) = self.action_cx(Site::HttpRequest, below, cx, &world) else {
+        let Some(acx) = self.last_look(below, cx, &world) else {
             return Err(Step::Go(Phase::Over));
         };
         let facts = acx.facts();

@@ -115,7 +115,7 @@ impl Stream {
         }
         below.backends.look(self.backend, cx.shm);
         let world = WorldView::new(self.front, self.back, below, cx);
-        let Some(acx) = self.action_cx(Site::HttpRequest, below, cx, &world) else { return };
+        let Some(acx) = self.last_look(below, cx, &world) else { return };
         let facts = acx.facts();
         let holds = |cond: &Cond| cond.eval(&facts) == Verdict::Yes;
         let found = rules.iter().find(|rule| rule.cond.as_ref().is_none_or(holds));
@@ -300,7 +300,7 @@ impl Stream {
             dst: settings.dst.map(Addr::Inet).or(facts.map(|f| f.dst)).unwrap_or_default(),
             tls: front.tls(),
             tlvs: facts.map_or(&[], |f| &f.tlvs),
-            unique_id: self.txn.unique_id.as_deref(),
+            unique_id: self.txn.unique_id.get().map(|id| &**id),
         };
         greeting.encode(how, cx.pool).map(Some).ok_or(Fault::new(Cause::Local))
     }

@@ -8,6 +8,7 @@ use std::sync::OnceLock;
 use super::Below;
 use crate::base::ids::{ConnId, ListenerId, ProxyId, ServerId};
 use crate::base::tick::Now;
+use crate::expr::logfmt::LogFmt;
 use crate::expr::stick::Stick;
 use crate::expr::view::{Addr, ProcessCount, ProxyCount, ServerCount, Side, TcpInfo, Timeout, World};
 use crate::net::cx::Cx;
@@ -56,6 +57,10 @@ impl<'a> WorldView<'a> {
 }
 
 impl World for WorldView<'_> {
+    fn unique_id_format(&self, frontend: ProxyId) -> Option<&LogFmt> {
+        self.plan.proxy(frontend).unique_id.as_ref()
+    }
+
     fn stick(&self) -> Option<Stick<'_>> {
         Some(super::track::stick(self.shm, self.now.tick.0))
     }
@@ -137,7 +142,18 @@ impl World for WorldView<'_> {
             ProxyCount::FrontReqRate => self.rate(Object::Front(id), Rate::Req),
             ProxyCount::BackConns => self.current(Object::Back(id)),
             ProxyCount::BackSessRate => self.rate(Object::Back(id), Rate::Sess),
-            ProxyCount::BackConnFree | ProxyCount::ConnSlots => {
+            ProxyCount::ConnSlots => {
+                let places = views().filter(|v| v.usable).map(|v| {
+                    let queue = self.plan.server(v.id).maxqueue;
+                    let left = i64::from(v.maxconn) + i64::from(queue)
+                        - self.current(Object::Server(v.id))
+                        - self.queued(Object::Server(v.id));
+                    (v.maxconn > 0 && queue > 0).then_some(left)
+                });
+                // without a limit there is no number
+                places.sum::<Option<i64>>().unwrap_or(-1)
+            }
+            ProxyCount::BackConnFree => {
                 if views().any(|v| v.usable && v.maxconn == 0) {
                     return -1;
                 }

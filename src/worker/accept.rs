@@ -99,15 +99,13 @@ impl Worker<'_> {
     }
 
     pub(super) fn welcome(&mut self, id: ListenerId, sock: Sock, src: Addr, dst: Addr) {
-        self.serial += 1;
-        let serial = self.serial;
         let Worker { plan, house, conns, .. } = self;
         let listener = plan.listener(id);
         count::client_begins(&house.shm, id, listener.proxy, house.now.tick.0);
         let (tls, limit) = (listener.tls.is_some(), plan.proxy(listener.proxy).session_rate_limit);
         house.shm.client_came(Object::Front(listener.proxy), limit, tls, house.now.mono_us);
         let record = plan.global.tune.ssl_maxrecord;
-        let new = Accepted { xprt: transport(sock, listener, house.tls, record), src, dst, serial };
+        let new = Accepted { xprt: transport(sock, listener, house.tls, record), src, dst };
         let Some(vacant) = conns.vacant() else {
             return count::client_stays_away(&house.shm, listener);
         };

@@ -79,7 +79,6 @@ impl<'p> Worker<'p> {
             outbox: questions::Outbox::default(),
             figures: figures::Figures::default(),
             applet_news: Vec::new(),
-            serial: 0,
             number: 0,
             handed: None,
             guard: None,

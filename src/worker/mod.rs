@@ -138,7 +138,6 @@ pub struct Worker<'p> {
     figures: figures::Figures,
     /// News of the command socket's clients, kept only to be used again.
     applet_news: Vec<(AppletId, Edges)>,
-    serial: u64,
     /// Its number among the workers.
     number: usize,
     handed: Option<OwnedFd>,

@@ -180,7 +180,8 @@ fn a_server_that_refuses_loses_its_clients() {
 fn use_server_goes_first() {
     let farm = Farm::new("    cookie SRV insert indirect\n    use-server s1 if { path /one }");
     let (response, log) = farm.ask("GET /one", "SRV=c2");
-    assert_eq!((response.text().as_str(), log.as_str()), ("c1", "s1 --UI"));
+    assert_eq!((response.text().as_str(), log.as_str()), ("c1", "s1 --UN"));
+    assert_eq!(response.field("set-cookie"), None, "the cookie the client has still names where it belongs");
 }
 
 #[test]

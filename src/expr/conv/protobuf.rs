@@ -12,7 +12,7 @@ use crate::expr::view::Facts;
 pub const ROWS: &[Conv] = &[
     Conv::new("protobuf", Ty::Bin, Ty::Any, |s, a, _| field(bytes_of(s)?, a), "a field of a Protocol Buffers message")
         .args("protobuf(<field>[,<type>])", 1, &[Kind::Custom, Kind::Choice(TYPES)])
-        .text("Fields are numbers joined by dots, from the outside in. Without a type, what has a length is taken raw.")
+        .text("Fields are numbers joined by dots, from the outside in. Without a type, what the wire has is taken raw.")
         .check(check),
     Conv::new("ungrpc", Ty::Bin, Ty::Any, ungrpc, "a field of the message in a gRPC frame")
         .args("ungrpc(<field>[,<type>])", 1, &[Kind::Custom, Kind::Choice(TYPES)])
@@ -51,24 +51,19 @@ enum Held {
     Varint(u64),
     Fixed64(u64),
     Fixed32(u32),
-    /// From, to.
-    Bytes(usize, usize),
+    Bytes,
 }
 
 fn field<'a>(mut data: Data<'a>, args: &'a Args) -> Option<Sample<'a>> {
     let path = numbers(args.str(0))?;
     let (last, outer) = path.split_last()?;
     for number in outer {
-        let Held::Bytes(from, to) = find(&data, *number)? else { return None };
+        let (Held::Bytes, (from, to)) = find(&data, *number)? else { return None };
         data = data.part(from, to);
     }
-    let held = find(&data, *last)?;
+    let (held, (from, to)) = find(&data, *last)?;
     if !args.has(1) {
-        return match held {
-            Held::Bytes(from, to) => Some(Sample::Bin(data.part(from, to))),
-            Held::Varint(n) | Held::Fixed64(n) => Some(Sample::Int(n as i64)),
-            Held::Fixed32(n) => Some(Sample::Int(n.into())),
-        };
+        return Some(Sample::Bin(data.part(from, to)));
     }
     let zigzag = |n: u64| (n >> 1) as i64 ^ -((n & 1) as i64);
     let n = match (TYPES.get(args.int(1, 0) as usize)?, held) {
@@ -87,11 +82,12 @@ fn field<'a>(mut data: Data<'a>, args: &'a Args) -> Option<Sample<'a>> {
     Some(Sample::Int(n))
 }
 
-/// The first field with this number.
-fn find(data: &[u8], number: u64) -> Option<Held> {
+/// The first field with this number, and where its bytes are.
+fn find(data: &[u8], number: u64) -> Option<(Held, (usize, usize))> {
     let mut at = 0;
     while at < data.len() {
         let key = varint(data, &mut at)?;
+        let mut from = at;
         let held = match key & 7 {
             0 => Held::Varint(varint(data, &mut at)?),
             1 => {
@@ -101,10 +97,8 @@ fn find(data: &[u8], number: u64) -> Option<Held> {
             }
             2 => {
                 let len = usize::try_from(varint(data, &mut at)?).ok()?;
-                let end = at.checked_add(len).filter(|end| *end <= data.len())?;
-                let held = Held::Bytes(at, end);
-                at = end;
-                held
+                (from, at) = (at, at.checked_add(len).filter(|end| *end <= data.len())?);
+                Held::Bytes
             }
             5 => {
                 let bytes = data.get(at..at.checked_add(4)?)?;
@@ -114,7 +108,7 @@ fn find(data: &[u8], number: u64) -> Option<Held> {
             _ => return None,
         };
         if key >> 3 == number {
-            return Some(held);
+            return Some((held, (from, at)));
         }
     }
     None
@@ -144,6 +138,8 @@ mod tests {
         table(&[
             ("bin(0a03010203),protobuf(1),hex", "010203"),
             ("bin(0805),protobuf(1,int32)", "5"),
+            ("bin(08ac02),protobuf(1),hex", "AC02"),
+            ("bin(0d01020304),protobuf(1),hex", "01020304"),
             ("bin(08ac02),protobuf(1,int32)", "300"),
             ("bin(08ffffffffffffffffff01),protobuf(1,int64)", "-1"),
             ("bin(0803),protobuf(1,sint32)", "-2"),

@@ -328,7 +328,7 @@ fn body_size<'a>(head: Option<&'a Head>, bytes: Bytes<'a>) -> Got<'a> {
 
 fn body_param<'a>(facts: &Facts<'a>, args: &'a Args) -> Got<'a> {
     let mut found = None;
-    walk_params(facts.req_body.data, args.str(0).as_bytes(), args.has(1), &mut |value| {
+    walk_params(facts.req_body.data, b'&', args.str(0).as_bytes(), args.has(1), &mut |value| {
         found = Some(value);
         true
     });
@@ -338,10 +338,16 @@ fn body_param<'a>(facts: &Facts<'a>, args: &'a Args) -> Got<'a> {
     }
 }
 
-/// Visits the values of a parameter, of all of them when there is no name.
-fn walk_params<'a>(query: &'a [u8], wanted: &[u8], fold: bool, visit: &mut dyn FnMut(&'a [u8]) -> bool) {
-    for pair in query.split(|b| matches!(b, b'&' | b';')) {
-        let cut = memchr::memchr(b'=', pair).unwrap_or(pair.len());
+/// Visits the values of a parameter, of all of them when there is no name. A name without an equals sign has none.
+fn walk_params<'a>(
+    query: &'a [u8],
+    by: u8,
+    wanted: &[u8],
+    fold: bool,
+    visit: &mut dyn FnMut(&'a [u8]) -> bool,
+) {
+    for pair in query.split(|b| matches!(b, b'&' | b';') || *b == by) {
+        let Some(cut) = memchr::memchr(b'=', pair) else { continue };
         let (name, rest) = pair.split_at(cut);
         let same = if fold { name.eq_ignore_ascii_case(wanted) } else { name == wanted };
         if (same || wanted.is_empty()) && visit(rest.get(1..).unwrap_or_default()) {
@@ -353,19 +359,24 @@ fn walk_params<'a>(query: &'a [u8], wanted: &[u8], fold: bool, visit: &mut dyn F
 /// What stands behind `?`, or behind another delimiter.
 fn parameters<'a>(facts: &Facts<'a>, args: &'a Args) -> Option<&'a [u8]> {
     let head = facts.req?;
-    match args.str(1).bytes().next() {
-        None | Some(b'?') => head.query(),
-        Some(delimiter) => {
+    match delimiter(args) {
+        b'?' => head.query(),
+        delimiter => {
             let pathq = head.pathq();
             memchr::memchr(delimiter, pathq).and_then(|at| pathq.get(at + 1..))
         }
     }
 }
 
+/// What the query begins with, and what stands between parameters besides `&` and `;`.
+fn delimiter(args: &Args) -> u8 {
+    args.str(1).bytes().next().unwrap_or(b'?')
+}
+
 fn param<'a>(facts: &Facts<'a>, args: &'a Args) -> Got<'a> {
     let mut found = None;
     if let Some(query) = parameters(facts, args) {
-        walk_params(query, args.str(0).as_bytes(), args.has(2), &mut |value| {
+        walk_params(query, delimiter(args), args.str(0).as_bytes(), args.has(2), &mut |value| {
             found = Some(value);
             true
         });
@@ -375,7 +386,7 @@ fn param<'a>(facts: &Facts<'a>, args: &'a Args) -> Got<'a> {
 
 fn each_param<'a>(facts: &Facts<'a>, args: &'a Args, visit: &mut dyn FnMut(Sample<'a>) -> bool) {
     if let Some(query) = parameters(facts, args) {
-        walk_params(query, args.str(0).as_bytes(), args.has(2), &mut |value| {
+        walk_params(query, delimiter(args), args.str(0).as_bytes(), args.has(2), &mut |value| {
             visit(Sample::Str(Data::Ref(value)))
         });
     }

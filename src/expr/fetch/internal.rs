@@ -240,7 +240,7 @@ pub const ROWS: &[Fetch] = &[
         "unique-id",
         Ty::Str,
         Needs::STREAM,
-        |f, _| f.txn.unique_id.as_deref().map_or(Got::None, |id| Got::Some(Sample::text(id))),
+        |f, _| f.unique_id().map_or(Got::None, |id| Got::Some(Sample::text(id))),
         "the identity given by unique-id-format",
     ),
 ];

@@ -197,6 +197,7 @@ fn part<'a>(bytes: Bytes<'a>, args: &'a Args) -> Got<'a> {
     if len == 0 {
         return match bytes.data.get(at..) {
             Some(rest) if bytes.whole => Got::Some(Sample::bytes(rest)),
+            Some([]) => Got::NotYet,
             Some(rest) => Got::SoFar(Sample::bytes(rest)),
             None if bytes.whole => Got::None,
             None => Got::NotYet,

@@ -19,7 +19,7 @@ pub(super) struct Reader<'w> {
     /// What a `%o` that stands before everything else set.
     pub whole: Flags,
     /// Spaces do not pile up.
-    pub log: bool,
+    pub spaces: bool,
     /// Nothing but `%o` has come.
     pub fresh: bool,
 }
@@ -45,7 +45,7 @@ impl Reader<'_> {
                     at += 2;
                 }
                 (b'%', _) => at = self.variable(&text, at, cx)?,
-                (b' ', _) if self.log => {
+                (b' ', _) if self.spaces => {
                     self.end_text();
                     self.items.push(Item::Space);
                     at += 1;

@@ -79,7 +79,7 @@ fn whole() -> Bench {
     txn.req_caps = vec![Some(b"a{b|\"".as_slice().into()), None];
     txn.res_caps = vec![Some(b"x y".as_slice().into())];
     (txn.req_cookie, txn.res_cookie) = (Some(b"S=1".as_slice().into()), None);
-    txn.unique_id = Some(b"id".as_slice().into());
+    txn.unique_id = std::cell::OnceCell::from(Box::from(&b"id"[..]));
     (txn.serial, txn.log_serial) = (12, 255);
     bench
 }

@@ -98,7 +98,7 @@ fn start_lines() {
         ("/a?b", |h| h.set_query(b"x=y"), "GET /a?x=y HTTP/1.1"),
         ("/a?b", |h| h.set_query(b""), "GET /a HTTP/1.1"),
         ("/a?b", |h| h.set_pathq(b"/q?r"), "GET /q?r HTTP/1.1"),
-        ("/a?b", |h| h.set_uri(b"http://o/p"), "GET http://o/p HTTP/1.1"),
+        ("/a?b", |h| h.set_uri(b"http://h/p"), "GET http://h/p HTTP/1.1"),
         ("http://h/a?b", |h| h.set_path(b"/n"), "GET http://h/n?b HTTP/1.1"),
         ("http://h?b", |h| h.set_query(b"c"), "GET http://h?c HTTP/1.1"),
         (
@@ -123,6 +123,12 @@ fn start_lines() {
         edit(&mut head).unwrap();
         assert_eq!(text(&head), format!("{want}\r\nHost: h\r\n\r\n"));
     }
+    let mut head = request("GET /a HTTP/1.1\r\nHost: h\r\nA: b\r\n\r\n");
+    head.set_uri(b"http://other:81/p").unwrap();
+    assert_eq!(text(&head), "GET http://other:81/p HTTP/1.1\r\nHost: other:81\r\nA: b\r\n\r\n");
+    head.remove(b"host");
+    head.set_uri(b"http://third/").unwrap();
+    assert_eq!(text(&head), "GET http://third/ HTTP/1.1\r\nA: b\r\nhost: third\r\n\r\n");
     let mut res = response("HTTP/1.1 200 Fine\r\nA: b\r\n\r\n");
     res.set_status(404, None).unwrap();
     assert_eq!(text(&res), "HTTP/1.1 404 Not Found\r\nA: b\r\n\r\n");

@@ -22,8 +22,6 @@ pub struct Accepted {
     pub src: Addr,
     /// The address it asked for.
     pub dst: Addr,
-    /// Its number within the process.
-    pub serial: u64,
 }
 
 impl Conn {
@@ -37,7 +35,6 @@ impl Conn {
             wire_src: new.src,
             wire_dst: new.dst,
             accepted_us: cx.now.wall_us,
-            serial: new.serial,
             ..ConnFacts::default()
         };
         let proxy = cx.plan.proxy(listener.proxy);

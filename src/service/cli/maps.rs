@@ -230,7 +230,10 @@ fn add(ask: &mut Ask<'_>, cx: &mut CliCx<'_>) -> Done {
         _ => "'add map' expects three parameters (map identifier, key and value) or one parameter (map identifier) and a payload",
     };
     let call =
-        call(ask.words, cx).map_err(|why| if why.starts_with("Missing") { wrong.to_owned() } else { why })?;
+        call(ask.words, cx).map_err(|why| match why.starts_with("Missing") || ask.words.len() < 4 {
+            true if ask.payload.is_none() => wrong.to_owned(),
+            _ => why,
+        })?;
     let version = version_of(&call, cx)?;
     let add = call.change(Op::Add).number(version);
     match (call.rest, ask.payload) {

@@ -44,8 +44,16 @@ fn now() -> i64 {
     UNIX_EPOCH.elapsed().unwrap().as_secs() as i64
 }
 
-/// Addresses in memory and times to live in the answer to a command.
-pub fn answer(line: &str) -> String {
+/// Lines of the answer to a command, without addresses in memory and times to live; entries of a table in one order.
+pub fn answer(text: &str) -> Vec<String> {
+    let mut lines: Vec<String> = text.lines().map(answer_line).collect();
+    for entries in lines.split_mut(|line| !line.contains(" key=")) {
+        entries.sort();
+    }
+    lines
+}
+
+fn answer_line(line: &str) -> String {
     let words = line.split(' ').filter(|word| !word.starts_with("shard="));
     let masked = words.map(|word| match word.split_once('=') {
         Some(("exp", _)) => "exp=#".to_string(),

@@ -48,8 +48,8 @@ const END_PATIENCE: Duration = Duration::from_millis(300);
 /// How long a client waits.
 const CLIENT_PATIENCE: Duration = Duration::from_secs(7);
 
-/// Between bytes that are to arrive one after the other.
-const BETWEEN: Duration = Duration::from_millis(40);
+/// Between what is to arrive one after the other.
+const BETWEEN: Duration = Duration::from_millis(20);
 
 /// What goes before the lines of a case.
 const PRELUDE: &str = "\
@@ -114,13 +114,20 @@ impl Stage {
     fn steps(&self, case: &Case, proxy: &mut Proxy, seen: &mut Seen, ports: &mut Vec<u16>) {
         let mut peer: Option<Peer> = None;
         for step in &case.steps {
+            let goes_on = matches!(step, Step::Http { same: true, .. });
+            if let Some(left) = peer.take_if(|_| !goes_on) {
+                drop(left);
+                // it is seen to have gone before the next one comes
+                pause(BETWEEN);
+            }
             let mut client = match (peer.take(), step) {
-                (Some(client), Step::Http { same: true, .. }) => client,
-                (_, Step::Ask(command)) => {
-                    seen.client.extend(proxy.command(command).lines().map(mask::answer));
+                (Some(client), _) => client,
+                (None, Step::Ask(command)) => {
+                    let command = command.replace("FILES", &self.dir.path().display().to_string());
+                    seen.client.extend(mask::answer(&proxy.command(&command)));
                     continue;
                 }
-                (_, Step::Pause(time)) => {
+                (None, Step::Pause(time)) => {
                     pause(*time);
                     continue;
                 }
