@@ -200,7 +200,7 @@ impl MapFile {
 
     /// The numbers of the entries with this key.
     pub fn ids_of(&self, key: &str) -> Vec<u32> {
-        let mut ids: Vec<u32> = match self.uses.first() {
+        let mut ids: Vec<u32> = match self.uses.iter().find(|index| index.finds_by_text(key)) {
             Some(index) => index.ids(key).into_iter().filter(|id| self.entry_is(*id, key)).collect(),
             None => self.entries.iter().filter(|(_, e)| *e.key == *key).map(|(id, _)| id).collect(),
         };

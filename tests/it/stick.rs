@@ -314,3 +314,18 @@ fn every_kind_of_stick_rule_does_its_part() {
     assert_eq!(ask("/", "Cookie: JSESSIONID=id-of-the-session\r\n"), other);
     assert_eq!(key("be", "id-of-the-session"), Some(first));
 }
+
+#[test]
+fn a_table_that_is_too_large_for_the_machine_is_told_at_the_start() {
+    let lenient =
+        std::fs::read_to_string("/proc/sys/vm/overcommit_memory").is_ok_and(|mode| mode.trim() == "1");
+    if lenient {
+        return; // this machine promises memory that nobody has
+    }
+    let run = program("listen fe\n    bind \"fd@${fe}\"\n    stick-table type string len 1000 size 1g store gpc(100)\n    server s 127.0.0.1:9\n")
+        .listen("fe")
+        .run(&["-db"]);
+    assert_eq!(run.code(), 1);
+    let said = format!("{}{}", run.stderr, run.stdout);
+    assert!(said.contains("stick table \"fe\" of 1073741824 entries: "), "{said}");
+}

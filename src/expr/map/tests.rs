@@ -116,6 +116,23 @@ fn bad_keys_change_nothing() {
 }
 
 #[test]
+fn every_entry_can_be_named_by_its_text_whatever_searches_it() {
+    for how in Match::ALL.map(|(how, _)| how) {
+        let mut maps = Maps::default();
+        let keys = ["1.2", "/", "17", "10.0.0.0/8", "6f6e"];
+        let map = maps.push(MapFile::empty("m", true));
+        maps.use_as(map, how, false).unwrap();
+        let file = maps.get_mut(map).unwrap();
+        let taken: Vec<_> = keys.into_iter().filter(|key| file.add(key, "v").is_ok()).collect();
+        assert!(!taken.is_empty());
+        for key in &taken {
+            assert!(file.has(key) && file.set(key, "w") && file.del(key) && !file.has(key), "{how:?} {key}");
+        }
+        assert!(file.is_empty() && file.bytes() == 0);
+    }
+}
+
+#[test]
 fn numbers_are_given_anew_when_most_were_used_up() {
     let mut maps = Maps::default();
     let map = maps.push(MapFile::read("m", b"a 1\nab 2\n", true).unwrap());

@@ -124,6 +124,15 @@ impl Index {
         }
     }
 
+    /// [`Index::ids`] finds what is written so without looking at every pattern.
+    pub fn finds_by_text(&self, text: &str) -> bool {
+        match &self.kind {
+            Kind::Bare | Kind::Sub(_) | Kind::Regex(_) => false,
+            Kind::Words(w) => w.keeps(text.as_bytes()),
+            _ => true,
+        }
+    }
+
     /// The ids of the patterns written so. May hold others that mean the same (case, address forms).
     pub fn ids(&self, text: &str) -> Vec<u32> {
         let Ok(key) = self.key(text) else { return Vec::new() };

@@ -378,6 +378,11 @@ impl WordIndex {
         self.table.renumber(new);
     }
 
+    /// There is something between the delimiters: what holds nothing else is not kept.
+    pub fn keeps(&self, text: &[u8]) -> bool {
+        !self.strip(text).is_empty()
+    }
+
     /// The first inserted pattern that is a part of the text.
     pub fn find(&self, text: &[u8]) -> Option<u32> {
         let (most, _) = self.spans.0.last()?;

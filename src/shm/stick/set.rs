@@ -42,7 +42,7 @@ impl Tables {
                 (_, None) => return Err(io::ErrorKind::InvalidInput.into()),
                 (old, Some(journal)) => {
                     new.next = new.next.wrapping_add(1);
-                    let table = Table::make(spec, new.next, journal)?;
+                    let table = Table::make(spec, new.next, journal).map_err(|why| cannot(spec, &why))?;
                     notices.extend(old.map(|old| old.carry_to(&table, now_ms)));
                     table
                 }
@@ -153,6 +153,12 @@ impl Table {
             self.used()
         )
     }
+}
+
+/// The error of a table that is too large for this machine.
+fn cannot(spec: &Spec, why: &io::Error) -> io::Error {
+    let what = format!("stick table \"{}\" of {} entries: {why}", spec.name, spec.size);
+    io::Error::new(why.kind(), what)
 }
 
 /// Gives an entry the values of another table's for all that both keep, except the connections it has now.
