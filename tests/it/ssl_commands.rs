@@ -375,6 +375,31 @@ fn servers_are_shown_what_was_committed() {
 }
 
 #[test]
+fn changes_at_the_same_time_do_not_get_lost() {
+    let door = Door::usual(3);
+    let cert = Cert::new(&["n.test"]);
+    door.make("%/n.pem", &cert);
+    std::thread::scope(|scope| {
+        for thread in 0..4 {
+            let door = &door;
+            scope.spawn(move || {
+                for number in 0..5 {
+                    let name = format!("%/{thread}-{number}.pem");
+                    let said = door.ask(&format!("new ssl cert {name}"));
+                    assert_eq!(said, format!("New empty certificate store '{name}'!"));
+                    let said =
+                        door.ask(&format!("add ssl crt-list %/list.txt %/n.pem {thread}-{number}.test"));
+                    assert!(said.ends_with("\nSuccess!"), "{said}");
+                }
+            });
+        }
+    });
+    assert_eq!(door.ask("show ssl cert").matches("-").count(), 20);
+    assert_eq!(door.ask("show ssl crt-list %/list.txt").matches("%/n.pem").count(), 20);
+    assert_eq!((door.shows("3-4.test"), door.shows("0-0.test")), ("n.test".into(), "n.test".into()));
+}
+
+#[test]
 fn bad_input_is_told_and_changes_nothing() {
     let door = Door::usual(3);
     let encrypted = "-----BEGIN ENCRYPTED PRIVATE KEY-----\nAAAA\n-----END ENCRYPTED PRIVATE KEY-----";

@@ -14,6 +14,7 @@ use crate::base::ids::ListenerId;
 use crate::conf::crtline;
 use crate::net::contexts::Contexts;
 use crate::net::tls::store::index::{flag, Entry, Index};
+use crate::net::tls::store::raw::Raw;
 use crate::net::tls::store::scan::origin_of;
 use crate::net::tls::store::Store;
 use crate::plan::crt::{CrtLine, CrtList, CrtSource, Filter, LineNames};
@@ -131,6 +132,13 @@ impl<'c> Catalog<'c> {
             }));
         }
         uses
+    }
+
+    /// What is in the files of a certificate; `None`: there is no such certificate, or nothing in it yet.
+    pub fn contents(&self, name: &str) -> Option<Raw> {
+        let uses = self.uses(name);
+        let used = uses.iter().find(|used| !used.is_empty())?;
+        Some(self.store.raw(used.place, used.number))
     }
 
     /// Whether an entry stands for a certificate that no line uses.

@@ -94,19 +94,20 @@ fn ongoing(other: &str, wanted: &str) -> String {
 }
 
 /// A certificate by the name of it or of one of its parts, and the number of the part.
-fn target(catalog: &Catalog<'_>, name: &str) -> Option<(String, usize, Vec<Use>)> {
-    let known = |name: &str| Some(catalog.uses(name)).filter(|uses| !uses.is_empty());
-    if let Some(uses) = known(name) {
-        return Some((name.to_owned(), 0, uses));
+fn target(catalog: &Catalog<'_>, name: &str) -> Option<(String, usize)> {
+    let known = |name: &str| !catalog.uses(name).is_empty();
+    if known(name) {
+        return Some((name.to_owned(), 0));
     }
     let ends = PARTS.iter().enumerate().skip(1);
     ends.filter_map(|(part, end)| Some((part, name.strip_suffix(end)?))).find_map(|(part, stem)| {
         let del_ext = catalog.store.settings.how.extras().del_ext;
         let replaced = del_ext.then(|| format!("{stem}.crt"));
-        [Some(stem.to_owned()), replaced].into_iter().flatten().find_map(|name| {
-            let uses = known(&name)?;
-            Some((name, part, uses))
-        })
+        [Some(stem.to_owned()), replaced]
+            .into_iter()
+            .flatten()
+            .find(|name| known(name))
+            .map(|name| (name, part))
     })
 }
 
@@ -117,14 +118,13 @@ fn set(ask: &mut Ask<'_>, cx: &mut CliCx<'_>) -> Result<Answer, String> {
     };
     let catalog = Catalog::new(cx)?;
     let refused = |why: &str| format!("{why}Can't update {name}!\n");
-    let (file, part, uses) = target(&catalog, &name).ok_or_else(|| unknown(&name))?;
+    let (file, part) = target(&catalog, &name).ok_or_else(|| unknown(&name))?;
     let bytes = part_of(part, payload).map_err(|why| refused(&format!("{why}\nCan't load the payload\n")))?;
     let draft = catalog.store.draft();
     if let Some(other) = draft.filter(|draft| draft.name != file) {
         return Err(refused(&ongoing(&other.name, &format!("set '{name}'"))));
     }
     let mut bytes = Some(bytes);
-    let used = uses.into_iter().next().ok_or_else(|| unknown(&name))?;
     let next = move |cx: &mut CliCx<'_>| {
         let Some(tls) = cx.host.tls() else { return Ok(Step::Done(String::new())) };
         let refused = |why: &str| format!("{why}Can't update {name}!\n");
@@ -132,17 +132,15 @@ fn set(ask: &mut Ask<'_>, cx: &mut CliCx<'_>) -> Result<Answer, String> {
             Some(draft) if draft.name == file => (draft, "updated"),
             Some(other) => return Err(refused(&ongoing(&other.name, &format!("set '{name}'")))),
             None => {
-                let parts = match used.is_empty() {
-                    true => Parts::default(),
-                    false => match tls.store().raw(used.place, used.number) {
-                        Raw::Wait => return Ok(Step::Wait),
-                        Raw::Here(parts) => parts,
-                        // it is replaced as a whole, so what it was does not matter
-                        Raw::Failed(_) if part == 0 => Parts::default(),
-                        Raw::Failed(why) => {
-                            return Err(refused(&format!("The certificate cannot be read: {why}\n")))
-                        }
-                    },
+                let parts = match Catalog::new(cx)?.contents(&file) {
+                    None => Parts::default(),
+                    Some(Raw::Wait) => return Ok(Step::Wait),
+                    Some(Raw::Here(parts)) => parts,
+                    // it is replaced as a whole, so what it was does not matter
+                    Some(Raw::Failed(_)) if part == 0 => Parts::default(),
+                    Some(Raw::Failed(why)) => {
+                        return Err(refused(&format!("The certificate cannot be read: {why}\n")));
+                    }
                 };
                 (Draft { name: file.clone(), parts }, "created")
             }
@@ -346,17 +344,19 @@ fn show(ask: &mut Ask<'_>, cx: &mut CliCx<'_>) -> Result<Answer, String> {
     }
     let uses = catalog.uses(&name);
     let loose = !catalog.is_used(&name, &uses);
-    let used = uses.into_iter().next().ok_or_else(missing)?;
-    if used.is_empty() {
+    if uses.is_empty() {
+        return Err(missing());
+    }
+    if uses.iter().all(Use::is_empty) {
         return Ok(Answer::Text(format!("Filename: {name}\nStatus: Empty\n")));
     }
-    let next = move |cx: &mut CliCx<'_>| {
-        let Some(tls) = cx.host.tls() else { return Ok(Step::Done(String::new())) };
-        match tls.store().raw(used.place, used.number) {
-            Raw::Wait => Ok(Step::Wait),
-            Raw::Failed(why) => Err(format!("Can't display the certificate: it cannot be read: {why}\n")),
-            Raw::Here(parts) => Ok(Step::Done(details(&name, if loose { "Unused" } else { "Used" }, &parts))),
-        }
+    let next = move |cx: &mut CliCx<'_>| match Catalog::new(cx)?
+        .contents(&name)
+        .unwrap_or(Raw::Failed("it is not there any more".to_owned()))
+    {
+        Raw::Wait => Ok(Step::Wait),
+        Raw::Failed(why) => Err(format!("Can't display the certificate: it cannot be read: {why}\n")),
+        Raw::Here(parts) => Ok(Step::Done(details(&name, if loose { "Unused" } else { "Used" }, &parts))),
     };
     Ok(ssl_edit::work(String::new(), Box::new(next), |_| {}))
 }

@@ -127,7 +127,7 @@ fn add(ask: &mut Ask<'_>, cx: &mut CliCx<'_>) -> Result<Answer, String> {
         bind.options_of(&line.options).map_err(|why| cannot(&why))?;
     }
     if catalog.is_dir(seat) {
-        if !name.rsplit_once('/').is_some_and(|(dir, _)| bare(dir) == list) {
+        if name.rsplit_once('/').is_none_or(|(dir, _)| bare(dir) != list) {
             return Err(cannot(&format!(
                 "'{list}' is a directory, certificate path '{name}' must contain the directory path"
             )));

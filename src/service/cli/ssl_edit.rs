@@ -12,6 +12,9 @@ const READ_AGAIN_MS: u64 = 2;
 /// A change is worked out again so often while others change the same.
 const TRIES_MAX: u32 = 100;
 
+/// It is looked so often for a content, some seconds in all.
+const WAITS_MAX: u32 = 2000;
+
 /// What a command wants next.
 pub enum Step {
     /// Something is on its way: again soon.
@@ -29,7 +32,7 @@ pub type Next = Box<dyn FnMut(&mut CliCx<'_>) -> Result<Step, String>>;
 
 /// A change; `begin` is said at once, `end` is called when it has been made.
 pub fn work(begin: String, next: Next, end: fn(&mut CliCx<'_>)) -> Answer {
-    Answer::Work(Box::new(Work { begin, next, end, ticket: None, tries: 0 }))
+    Answer::Work(Box::new(Work { begin, next, end, ticket: None, tries: 0, waits: 0 }))
 }
 
 struct Work {
@@ -39,6 +42,7 @@ struct Work {
     /// A change under way, and the answer when it has been made, if that is the end.
     ticket: Option<(Ticket, Option<String>)>,
     tries: u32,
+    waits: u32,
 }
 
 impl Work {
@@ -70,7 +74,13 @@ impl Work {
             }
         }
         match (self.next)(cx)? {
-            Step::Wait => return Ok(Turn::Wait(READ_AGAIN_MS)),
+            Step::Wait if self.waits >= WAITS_MAX => {
+                return Err("The certificate cannot be read now.".to_owned())
+            }
+            Step::Wait => {
+                self.waits += 1;
+                return Ok(Turn::Wait(READ_AGAIN_MS));
+            }
             Step::Done(text) => return Ok(Turn::Said(text)),
             Step::First(change) => self.ask(change, None, cx)?,
             Step::Make(edits, done) => {

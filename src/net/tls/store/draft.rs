@@ -81,3 +81,35 @@ impl Store {
         self.desk().draft = draft;
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_certificate_without_a_key_keeps_the_one_that_is_there() {
+        let key = |n: u8| format!("-----BEGIN PRIVATE KEY-----\nAAA{n}\n-----END PRIVATE KEY-----\n");
+        let cert = |n: u8| format!("-----BEGIN CERTIFICATE-----\nAAA{n}\n-----END CERTIFICATE-----\n");
+        let both = |n| cert(n) + &key(n);
+        // (what is there, the part that is set, what it is set to, what is there afterwards)
+        let rows: &[([Option<String>; 2], usize, String, [Option<String>; 2])] = &[
+            ([None, None], 0, cert(1), [Some(cert(1)), None]),
+            ([None, None], 1, key(1), [None, Some(key(1))]),
+            ([Some(both(1)), None], 0, cert(2), [Some(cert(2)), Some(both(1))]),
+            ([Some(both(1)), None], 0, both(2), [Some(both(2)), None]),
+            ([Some(cert(1)), Some(key(1))], 0, cert(2), [Some(cert(2)), Some(key(1))]),
+            ([Some(cert(1)), Some(key(1))], 0, both(2), [Some(both(2)), None]),
+            ([Some(both(1)), None], 1, key(2), [Some(both(1)), Some(key(2))]),
+        ];
+        let bytes = |texts: &[Option<String>; 2]| texts.clone().map(|text| text.map(String::into_bytes));
+        for (before, part, set, after) in rows {
+            let [pem, key] = bytes(before);
+            let mut draft = Draft { name: "a".to_owned(), parts: [pem, key, None, None, None] };
+            draft.set(*part, set.clone().into_bytes());
+            let [pem, key, ..] = &draft.parts;
+            assert_eq!([pem.clone(), key.clone()], bytes(after), "{before:?} {part} {set}");
+            let whole = after[0].is_some() && (after[1].is_some() || after[0] == Some(both(2)));
+            assert_eq!(draft.is_whole(), whole, "{after:?}");
+        }
+    }
+}

@@ -45,6 +45,11 @@ impl Wishes {
         if wish.got.is_some() {
             return false;
         }
+        if files.as_ref().err() == Some(&errand::STALE) {
+            // the new index is on its way, and it is asked for again
+            self.0.remove(&(wanted.entry, wanted.stamp));
+            return true;
+        }
         wish.got = Some(match files {
             Ok(files) => contents(files),
             Err(error) => Err(std::io::Error::from_raw_os_error(*error).to_string()),
