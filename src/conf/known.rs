@@ -96,13 +96,13 @@ const GLOBAL: &[&str] = &[
     "httpclient.resolvers.id", "httpclient.resolvers.prefer", "httpclient.retries", "httpclient.ssl.ca-file",
     "httpclient.ssl.verify", "httpclient.timeout.connect", "jwt.decrypt_alg_list",
     "lua-load", "lua-load-per-thread", "lua-prepend-path", "maxcompcpuusage", "maxcomprate", "maxpipes", "maxzlibmem",
-    "namespace_list", "ocsp-update.disable", "ocsp-update.httpproxy", "ocsp-update.maxdelay", "ocsp-update.mindelay",
-    "ocsp-update.mode", "ot", "server-state-base", "server-state-file", "setcap",
+    "namespace_list", 
+    "ot", "server-state-base", "server-state-file", "setcap",
     "ssl-default-bind-client-sigalgs", "ssl-default-server-client-sigalgs", "ssl-dh-param-file", "ssl-engine",
     "ssl-f-use", "ssl-passphrase-cmd", "ssl-propquery", "ssl-provider",
     "ssl-provider-path", "ssl-security-level", "ssl-skip-self-issued-ca", "stats admin", "stats-file",
     "tune.disable-zero-copy-forwarding", "tune.http.cookielen", "tune.http.logurilen", "tune.lua.bool-sample-conversion",
-    "tune.ssl.ocsp-update.maxdelay", "tune.ssl.ocsp-update.mindelay", "use-fcgi-app", "wait-ssl-conn",
+    "use-fcgi-app", "wait-ssl-conn",
     "wurfl-cache-size", "wurfl-data-file", "wurfl-engine-mode", "wurfl-information-list",
     "wurfl-information-list-separator", "wurfl-patch-file", "wurfl-useragent-priority",
 ];
@@ -303,18 +303,18 @@ const PROXY_IGNORED: &[(&str, &str)] = &[
 const BIND: &[&str] = &[
     "accept-netscaler-cip", "ca-sign-file", "ca-sign-pass", "ca-sign-use", "cc",
     "client-sigalgs", "ech", "generate-certificates", "guid-prefix", "idle-ping",
-    "ktls", "label", "namespace", "nbconn", "ocsp-update", "quic-cc-algo", "quic-force-retry",
+    "ktls", "label", "namespace", "nbconn", "quic-cc-algo", "quic-force-retry",
     "quic-socket", "rate-limit", "renegotiate", "tcp-md5sig", "tcp-ss", "tls-tickets-keys",
 ];
 
 #[rustfmt::skip]
 const CRT_LIST: &[&str] = &[
-    "client-sigalgs", "ech", "label", "ocsp-update",
+    "client-sigalgs", "ech", "label",
 ];
 
 const CRT_LIST_IGNORED: &[(&str, &str)] = &[("npn", "clients use ALPN for long")];
 
-const CRT_STORE: &[&str] = &["acme", "domains", "generate-dummy", "jwt", "keytype", "ocsp-update"];
+const CRT_STORE: &[&str] = &["acme", "domains", "generate-dummy", "jwt", "keytype"];
 
 #[rustfmt::skip]
 const BIND_IGNORED: &[(&str, &str)] = &[

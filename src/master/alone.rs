@@ -9,7 +9,7 @@ use lighterman_sys::{fds, signal};
 use nix::poll::{poll, PollFd, PollFlags, PollTimeout};
 
 use super::certs::{CertLine, Notices, OWED_EVERY_MS};
-use super::{dismiss, notify, privileges, Fatal, Launch, Sockets};
+use super::{asker, dismiss, notify, privileges, Fatal, Launch, Sockets};
 use crate::base::tick::Clock;
 use crate::net::contexts::{self, Contexts};
 use crate::net::tls::change::{Change, Paper, What};
@@ -29,6 +29,13 @@ pub(super) fn run(launch: Launch) -> Result<i32, Fatal> {
     let mut shm = Shared::new(&plan.names(), &contexts::extras(plan), 1).map_err(cannot)?;
     shm.make_tables(&plan.tables, 0).map_err(cannot)?;
     let tls = Contexts::build(plan, &shm, |text| log::warn!("{text}")).map_err(Fatal)?;
+    // before there is a line to the files of certificates: what asks strangers must not have it
+    let asker = match plan.keeps_ocsp_fresh() {
+        true => Some(asker::start(&plan.global, || sockets = Sockets::default()).map_err(|error| {
+            Fatal(format!("cannot start the process that asks OCSP responders: {error}"))
+        })?),
+        false => None,
+    };
     let certs = match privileges::would_drop(&plan.global) || !tls.store().watched().is_empty() {
         true => Some(opener(&tls, &mut sockets)?),
         false => None,
@@ -49,6 +56,7 @@ pub(super) fn run(launch: Launch) -> Result<i32, Fatal> {
         watch: None,
         master: None,
         certs,
+        asker,
     };
     if launch.notify {
         notify::tell("READY=1");

@@ -5,7 +5,7 @@ use std::os::fd::OwnedFd;
 
 use lighterman_sys::{fds, fork, signal};
 
-use super::{privileges, Fatal, Sockets};
+use super::{asker, privileges, Fatal, Sockets};
 use crate::base::tick::Clock;
 use crate::net::contexts::Contexts;
 use crate::net::tls::change::Change;
@@ -56,7 +56,7 @@ pub(super) struct Inherited {
     /// The control process's line to the master.
     pub(super) line: Option<OwnedFd>,
     /// Its line to the master for certificates.
-    pub(super) certs: OwnedFd,
+    pub(super) certs: Option<OwnedFd>,
 }
 
 /// What TLS is built of, and what commands have changed about it since.
@@ -73,7 +73,7 @@ pub(super) fn live(role: Role, plan: &Plan, tls: Tls<'_>, what: Inherited) -> i3
     }
 }
 
-fn begin(role: Role, plan: &Plan, (tls, changes): Tls<'_>, what: Inherited) -> Result<(), Fatal> {
+fn begin(role: Role, plan: &Plan, (tls, changes): Tls<'_>, mut what: Inherited) -> Result<(), Fatal> {
     let cannot = |error: io::Error| Fatal(format!("cannot serve: {error}"));
     signal::reset().map_err(cannot)?;
     let name = match role {
@@ -85,6 +85,17 @@ fn begin(role: Role, plan: &Plan, (tls, changes): Tls<'_>, what: Inherited) -> R
     if let Role::Worker(number) = role {
         privileges::pin(&plan.global, number)?;
     }
+    let asker = match role {
+        Role::Control if plan.keeps_ocsp_fresh() => {
+            let close = || {
+                what.sockets = Sockets::default();
+                what.channels = Channels::default();
+                (what.line, what.certs) = (None, None);
+            };
+            Some(asker::start(&plan.global, close).map_err(cannot)?)
+        }
+        _ => None,
+    };
     privileges::drop_rights(&plan.global)?;
     fork::die_with_parent(libc::SIGTERM).map_err(cannot)?;
     if fork::parent() != what.master {
@@ -106,7 +117,8 @@ fn begin(role: Role, plan: &Plan, (tls, changes): Tls<'_>, what: Inherited) -> R
             handed: what.channels.ends.into_iter().nth(number).map(|(_, theirs)| theirs),
             watch: None,
             master: None,
-            certs: Some(what.certs),
+            certs: what.certs,
+            asker: None,
         },
         Role::Control => {
             let mut sockets = what.sockets;
@@ -121,7 +133,8 @@ fn begin(role: Role, plan: &Plan, (tls, changes): Tls<'_>, what: Inherited) -> R
                 handed: None,
                 watch: Some(watch),
                 master: what.line,
-                certs: Some(what.certs),
+                certs: what.certs,
+                asker,
             }
         }
     };

@@ -151,7 +151,7 @@ impl Crew {
                     master,
                     daemon: self.daemon,
                     line: line_theirs,
-                    certs: certs_theirs,
+                    certs: Some(certs_theirs),
                 };
                 let tls = (&self.tls, self.kept.changes());
                 fork::exit_now(child::live(role, &self.plan, tls, inherited));

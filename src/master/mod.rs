@@ -5,6 +5,7 @@
 //! listening sockets and the privileges, forks the others, and parses nothing from the network.
 
 mod alone;
+mod asker;
 mod certs;
 mod changes;
 mod child;

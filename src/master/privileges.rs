@@ -35,6 +35,11 @@ pub(super) fn drop_rights(global: &Global) -> Result<(), Fatal> {
     if let Some(dir) = &global.chroot {
         cred::enter_root(dir).map_err(|e| fatal(&format!("chroot to {}", dir.display()), &e))?;
     }
+    change_user(global)
+}
+
+/// Becomes the user the configuration names, in the same place: for a process that must find what the system knows of names.
+pub(super) fn change_user(global: &Global) -> Result<(), Fatal> {
     if let Some(gid) = global.gid {
         cred::set_groups(&[])
             .and_then(|()| cred::set_group(gid))

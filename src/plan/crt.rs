@@ -41,6 +41,8 @@ pub struct CrtFiles {
     pub issuer: Option<PathBuf>,
     /// `sctl`: timestamps of logs, as RFC 6962 section 3.3 lists them.
     pub sctl: Option<PathBuf>,
+    /// `ocsp-update`: whether its OCSP answer is kept fresh.
+    pub ocsp_update: Option<bool>,
     /// `alias`: the name lines call it by.
     pub alias: Option<String>,
 }

@@ -62,8 +62,31 @@ pub struct Global {
     pub extras: Extras,
     /// `ssl-index-dir`.
     pub ssl_index_dir: Option<PathBuf>,
+    /// `ocsp-update.*`.
+    pub ocsp: OcspUpdate,
     /// The `tune.*` words.
     pub tune: Tune,
+}
+
+/// OCSP answers in the background: `ocsp-update.*`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct OcspUpdate {
+    /// `ocsp-update.mode`: what holds where nothing is said.
+    pub update: bool,
+    /// `ocsp-update.disable`.
+    pub disabled: bool,
+    /// `ocsp-update.mindelay`, seconds.
+    pub min_delay: u32,
+    /// `ocsp-update.maxdelay`, seconds.
+    pub max_delay: u32,
+    /// `ocsp-update.httpproxy`: `host:port`.
+    pub proxy: Option<String>,
+}
+
+impl Default for OcspUpdate {
+    fn default() -> Self {
+        OcspUpdate { update: false, disabled: false, min_delay: 300, max_delay: 3600, proxy: None }
+    }
 }
 
 impl Global {
@@ -109,6 +132,7 @@ impl Default for Global {
             quiet: false,
             extras: Extras::default(),
             ssl_index_dir: None,
+            ocsp: OcspUpdate::default(),
             tune: Tune::default(),
         }
     }

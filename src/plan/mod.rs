@@ -74,6 +74,15 @@ impl Plan {
         &self.proxies[id.index()]
     }
 
+    /// Whether OCSP answers of any certificate are kept fresh.
+    pub fn keeps_ocsp_fresh(&self) -> bool {
+        let how = &self.global.ocsp;
+        !how.disabled
+            && self.listeners.iter().filter_map(|listener| listener.tls.as_deref()).any(|line| {
+                line.ocsp_update.unwrap_or(how.update) || line.said_of_updates().values().any(|on| *on)
+            })
+    }
+
     /// The listener of this id.
     pub fn listener(&self, id: ListenerId) -> &Listener {
         &self.listeners[id.index()]

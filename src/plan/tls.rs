@@ -1,5 +1,6 @@
 //! The TLS words of `bind` and `server` lines, as written: plain data, no library object.
 
+use std::collections::HashMap;
 use std::path::PathBuf;
 
 use super::crt::{CrtFiles, CrtSource};
@@ -130,6 +131,8 @@ pub struct BindTls {
     pub ticket_keys: Option<PathBuf>,
     /// `allow-0rtt`.
     pub early_data: bool,
+    /// `ocsp-update`: whether OCSP answers of its certificates are kept fresh, where nothing is said of one.
+    pub ocsp_update: Option<bool>,
     /// `generate-self-signed`: what `--listen` without `--crt` asks for.
     pub self_signed: bool,
 }
@@ -153,8 +156,31 @@ impl Default for BindTls {
             crl_file: None,
             ticket_keys: None,
             early_data: false,
+            ocsp_update: None,
             self_signed: false,
         }
+    }
+}
+
+impl BindTls {
+    /// What is said of single certificates: whether their OCSP answers are kept fresh, by file.
+    pub fn said_of_updates(&self) -> HashMap<PathBuf, bool> {
+        let mut said = HashMap::new();
+        let mut note = |files: &CrtFiles| {
+            if let Some(on) = files.ocsp_update {
+                said.insert(files.crt.clone(), on);
+            }
+        };
+        for source in self.crt.iter().chain(&self.default_crt) {
+            match source {
+                CrtSource::Path(_) => {}
+                CrtSource::Stored(files) => note(files),
+                CrtSource::List(list) => {
+                    list.lines().filter_map(|line| line.files).for_each(|files| note(files))
+                }
+            }
+        }
+        said
     }
 }
 

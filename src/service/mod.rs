@@ -6,6 +6,7 @@ pub mod cli;
 pub mod desk;
 pub mod errors;
 pub mod log;
+pub mod ocsp;
 pub mod sessions;
 pub mod stats;
 pub mod vars;

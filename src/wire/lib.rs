@@ -13,6 +13,7 @@
 pub mod client_hello;
 pub mod der;
 pub mod error;
+pub mod fetch;
 pub mod h1;
 pub mod http;
 pub mod ocsp;

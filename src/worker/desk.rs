@@ -22,6 +22,7 @@ use crate::plan::{CliSocket, Plan};
 use crate::service::applet::CliDoor;
 use crate::service::cli::{CliCx, Face, Facts, Host, Ticket};
 use crate::service::desk::Desk;
+use crate::service::ocsp::book::Book;
 
 /// The number of the task that hears the master.
 pub(super) const MASTER: u16 = 99;
@@ -107,12 +108,14 @@ impl Worker<'_> {
     }
 
     pub(super) fn on_desk_client(&mut self, id: AppletId, _task: TaskId, _why: Wake) {
-        let Worker { plan, house, office, inbox, .. } = self;
+        let Worker { plan, house, office, inbox, refresher, .. } = self;
         let Some(office) = office else { return };
         let (leaving, now) = (house.leaving, house.now.tick);
         let maps = &mut house.maps;
         let (master, changes) = (office.master.as_mut(), &mut office.changes);
-        let mut clerk = Clerk { plan, leaving, now, inbox, master, maps, tls: house.tls, changes };
+        let book = refresher.as_mut().map(|refresher| &mut refresher.book);
+        let tls = house.tls;
+        let mut clerk = Clerk { plan, leaving, now, inbox, master, maps, tls, changes, book };
         let mut cx = CliCx { plan, now: house.now, shm: &house.shm, host: &mut clerk };
         office.desk.on_wake(id, &mut house.sched, &mut cx, &house.poll);
         let left = std::mem::take(&mut office.changes.left);
@@ -121,6 +124,7 @@ impl Worker<'_> {
             self.house.sched.wake(waiting, Wake::IO);
         }
         self.put_questions();
+        self.hurry_ocsp();
     }
 
     /// The master says how a reload went.
@@ -133,6 +137,17 @@ impl Worker<'_> {
             }
         }
         self.wake_desk();
+    }
+
+    /// A change that nobody waits for: made here, and then in all processes.
+    pub(super) fn wish(&mut self, change: Change) -> Result<(), String> {
+        for server in self.house.tls.obey(&change)? {
+            self.leave_address(server);
+        }
+        if self.office.as_ref().is_some_and(|office| office.master.is_some()) {
+            self.house.tls.store().send_paper(Paper::Wish(CHANGE, change));
+        }
+        Ok(())
     }
 
     /// What came of a change that was wished for.
@@ -175,6 +190,7 @@ struct Clerk<'a> {
     maps: &'a mut LiveMaps,
     tls: &'a Contexts,
     changes: &'a mut Changes,
+    book: Option<&'a mut Book>,
 }
 
 impl Host for Clerk<'_> {
@@ -219,6 +235,10 @@ impl Host for Clerk<'_> {
 
     fn tls(&self) -> Option<&Contexts> {
         Some(self.tls)
+    }
+
+    fn ocsp(&mut self) -> Option<&mut Book> {
+        self.book.as_deref_mut()
     }
 
     fn change(&mut self, change: Change) -> Result<Ticket, String> {

@@ -20,6 +20,7 @@ impl Worker<'_> {
             Owner::House(super::watch::WATCH) => self.keep_watch(task),
             Owner::House(super::certs::CERTS) => self.hear_certs(task),
             Owner::House(super::census::CENSUS) => self.take_census(),
+            Owner::House(super::ocsp::OCSP) => self.refresh_ocsp(task),
             Owner::House(super::desk::MASTER) => self.hear_master(),
             Owner::House(super::drain::FAREWELL) => self.bid_farewell(task),
             Owner::House(number) if number >= super::questions::ANSWERS => self.take_answers(number),

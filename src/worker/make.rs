@@ -83,6 +83,7 @@ impl<'p> Worker<'p> {
             handed: None,
             guard: None,
             office: None,
+            refresher: None,
             signals: None,
             counter: None,
             warned_at: None,

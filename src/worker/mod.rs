@@ -12,6 +12,7 @@ mod drain;
 mod figures;
 mod handed;
 mod make;
+mod ocsp;
 mod places;
 mod purge;
 mod questions;
@@ -81,6 +82,8 @@ pub struct Seat {
     pub master: Option<OwnedFd>,
     /// The line to the process that opens certificate files; `None`: this process opens them itself.
     pub certs: Option<OwnedFd>,
+    /// The line to the process that asks OCSP responders.
+    pub asker: Option<OwnedFd>,
 }
 
 /// Serves until told to stop.
@@ -96,6 +99,7 @@ pub fn serve(plan: &Plan, tls: &Contexts, seat: Seat) -> io::Result<()> {
     if answers {
         worker.begin_census()?;
     }
+    worker.keep_fresh(seat.asker)?;
     worker.listen_to_bell()?;
     worker.office = desk::Office::open(&mut worker, seat.cli, seat.master)?;
     worker.run()
@@ -143,6 +147,7 @@ pub struct Worker<'p> {
     handed: Option<OwnedFd>,
     guard: Option<watch::Guard>,
     office: Option<desk::Office>,
+    refresher: Option<ocsp::Refresher>,
     signals: Option<Signals>,
     /// Counts certificates that deserve attention.
     counter: Option<census::Counter>,

@@ -1,10 +1,11 @@
 //! OCSP: answers given by commands, answers that expire, answers fetched in the background.
 
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use lighterman_harness::program::run;
 use lighterman_harness::tls::{Cert, Client};
-use lighterman_harness::{eventually, procs, Logs, Proxy};
+use lighterman_harness::{eventually, procs, Logs, Proxy, Reply, Server};
 use nix::sys::signal::Signal;
 
 use crate::program;
@@ -212,4 +213,150 @@ fn clients_of_another_library_see_what_was_given() {
         assert!(said.stdout.contains("OCSP Response Status: successful"), "{version}: {}", said.stdout);
         assert!(said.stdout.contains("Cert Status: good"), "{version}: {}", said.stdout);
     }
+}
+
+/// A responder that says what it is told to say, and a certificate that names it.
+struct Responder {
+    server: Server,
+    answer: Arc<Mutex<Reply>>,
+    root: Cert,
+    leaf: Cert,
+}
+
+impl Responder {
+    fn new() -> Responder {
+        let answer = Arc::new(Mutex::new(Reply::status(404, "", "")));
+        let said = answer.clone();
+        let server = Server::http(move |_| said.lock().unwrap().clone());
+        let root = Cert::authority("Root");
+        let leaf = root.issue_asking(&["a.test"], &format!("http://{}/ocsp", server.addr()));
+        Responder { server, answer, root, leaf }
+    }
+
+    /// Says that the certificate is good for so many seconds.
+    fn says_good(&self, seconds: u64) -> Vec<u8> {
+        let answer = self.root.answer(&self.leaf, 0, now() - 10, now() + seconds);
+        self.says(Reply::status(200, "Content-Type: application/ocsp-response\r\n", &answer));
+        answer
+    }
+
+    fn says(&self, reply: Reply) {
+        *self.answer.lock().unwrap() = reply;
+    }
+
+    fn door(&self, how: (&str, &str), workers: u32) -> Door {
+        Door::with(self.root.clone(), self.leaf.clone(), None, how, workers)
+    }
+}
+
+#[test]
+fn answers_are_fetched_in_the_background_for_all_workers() {
+    for (how, workers) in [(("    ocsp-update.mode on\n", ""), 4), (("", "ocsp-update on"), 1)] {
+        let responder = Responder::new();
+        let first = responder.says_good(3600);
+        let door = responder.door(how, workers);
+        eventually("it is stapled", || door.staples() == [Some(first.clone())]);
+        let asked = responder.server.last();
+        assert!(asked.head.line.starts_with("POST /ocsp HTTP/1.0"), "{}", asked.head.line);
+        assert_eq!(asked.field("content-type"), Some("application/ocsp-request"));
+        let table = door.proxy.command("show ssl ocsp-updates");
+        assert!(table.starts_with("OCSP Certid | Path | Next Update | Last Update | Successes | Failures | Last Update Status | Last Update Status (str)\n30"), "{table}");
+        assert!(table.contains(&format!(" | {} | ", door.pem)), "{table}");
+        assert!(table.contains(" +0000 | 1 | 0 | 1 | Update successful\n"), "{table}");
+        let second = responder.says_good(7200);
+        let shown = door.proxy.command(&format!("update ssl ocsp-response {}", door.pem));
+        assert!(shown.contains("OCSP Response Status: successful"), "{shown}");
+        eventually("the new one is stapled", || door.staples() == [Some(second.clone())]);
+        let list = door.proxy.command("show ssl ocsp-response");
+        assert_eq!(list.matches("Certificate ID key").count(), 1, "{list}");
+    }
+}
+
+#[test]
+fn what_responders_say_is_judged() {
+    let responder = Responder::new();
+    let logs = Logs::udp();
+    let door =
+        responder.door((&format!("    log {} local0\n    ocsp-update.mode on\n", logs.address()), ""), 1);
+    let line = logs.next_with("OCSP-UPDATE");
+    assert!(line.contains(&format!("OCSP-UPDATE {} 2 \"HTTP error\" 1 0: ", door.pem)), "{line}");
+    let typed = "Content-Type: application/ocsp-response\r\n";
+    let (root, leaf) = (&responder.root, &responder.leaf);
+    let stranger = Cert::authority("Root").answer(leaf, 0, now() - 10, now() + 10);
+    let rows = [
+        (Reply::status(200, "Content-Type: text/html\r\n", "hello"), "Missing \"ocsp-response\" header: "),
+        (Reply::status(200, typed, "hello"), "OCSP response check failure: this is no OCSP answer in DER.\n"),
+        (
+            Reply::status(200, typed, root.answer(leaf, 1, now() - 10, now() + 10)),
+            "OCSP response check failure: the OCSP answer says that the certificate was revoked",
+        ),
+        (
+            Reply::status(200, typed, stranger),
+            "OCSP response check failure: the issuer of the certificate did not sign",
+        ),
+        (Reply::status(200, typed, vec![0; 80_000]), "HTTP error: "),
+        (Reply::raw("SSH-2.0-x\r\n\r\n").close(), "HTTP error: "),
+    ];
+    for (reply, expected) in rows {
+        responder.says(reply);
+        let said = door.proxy.command(&format!("update ssl ocsp-response {}", door.pem));
+        assert!(said.starts_with(expected), "{said} instead of {expected}");
+    }
+    assert_eq!(door.staples(), [None]);
+    let said = door.proxy.command("update ssl ocsp-response /x.pem");
+    assert!(said.contains("only works on certificates with \"ocsp-update on\""), "{said}");
+}
+
+#[test]
+fn a_responder_that_is_silent_disturbs_nobody() {
+    let silent = Server::start(|mut peer, _| drop(peer.drain()));
+    let root = Cert::authority("Root");
+    let leaf = root.issue_asking(&["a.test"], &format!("http://{}/", silent.addr()));
+    let door = Door::with(root, leaf, None, ("    ocsp-update.mode on\n", ""), 2);
+    eventually("it was asked", || silent.connections() > 0);
+    assert_eq!(door.staples(), [None]);
+    let answer = door.root.answer(&door.leaf, 0, now() - 10, now() + 3600);
+    assert_eq!(door.give(&answer), "OCSP Response updated!");
+    assert_eq!(door.staples(), [Some(answer)]);
+    let table = door.proxy.command("show ssl ocsp-updates");
+    assert!(table.contains(" | - | 0 | 0 | 0 | Unknown\n"), "{table}");
+}
+
+#[test]
+fn lines_and_stores_say_which_certificates_are_kept_fresh() {
+    let responder = Responder::new();
+    let answer = responder.says_good(3600);
+    let program = program(
+        "global\n    ocsp-update.mode off\ncrt-store s\n    load crt \"${pem}\" ocsp-update on alias site\n\
+         frontend fe\n    bind 127.0.0.1:\"${port}\" ssl crt-list \"${list}\" crt @s/site\n    http-request return status 200\n",
+    )
+    .port("port");
+    let pem = program.file("a.pem", responder.leaf.pem());
+    program.file("a.pem.issuer", responder.root.cert_pem());
+    let other = program.file("b.pem", Cert::new(&["b.test"]).pem());
+    let list = program.file("list", format!("{pem} [ocsp-update on] a.test\n{other} [ocsp-update off]\n"));
+    let proxy = program.env("list", list).env("pem", pem.clone()).start();
+    eventually("the door is open", || std::net::TcpStream::connect(proxy.addr("port")).is_ok());
+    let client = Client::new().sni("a.test").status().build();
+    eventually("it is stapled", || {
+        Cert::stapled(&client.connect(proxy.addr("port"))) == Some(answer.clone())
+    });
+    let table = proxy.command("show ssl ocsp-updates");
+    assert_eq!(
+        (table.lines().filter(|line| line.contains(".pem")).count(), table.contains("b.pem")),
+        (1, false),
+        "{table}"
+    );
+}
+
+#[test]
+fn nobody_is_asked_without_the_word() {
+    let responder = Responder::new();
+    responder.says_good(3600);
+    let door = responder.door(("    ocsp-update.mode on\n    ocsp-update.disable on\n", ""), 2);
+    assert_eq!(door.staples(), [None]);
+    for command in ["show ssl ocsp-updates", "update ssl ocsp-response x"] {
+        assert_eq!(door.proxy.command(command).trim_end(), "No certificate has \"ocsp-update on\".");
+    }
+    assert_eq!(responder.server.connections(), 0);
 }

@@ -138,7 +138,7 @@ fn bad_lists_name_the_word() {
             "l.txt:1:1: no TLS version is left by ssl-min-ver, ssl-max-ver and no-tlsv1x",
         ),
         ("a.pem [alpn]\n", "l.txt:1:12: \"alpn\": missing protocols (like http/1.1) after \"alpn\""),
-        ("a.pem [ocsp-update on]\n", "l.txt:1:8: \"ocsp-update\" is known, not supported yet"),
+        ("a.pem [ocsp-update yes]\n", "l.txt:1:20: \"ocsp-update\": unknown value \"yes\", expected \"off\" or \"on\""),
         ("a.pem [strict-sni]\n", "l.txt:1:8: \"strict-sni\" is not allowed in \"crt-list\" (it belongs in \"bind\", \"stats socket\" or \"ssl-default-bind-options\")"),
         ("a.pem [crt x]\n", "l.txt:1:8: \"crt\" is not allowed in \"crt-list\" (it belongs in \"bind\" or \"stats socket\")"),
         ("a.pem [alpn http/1.1\n", "l.txt:1:7: \"[\" without \"]\" behind it"),
@@ -195,6 +195,7 @@ fn stores_name_files() {
     assert_eq!(said, Vec::<String>::new());
     let tls = plan.listeners[0].tls.as_deref().unwrap();
     let site = CrtFiles {
+        ocsp_update: None,
         crt: "/w/site.crt".into(),
         key: Some("/wk/site.key".into()),
         ocsp: Some("/w/o".into()),
@@ -241,7 +242,7 @@ fn bad_stores_are_explained() {
             "unknown keyword \"lod\" in section \"crt-store\" (did you mean \"load\"?)",
         ),
         ("crt-store web\n load crt a kye b\n", "crt a", "\"load\": unknown option \"kye\" of \"load\" (did you mean \"key\"?)"),
-        ("crt-store web\n load crt a ocsp-update on\n", "crt a", "\"load\": \"ocsp-update\" is known, not supported yet"),
+        ("crt-store web\n load crt a acme x\n", "crt a", "\"load\": \"acme\" is known, not supported yet"),
         (store, "crt @wbe/site", "\"bind\": \"crt\": there is no crt-store \"wbe\" (did you mean \"web\"?)"),
         (store, "crt @/site", "\"bind\": \"crt\": there is no crt-store without a name"),
         (store, "crt @web/stie", "\"bind\": \"crt\": crt-store \"web\" has no certificate \"stie\" (did you mean \"site\"?)"),

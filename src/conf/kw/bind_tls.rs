@@ -287,6 +287,27 @@ pub const ROWS: &[Keyword<BindDraft>] = &[
         doc("ocsp <file>", "an OCSP answer (DER) to staple to the certificate of this line", "", "ocsp /etc/ssl/site.ocsp"),
     ),
     row(
+        "ocsp-update",
+        L,
+        |words, draft, cx| {
+            let on = Some(value::on_off(words)?);
+            match cx.place.meets(Places::CRT_LIST) {
+                true => draft.files.get_or_insert_default().ocsp_update = on,
+                false => draft.tls.ocsp_update = on,
+            }
+            Ok(())
+        },
+        doc(
+            "ocsp-update on|off",
+            "keep the OCSP answers of the certificates of this line fresh",
+            "The responder that a certificate names is asked over HTTP in the background, at half the time its answer has \
+             still to live and within \"ocsp-update.mindelay\" and \"ocsp-update.maxdelay\"; what it says is judged, and \
+             stapled by all workers. The issuer must be known: it is part of the chain or an .issuer file. What a line \
+             of a list or of a crt-store says goes first, then what the bind line says, then \"ocsp-update.mode\".",
+            "ocsp-update on",
+        ),
+    ),
+    row(
         "prefer-client-ciphers",
         O,
         |_, draft, _| {

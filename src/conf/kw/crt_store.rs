@@ -96,6 +96,15 @@ pub const LOAD_ROWS: &[Keyword<LoadDraft>] = &[
         doc("ocsp <file>", "an OCSP answer to staple, in DER", "", "ocsp site.ocsp"),
     ),
     row(
+        "ocsp-update",
+        LOAD,
+        |words, draft, _| {
+            draft.files.ocsp_update = Some(value::on_off(words)?);
+            Ok(())
+        },
+        doc("ocsp-update on|off", "keep its OCSP answer fresh", "As on a \"bind\" line.", "ocsp-update on"),
+    ),
+    row(
         "sctl",
         LOAD,
         |words, draft, _| {

@@ -162,6 +162,92 @@ pub const ROWS: &[Keyword<GlobalDraft>] = &[
         ),
     ),
     row(
+        "ocsp-update.disable",
+        G,
+        |words, draft, _| {
+            draft.global.ocsp.disabled = value::on_off(words)?;
+            Ok(())
+        },
+        doc("ocsp-update.disable on|off", "keep no OCSP answer fresh, whatever is said elsewhere", "", "ocsp-update.disable on"),
+    ),
+    row(
+        "ocsp-update.httpproxy",
+        G,
+        |words, draft, _| {
+            let word = words.need("an address")?;
+            if lighterman_wire::fetch::host_and_port(&word.text).is_none() {
+                return Err(Diag::alert(word.at.clone(), format!("\"{}\" is no address and port", word.text)));
+            }
+            draft.global.ocsp.proxy = Some(value::text(word)?);
+            Ok(())
+        },
+        doc(
+            "ocsp-update.httpproxy <address>[:<port>]",
+            "ask OCSP responders through an HTTP proxy",
+            "The port is 80 when nothing is said.",
+            "ocsp-update.httpproxy proxy.example.org:3128",
+        ),
+    ),
+    row(
+        "ocsp-update.maxdelay",
+        G,
+        |words, draft, _| ocsp_delay(words, draft, false),
+        doc(
+            "ocsp-update.maxdelay <seconds>",
+            "the longest time between two updates of an OCSP answer",
+            "Also between two attempts that fail. Default 3600. \"tune.ssl.ocsp-update.maxdelay\" is the same.",
+            "ocsp-update.maxdelay 7200",
+        ),
+    ),
+    row(
+        "ocsp-update.mindelay",
+        G,
+        |words, draft, _| ocsp_delay(words, draft, true),
+        doc(
+            "ocsp-update.mindelay <seconds>",
+            "the shortest time between two updates of an OCSP answer",
+            "Also after an attempt that failed; it doubles with each that follows. Default 300. \
+             \"tune.ssl.ocsp-update.mindelay\" is the same.",
+            "ocsp-update.mindelay 600",
+        ),
+    ),
+    row(
+        "ocsp-update.mode",
+        G,
+        |words, draft, _| {
+            draft.global.ocsp.update = value::on_off(words)?;
+            Ok(())
+        },
+        doc(
+            "ocsp-update.mode on|off",
+            "keep the OCSP answers of all certificates fresh",
+            "Holds where nothing is said by \"ocsp-update\". Default off.",
+            "ocsp-update.mode on",
+        ),
+    ),
+    row(
+        "tune.ssl.ocsp-update.maxdelay",
+        G,
+        |words, draft, _| ocsp_delay(words, draft, false),
+        doc(
+            "tune.ssl.ocsp-update.maxdelay <seconds>",
+            "the same as \"ocsp-update.maxdelay\"",
+            "",
+            "tune.ssl.ocsp-update.maxdelay 7200",
+        ),
+    ),
+    row(
+        "tune.ssl.ocsp-update.mindelay",
+        G,
+        |words, draft, _| ocsp_delay(words, draft, true),
+        doc(
+            "tune.ssl.ocsp-update.mindelay <seconds>",
+            "the same as \"ocsp-update.mindelay\"",
+            "",
+            "tune.ssl.ocsp-update.mindelay 600",
+        ),
+    ),
+    row(
         "ssl-index-dir",
         G,
         |words, draft, _| {
@@ -239,6 +325,20 @@ pub const ROWS: &[Keyword<GlobalDraft>] = &[
         ),
     ),
 ];
+
+/// The first of the two delays that contradicts the other one is told.
+fn ocsp_delay(words: &mut Words<'_>, draft: &mut GlobalDraft, min: bool) -> Result<(), Diag> {
+    let word = words.need("a number of seconds")?;
+    let delay = word.int_in(1..=31_536_000)? as u32;
+    let how = &mut draft.global.ocsp;
+    let (low, high) = if min { (delay, how.max_delay) } else { (how.min_delay, delay) };
+    if low > high {
+        let what = format!("the shortest delay ({low}) must not be longer than the longest ({high})");
+        return Err(Diag::alert(word.at.clone(), what));
+    }
+    (how.min_delay, how.max_delay) = (low, high);
+    Ok(())
+}
 
 fn list(words: &mut Words<'_>, into: &mut Option<String>) -> Result<(), Diag> {
     *into = Some(value::text(words.need("a list")?)?);

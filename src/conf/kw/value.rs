@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use crate::lang::diag::Diag;
-use crate::lang::word::Word;
+use crate::lang::word::{Word, Words};
 
 /// The id of a user name.
 pub fn user(word: &Word) -> Result<u32, Diag> {
@@ -47,6 +47,16 @@ pub fn text(word: &Word) -> Result<String, Diag> {
     match word.text.as_str() {
         "" => Err(word.err("the text is empty")),
         text => Ok(text.to_string()),
+    }
+}
+
+/// `on` or `off`.
+pub fn on_off(words: &mut Words<'_>) -> Result<bool, Diag> {
+    let word = words.need("on or off")?;
+    match word.text.as_str() {
+        "on" => Ok(true),
+        "off" => Ok(false),
+        _ => Err(word.not_one_of("value", &["off", "on"])),
     }
 }
 

@@ -23,6 +23,7 @@ pub mod ssl_change;
 pub mod ssl_crt_list;
 pub mod ssl_edit;
 pub mod ssl_ocsp;
+pub mod ssl_ocsp_update;
 pub mod stat;
 pub mod tables;
 pub mod tls_explain;
@@ -42,6 +43,7 @@ use crate::net::tls::change::Change;
 use crate::plan::global::CliLevel;
 use crate::plan::Plan;
 use crate::service::board::Board;
+use crate::service::ocsp::book::Book;
 use crate::shm::Shared;
 use std::time::Duration;
 
@@ -65,6 +67,7 @@ pub const FAMILIES: &[&[Command]] = &[
     ssl_cert::ROWS,
     ssl_crt_list::ROWS,
     ssl_ocsp::ROWS,
+    ssl_ocsp_update::ROWS,
 ];
 
 /// Bytes of output at which a job steps back and lets the client read.
@@ -215,6 +218,10 @@ pub trait Host {
     fn answers(&mut self, ticket: Ticket) -> Option<Vec<u8>>;
     /// TLS of the configuration, as this process has it.
     fn tls(&self) -> Option<&Contexts> {
+        None
+    }
+    /// The OCSP answers that are kept fresh; `None` where none are.
+    fn ocsp(&mut self) -> Option<&mut Book> {
         None
     }
     /// Puts a change in force here, and then in all processes: the outcome comes by the ticket, empty when it is in force

@@ -131,7 +131,7 @@ impl Search {
 }
 
 /// A certificate of what is in its files.
-pub(super) fn subject(tls: &Contexts, path: &Path, parts: Parts) -> Option<Subject> {
+pub fn subject(tls: &Contexts, path: &Path, parts: Parts) -> Option<Subject> {
     let part =
         |bytes: Option<Vec<u8>>| bytes.map(|bytes| Part { file: path.to_owned(), bytes, named: false });
     let [pem, _, ocsp, issuer, _] = parts;
