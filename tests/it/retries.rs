@@ -217,7 +217,7 @@ fn without_conn_failure_nobody_calls_twice() {
         let logs = Logs::udp();
         let text = format!(
             "frontend fe\n    bind \"fd@${{fe}}\"\n    log {} local0\n    log-format \"%rc %b/%s %ST %ts\"\n    \
-             default_backend be\nbackend be\n    retries 1\n    timeout connect 20ms\n    retry-on {on}\n    \
+             default_backend be\nbackend be\n    retries 1\n    timeout connect 500ms\n    retry-on {on}\n    \
              server s1 {}\n",
             logs.address(),
             Server::nobody()
