@@ -189,6 +189,60 @@ fn each_bad_client_has_its_word() {
     assert_eq!(Client::new().sni("a.test").build().connect(proxy.addr("fe")).get("/").status, 200);
 }
 
+/// Carries a connection; the client's first record arrives in records of `piece` bytes, in packets of 64.
+fn crumbs(to: std::net::SocketAddr, piece: usize) -> std::net::SocketAddr {
+    use std::io::{Read, Write};
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let addr = listener.local_addr().unwrap();
+    std::thread::spawn(move || {
+        while let Ok((mut client, _)) = listener.accept() {
+            let mut server = std::net::TcpStream::connect(to).unwrap();
+            server.set_nodelay(true).unwrap();
+            let mut head = [0; 5];
+            if client.read_exact(&mut head).is_err() {
+                continue;
+            }
+            let mut hello = vec![0; usize::from(head[3]) << 8 | usize::from(head[4])];
+            client.read_exact(&mut hello).unwrap();
+            for packet in records(&hello, piece).chunks(64) {
+                server.write_all(packet).unwrap();
+                std::thread::yield_now();
+            }
+            let (mut from, mut into) = (server.try_clone().unwrap(), client.try_clone().unwrap());
+            std::thread::spawn(move || std::io::copy(&mut from, &mut into));
+            std::thread::spawn(move || {
+                let _ = std::io::copy(&mut client, &mut server);
+                let _ = server.shutdown(std::net::Shutdown::Write);
+            });
+        }
+    });
+    addr
+}
+
+#[test]
+fn a_hello_in_crumbs_is_as_good_as_a_whole_one() {
+    let program = program("frontend fe\n    bind \"fd@${fe}\" ssl crt-list \"${list}\" accept-proxy\n    bind \"fd@${plain}\" ssl crt-list \"${list}\"\n    http-request return status 200 content-type text/plain lf-string \"%[ssl_fc_sni] %[ssl_fc_protocol] %[ssl_fc_is_resumed]\"\n");
+    let pem = program.file("a.pem", Cert::new(&["a.test"]).pem());
+    // the second line has options of its own, so that its connections are made anew
+    let list = program.file("list", format!("{pem} a.test\n{pem} [ssl-max-ver TLSv1.2] b.test\n"));
+    let proxy = program.env("list", list).listen("fe").listen("plain").start();
+    for piece in [1, 10, 500] {
+        let addr = crumbs(proxy.addr("plain"), piece);
+        for (name, version) in [("a.test", "TLSv1.3"), ("b.test", "TLSv1.2")] {
+            let client = Client::new().sni(name).resume().build();
+            for resumed in [0, 1] {
+                let said = client.connect(addr).get("/").text();
+                assert_eq!(said, format!("{name} {version} {resumed}"), "{piece}");
+            }
+        }
+    }
+    // behind a PROXY header that came with the first bytes
+    let mut peer = proxy.connect("fe");
+    peer.send("PROXY TCP4 192.0.2.1 192.0.2.2 1 2\r\n");
+    let said = Client::new().sni("b.test").build().over(peer).get("/").text();
+    assert_eq!(said, "b.test TLSv1.2 0");
+}
+
 #[test]
 fn a_client_that_does_not_believe_us_is_told_apart() {
     let logs = Logs::udp();

@@ -236,6 +236,32 @@ fn servers_that_are_not_believed_are_not_talked_to() {
 }
 
 #[test]
+fn an_address_is_checked_and_not_asked_for() {
+    let root = Cert::authority("Root");
+    let inner = program("frontend fe\n    bind \"fd@${fe}\" ssl crt \"${pem}\"\n    http-request return status 200 content-type text/plain lf-string \"%[ssl_fc_sni].\"\n").listen("fe");
+    let pem = inner.file("a.pem", root.issue(&["127.0.0.1", "s.test"]).pem());
+    let inner = inner.env("pem", pem).start();
+    let program = program(&format!(
+        "listen fe\n    bind \"fd@${{fe}}\"\n    retries 0\n    server s1 {} ssl ca-file \"${{ca}}\" sni req.hdr(host)\n",
+        inner.addr("fe")
+    ));
+    let ca = program.file("ca.pem", root.cert_pem());
+    let proxy = program.env("ca", ca).listen("fe").start();
+    for (host, status, told) in [
+        ("s.test:1", 200, "s.test."),
+        ("127.0.0.1:8443", 200, "."),
+        ("127.0.0.2", 503, ""),
+        ("[::1]:443", 503, ""),
+    ] {
+        let mut client = proxy.connect("fe");
+        client.send(format!("GET / HTTP/1.1\r\nHost: {host}\r\n\r\n"));
+        let answer = client.response();
+        assert_eq!(answer.status, status, "{host}");
+        assert!(status != 200 || answer.text() == told, "{host}");
+    }
+}
+
+#[test]
 fn the_authorities_of_the_system_do_not_know_everybody() {
     let root = Cert::authority("Root");
     let server = Server::https(root.issue(&["s.test"]).server(), |_| Reply::ok("ok"));

@@ -183,3 +183,31 @@ fn types_and_grease() {
         assert_eq!(is_grease(n), want, "{n:#x}");
     }
 }
+
+#[test]
+fn a_hello_has_arrived_when_all_of_it_is_there() {
+    for message in [message(&body(&sni(b"a.test"))), OPENSSL[5..].to_vec(), OPENSSL_12[5..].to_vec()] {
+        for size in [1, 7, 100, 16_384] {
+            let bytes = records(&message, size);
+            for n in 0..bytes.len() {
+                assert_eq!(arrival(&bytes[..n]), Arrival::More, "{n} of {}", bytes.len());
+            }
+            assert_eq!(arrival(&bytes), Arrival::Whole(message.len()));
+            // what follows in the same flight does not matter
+            let more = [&bytes[..], b"\x14\x03\x03\x00\x01\x01"].concat();
+            assert_eq!(arrival(&more), Arrival::Whole(message.len()));
+        }
+    }
+    let large = [&[1][..], &(HELLO_MAX as u32).to_be_bytes()[1..]].concat();
+    for odd in [
+        &b"GET"[..],
+        b"\x15",
+        b"\x16\x02",
+        b"\x16\x03\x01\x00\x00",
+        b"\x16\x03\x01\x40\x01",
+        b"\x16\x03\x01\x00\x02\x02",
+    ] {
+        assert_eq!(arrival(odd), Arrival::Odd, "{odd:x?}");
+    }
+    assert_eq!(arrival(&records(&large, 100)), Arrival::Odd);
+}
