@@ -28,7 +28,7 @@ pub const ROWS: &[ActionKw] = &[
     ),
     ActionKw::new(
         "do-log",
-        STREAM.or(Sites::TCP_RES).or(Sites::HTTP_RES).or(Sites::HTTP_AFTER),
+        Sites::ANY,
         |_, _| Ok(Box::new(DoLog)),
         "do-log",
         "writes a log line now",
@@ -84,7 +84,7 @@ pub const ROWS: &[ActionKw] = &[
     ),
     ActionKw::new(
         "set-log-level",
-        BOTH_WAYS,
+        BOTH_WAYS.or(Sites::HTTP_AFTER),
         log_level,
         "set-log-level <level>",
         "sets the level of the log line",

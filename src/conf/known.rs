@@ -92,7 +92,7 @@ const GLOBAL: &[&str] = &[
     "51degrees-use-predictive-graph", "acme.scheduler", "ca-file", "cluster-secret", "default-path",
     "deviceatlas-json-file", "deviceatlas-log-level", "deviceatlas-properties-cookie", "deviceatlas-separator",
     "email-alert", "external-check", "h1-accept-payload-with-any-method", "h1-case-adjust", "h1-case-adjust-file",
-    "h1-do-not-close-on-insecure-transfer-encoding", "http-err-codes", "http-fail-codes", "httpclient.resolvers.disabled",
+    "h1-do-not-close-on-insecure-transfer-encoding", "httpclient.resolvers.disabled",
     "httpclient.resolvers.id", "httpclient.resolvers.prefer", "httpclient.retries", "httpclient.ssl.ca-file",
     "httpclient.ssl.verify", "httpclient.timeout.connect", "jwt.decrypt_alg_list",
     "lua-load", "lua-load-per-thread", "lua-prepend-path", "maxcompcpuusage", "maxcomprate", "maxpipes", "maxzlibmem",
@@ -101,7 +101,7 @@ const GLOBAL: &[&str] = &[
     "ssl-default-bind-client-sigalgs", "ssl-default-server-client-sigalgs", "ssl-dh-param-file", "ssl-engine",
     "ssl-f-use", "ssl-passphrase-cmd", "ssl-propquery", "ssl-provider",
     "ssl-provider-path", "ssl-security-level", "ssl-skip-self-issued-ca", "stats admin", "stats-file",
-    "tune.disable-zero-copy-forwarding", "tune.http.cookielen", "tune.http.logurilen", "tune.lua.bool-sample-conversion",
+    "tune.disable-zero-copy-forwarding", "tune.lua.bool-sample-conversion",
     "use-fcgi-app", "wait-ssl-conn",
     "wurfl-cache-size", "wurfl-data-file", "wurfl-engine-mode", "wurfl-information-list",
     "wurfl-information-list-separator", "wurfl-patch-file", "wurfl-useragent-priority",
@@ -110,6 +110,7 @@ const GLOBAL: &[&str] = &[
 #[rustfmt::skip]
 const GLOBAL_IGNORED: &[(&str, &str)] = &[
     ("anonkey", "nothing is anonymised here"),
+    ("tune.http.cookielen", "captures are as long as their lines say"),
     ("busy-polling", "an idle worker sleeps"),
     ("close-spread-time", "idle connections are closed as they come"),
     ("cpu-policy", "\"cpu-map\" says where workers run"),
@@ -260,9 +261,9 @@ const PROXY: &[&str] = &[
     "appsession",
     "clitcpka-cnt", "clitcpka-idle", "clitcpka-intvl", "compression",
     "dispatch", "email-alert", "external-check", "filter",
-    "filter-sequence", "force-be-switch", "fe-ssl-conn", "guid",
+    "filter-sequence",  "fe-ssl-conn", "guid",
     "hash-preserve-affinity", "http-check", "http-drop-request-trailers", "http-drop-response-trailers",
-    "http-send-name-header", "load-server-state-from-file", "log-format-sd",
+    "load-server-state-from-file", "log-format-sd",
     "log-steps", "max-session-srv-conns", "monitor-net",
     "publish", "quic-initial",
     "server-state-file-name",
@@ -276,7 +277,7 @@ const PROXY: &[&str] = &[
 const PROXY_OPTIONS: &[&str] = &[
     "option disable-h2-upgrade", "option external-check", 
     "option h1-case-adjust-bogus-client", "option h1-case-adjust-bogus-server", "option http-drop-request-trailers",
-    "option http-drop-response-trailers", "option http-restrict-req-hdr-names", "option http-use-proxy-header",
+    "option http-drop-response-trailers", "option http-use-proxy-header",
     "option http_proxy", "option httpchk", "option ldap-check", "option mysql-check",
     "option pgsql-check", "option redis-check", "option smtpchk", "option spop-check",
     "option ssl-hello-chk", "option tcp-check", "option transparent", "option use-small-buffers",
@@ -284,6 +285,7 @@ const PROXY_OPTIONS: &[&str] = &[
 
 #[rustfmt::skip]
 const PROXY_IGNORED: &[(&str, &str)] = &[
+    ("force-be-switch", "a backend takes what it is given unless it is disabled"),
     ("bind-process", "every worker serves every frontend"),
     ("max-keep-alive-queue", "queues are judged by \"maxqueue\""),
     ("option contstats", "counters always go on while a transfer lasts"),

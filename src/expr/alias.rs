@@ -194,7 +194,7 @@ fn status(facts: &Facts<'_>, flags: Flags, out: &mut Vec<u8>) {
 }
 
 /// From the request's first byte to the end.
-fn active(facts: &Facts<'_>) -> i32 {
+pub(super) fn active(facts: &Facts<'_>) -> i32 {
     let times = &facts.txn.times;
     if times.total < 0 {
         return -1;
@@ -202,7 +202,7 @@ fn active(facts: &Facts<'_>) -> i32 {
     times.total - times.handshake.max(0) - times.idle.max(0)
 }
 
-fn asked(facts: &Facts<'_>) -> i32 {
+pub(super) fn asked(facts: &Facts<'_>) -> i32 {
     let times = &facts.txn.times;
     if times.request < 0 {
         return -1;
@@ -210,7 +210,7 @@ fn asked(facts: &Facts<'_>) -> i32 {
     times.handshake.max(0) + times.idle.max(0) + times.request
 }
 
-fn used(facts: &Facts<'_>) -> i32 {
+pub(super) fn used(facts: &Facts<'_>) -> i32 {
     let times = &facts.txn.times;
     if times.total < 0 {
         return -1;

@@ -26,6 +26,11 @@ const FILES: &[(&str, &str)] = &[
     ("nets.map", "10.0.0.0/8 ten\n10.1.0.0/16 ten-one\n"),
     ("regs.map", "^user([0-9]+)$ id-\\1-\n"),
     ("ints.map", "1 one\n2:5 few\n"),
+    ("squares.map", "3 9\n4 16\n"),
+    ("quads.map", "4 192.0.2.4\n"),
+    ("addresses.map", "a 192.0.2.1\nb 192.0.2.2\n"),
+    ("netnum.map", "10.0.0.0/8 10\n10.1.0.0/16 101\n"),
+    ("netip.map", "10.0.0.0/8 192.0.2.10\n"),
     ("hosts.lst", "# comment\nexample.com\n  example.org\n"),
 ];
 

@@ -8,6 +8,8 @@ use super::BindAddr;
 
 /// What the `global` section and the command line say about the process as a whole.
 pub struct Global {
+    /// `http-err-codes` and `http-fail-codes`: statuses that count as errors of the client, or failures of the server.
+    pub codes: [Codes; 2],
     /// Number of workers (`nbproc`, `nbthread`); `None`: one per core.
     pub nbproc: Option<u32>,
     /// `maxconn`: concurrent connections over all workers; 0: derived from the descriptor limit.
@@ -105,6 +107,7 @@ impl Global {
 impl Default for Global {
     fn default() -> Self {
         Global {
+            codes: [Codes::errors(), Codes::failures()],
             nbproc: None,
             maxconn: 0,
             ulimit_n: 0,
@@ -164,6 +167,48 @@ pub enum CliLevel {
     Admin,
 }
 
+/// A set of statuses from 100 to 599.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct Codes([u64; 8]);
+
+impl Codes {
+    /// These statuses, all from the first to the last.
+    pub fn range(first: u16, last: u16) -> Codes {
+        let mut codes = Codes::default();
+        (first..=last).for_each(|status| codes.set(status, true));
+        codes
+    }
+
+    /// Adds or removes one; others than 100 to 599 are in no set.
+    pub fn set(&mut self, status: u16, on: bool) {
+        let Some(at) = status.checked_sub(100).filter(|at| *at < 500) else { return };
+        let bit = 1 << (at % 64);
+        if let Some(word) = self.0.get_mut(usize::from(at / 64)) {
+            *word = if on { *word | bit } else { *word & !bit };
+        }
+    }
+
+    /// Whether a status is in it.
+    pub fn has(&self, status: u16) -> bool {
+        let at = status.wrapping_sub(100);
+        at < 500 && self.0.get(usize::from(at / 64)).is_some_and(|word| word & 1 << (at % 64) != 0)
+    }
+
+    /// `http-err-codes` where nothing is said.
+    pub fn errors() -> Codes {
+        Codes::range(400, 499)
+    }
+
+    /// `http-fail-codes` where nothing is said: what the request asked for is not there (501, 505) is not the server's
+    /// fault.
+    pub fn failures() -> Codes {
+        let mut codes = Codes::range(500, 599);
+        codes.set(501, false);
+        codes.set(505, false);
+        codes
+    }
+}
+
 /// `tune.vars.*-max-size`: bytes of variables, 0: the built-in bound.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub struct VarLimits {
@@ -204,6 +249,8 @@ pub struct Tune {
     pub cli_max_payload: usize,
     /// `tune.maxrewrite`: bytes of a buffer kept free for rewriting a head.
     pub maxrewrite: usize,
+    /// `tune.http.logurilen`: bytes of a request line that are logged, and one more.
+    pub log_uri_len: usize,
     /// `tune.http.maxhdr`: header fields of one head.
     pub maxhdr: usize,
     /// `tune.maxpollevents`: events taken from the kernel at once.
@@ -247,6 +294,7 @@ impl Default for Tune {
             bufsize: 16384,
             cli_max_payload: 1 << 20,
             maxrewrite: 1024,
+            log_uri_len: 1024,
             maxhdr: 101,
             maxpollevents: 200,
             maxaccept: 64,

@@ -48,6 +48,17 @@ pub enum HttpReuse {
     Always,
 }
 
+/// What becomes of request fields whose names hold other characters than letters, digits and `-`.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum OddNames {
+    /// They pass. The default.
+    Preserve,
+    /// They are removed.
+    Delete,
+    /// The request is refused with 403.
+    Reject,
+}
+
 /// `option forwardfor`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ForwardFor {
@@ -264,6 +275,10 @@ pub struct Proxy {
     pub loose_request: bool,
     /// `option accept-unsafe-violations-in-http-response`.
     pub loose_response: bool,
+    /// `option http-restrict-req-hdr-names`.
+    pub odd_names: OddNames,
+    /// `http-send-name-header`: the field that tells a server its name.
+    pub send_name: Option<String>,
     /// `option http-buffer-request`.
     pub buffer_request: bool,
     /// `option http-ignore-probes`.
@@ -370,6 +385,8 @@ impl Proxy {
             http_errors: Vec::new(),
             loose_request: false,
             loose_response: false,
+            odd_names: OddNames::Preserve,
+            send_name: None,
             buffer_request: false,
             ignore_probes: false,
             abort_on_close: false,

@@ -3,7 +3,8 @@
 use super::world::WorldView;
 use super::{Below, Stream};
 use crate::event::log::sink::Speaker;
-use crate::expr::view::{Addr, LogLevelSetting};
+use crate::expr::view::LogLevelSetting;
+use crate::net::conn::gate::connect_line;
 use crate::net::conn::millis;
 use crate::net::cx::Cx;
 use crate::plan::proxy::LogStyle;
@@ -52,7 +53,7 @@ impl Stream {
             let facts = acx.facts();
             match format {
                 Some(format) => format.write(&facts, &mut line),
-                None => connect_line(proxy, facts.src(), facts.dst(), &mut line),
+                None => line = connect_line(proxy, facts.src(), facts.dst()),
             }
         }
         cx.log.emit(speaker, level, &line);
@@ -80,17 +81,4 @@ impl Stream {
             None => Some(LogLevel::Info),
         }
     }
-}
-
-/// What is logged when no style was chosen.
-fn connect_line(proxy: &Proxy, src: Addr, dst: Addr, line: &mut Vec<u8>) {
-    let show = |addr: Addr| match addr {
-        Addr::Inet(addr) => format!("{}:{}", addr.ip(), addr.port()),
-        Addr::Unix => "unix".to_owned(),
-        Addr::None => "-".to_owned(),
-    };
-    let mode = if proxy.mode == Mode::Http { "HTTP" } else { "TCP" };
-    line.extend_from_slice(
-        format!("Connect from {} to {} ({}/{mode})", show(src), show(dst), proxy.name).as_bytes(),
-    );
 }

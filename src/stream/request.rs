@@ -46,7 +46,7 @@ impl Stream {
         let proxy = cx.plan.proxy(self.frontend);
         if let Some(head) = &self.req.head {
             if !proxy.logs.is_empty() {
-                note_request_line(&mut self.txn.request_line, head);
+                note_request_line(&mut self.txn.request_line, head, cx.plan.global.tune.log_uri_len);
             }
             if let Some(wanted) = &proxy.cookie_capture {
                 self.txn.req_cookie = capture_cookie(head, b"cookie", wanted);
@@ -172,10 +172,11 @@ impl Stream {
     }
 }
 
-/// The request line as it came, for logs.
-fn note_request_line(line: &mut Vec<u8>, head: &Head) {
+/// The request line as it came, for logs: less than `len` bytes of it.
+fn note_request_line(line: &mut Vec<u8>, head: &Head, len: usize) {
     line.clear();
     for part in [head.method(), b" ", head.uri(), b" ", head.version_text()] {
         line.extend_from_slice(part);
     }
+    line.truncate(len.saturating_sub(1));
 }

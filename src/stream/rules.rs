@@ -7,7 +7,7 @@ use crate::expr::acl::Verdict as Holds;
 use crate::expr::vars::VarsMut;
 use crate::expr::view::{Bytes, Timeout};
 use crate::net::cx::Cx;
-use crate::plan::proxy::SwitchTo;
+use crate::plan::proxy::{OddNames, SwitchTo};
 use crate::plan::reply::Reply;
 use crate::plan::rule::{self, Act, ActionCx, Answer, Need, Site};
 use crate::shm::Stat;
@@ -49,6 +49,11 @@ impl Stream {
     ) -> Step {
         let plan = cx.plan;
         let rules = plan.proxy(proxy).rules.at(site);
+        if site == Site::HttpRequest && self.cursor == 0 && !self.names_pass(plan.proxy(proxy).odd_names) {
+            self.txn.term = *b"PR--";
+            self.count_denied(cx);
+            return Step::Go(self.error_page(403, below, cx));
+        }
         if site == Site::HttpRequest && plan.proxy(proxy).buffer_request && !self.has_body_at_hand() {
             let time_ms = plan.proxy(proxy).timeouts.request().unwrap_or(i32::MAX as u32);
             return self.wait_for(Need::Body { at_least: 0, time_ms }, proxy, below, cx);
@@ -101,6 +106,21 @@ impl Stream {
         }
         self.cursor = 0;
         Step::Go(self.carry_out(act, below, cx))
+    }
+
+    /// `option http-restrict-req-hdr-names`; false: the request is refused.
+    fn names_pass(&mut self, how: OddNames) -> bool {
+        let Some(head) = self.req.head.as_mut().filter(|_| how != OddNames::Preserve) else { return true };
+        let odd = |name: &[u8]| name.iter().any(|byte| !byte.is_ascii_alphanumeric() && *byte != b'-');
+        let names: Vec<Vec<u8>> =
+            head.fields().map(|(name, _)| name.to_vec()).filter(|name| odd(name)).collect();
+        if how == OddNames::Reject {
+            return names.is_empty();
+        }
+        for name in &names {
+            head.remove(name);
+        }
+        true
     }
 
     /// What a rule decided that ends the request's way to a server.

@@ -211,6 +211,11 @@ impl Stream {
 
     /// Settles what the request says of its connection.
     fn prepare_request(&mut self, cx: &Cx<'_>) {
+        let told = cx.plan.proxy(self.backend).send_name.as_deref().zip(self.server);
+        if let (Some((field, server)), Some(head)) = (told, &mut self.req.head) {
+            // one that has no room goes without it
+            let _ = head.set(field.as_bytes(), cx.plan.server(server).name.as_bytes());
+        }
         let (front, back) = (cx.plan.proxy(self.frontend), cx.plan.proxy(self.backend));
         let closes = |c: HttpConnection| c != HttpConnection::KeepAlive;
         self.req.last = closes(front.http_connection) || closes(back.http_connection);

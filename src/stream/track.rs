@@ -55,11 +55,12 @@ impl Stream {
 
     /// The server answered with a status.
     pub(super) fn track_status(&self, cx: &Cx<'_>) {
-        match self.txn.server_status {
-            400..=499 => self.track_error(cx),
-            // what the request asked for is not there (501, 505): not the server's fault
-            500 | 502..=504 | 506..=599 => self.track_failure(cx),
-            _ => {}
+        let [errors, failures] = &cx.plan.global.codes;
+        if errors.has(self.txn.server_status) {
+            self.track_error(cx);
+        }
+        if failures.has(self.txn.server_status) {
+            self.track_failure(cx);
         }
     }
 

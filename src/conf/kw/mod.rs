@@ -3,6 +3,7 @@
 pub mod acl;
 pub mod bind;
 pub mod bind_tls;
+pub mod codes;
 pub mod cookie;
 pub mod crt_store;
 pub mod global;
@@ -34,8 +35,16 @@ use super::driver::{Index, Keyword};
 use crate::plan::ErrorPages;
 
 /// Keywords of `global`.
-pub const GLOBAL: &[&[Keyword<GlobalDraft>]] =
-    &[global::ROWS, limits::ROWS, log::GLOBAL_ROWS, stats::ROWS, tls_global::ROWS, tune::ROWS, vars::ROWS];
+pub const GLOBAL: &[&[Keyword<GlobalDraft>]] = &[
+    codes::ROWS,
+    global::ROWS,
+    limits::ROWS,
+    log::GLOBAL_ROWS,
+    stats::ROWS,
+    tls_global::ROWS,
+    tune::ROWS,
+    vars::ROWS,
+];
 
 /// Keywords of `defaults`, `frontend`, `listen` and `backend`.
 pub const PROXY: &[&[Keyword<ProxyDraft>]] = &[

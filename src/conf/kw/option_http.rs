@@ -6,7 +6,7 @@ use crate::conf::draft::{LineCx, ProxyDraft};
 use crate::conf::driver::{doc, switch, Keyword, Places, Prefix};
 use crate::lang::diag::Diag;
 use crate::lang::word::{Word, Words};
-use crate::plan::proxy::{ForwardFor, HttpConnection, LogStyle, OriginalTo};
+use crate::plan::proxy::{ForwardFor, HttpConnection, LogStyle, OddNames, OriginalTo};
 
 /// Options of HTTP mode.
 pub const ROWS: &[Keyword<ProxyDraft>] = &[
@@ -64,6 +64,7 @@ pub const ROWS: &[Keyword<ProxyDraft>] = &[
             "option http-buffer-request",
         ),
     ),
+    switch("option http-restrict-req-hdr-names", Places::PROXY, odd_names, ODD_NAMES),
     switch(
         "option http-ignore-probes",
         Places::FRONT,
@@ -163,6 +164,29 @@ pub const ROWS: &[Keyword<ProxyDraft>] = &[
         ),
     ),
 ];
+
+const ODD_NAMES: crate::base::doc::Doc = doc(
+    "[no] option http-restrict-req-hdr-names preserve|delete|reject",
+    "what becomes of request fields with unusual characters in their names",
+    "Characters other than letters, digits and \"-\": applications that turn names into variables mix \"_\" with \"-\". \
+     \"delete\" removes such fields, \"reject\" answers with 403. Checked before the rules of the proxy.",
+    "option http-restrict-req-hdr-names delete",
+);
+
+fn odd_names(words: &mut Words<'_>, draft: &mut ProxyDraft, cx: &mut LineCx<'_>) -> Result<(), Diag> {
+    draft.proxy.odd_names = OddNames::Preserve;
+    if cx.prefix != Prefix::None {
+        return Ok(());
+    }
+    let word = words.need("\"preserve\", \"delete\" or \"reject\"")?;
+    draft.proxy.odd_names = match word.text.as_str() {
+        "preserve" => OddNames::Preserve,
+        "delete" => OddNames::Delete,
+        "reject" => OddNames::Reject,
+        _ => return Err(word.not_one_of("policy", &["preserve", "delete", "reject"])),
+    };
+    Ok(())
+}
 
 const LOOSE_REQ: crate::base::doc::Doc = doc(
     "[no] option accept-unsafe-violations-in-http-request",

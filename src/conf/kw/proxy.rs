@@ -197,6 +197,25 @@ pub const ROWS: &[Keyword<ProxyDraft>] = &[
         doc("mode tcp|http", "what travels through", "The default is tcp.", "mode http"),
     ),
     row(
+        "http-send-name-header",
+        Places::BACK,
+        |words, draft, _| {
+            let word = words.need("the name of a field")?;
+            let fits = !word.text.is_empty() && lighterman_wire::token::all(word.text.as_bytes(), lighterman_wire::token::TOKEN);
+            if !fits || word.is("connection") || word.is("content-length") || word.is("transfer-encoding") {
+                return Err(word.err(format!("\"{}\" cannot be sent as a field", word.text)));
+            }
+            draft.proxy.send_name = Some(word.text.clone());
+            Ok(())
+        },
+        doc(
+            "http-send-name-header <name>",
+            "tell each server its name in a request field",
+            "A field of this name that the client sent is replaced.",
+            "http-send-name-header X-Backend-Server",
+        ),
+    ),
+    row(
         "rate-limit sessions",
         Places::FRONT,
         |words, draft, _| {

@@ -40,6 +40,17 @@ pub const ROWS: &[Keyword<GlobalDraft>] = &[
         ),
     ),
     row(
+        "tune.http.logurilen",
+        G,
+        |words, draft, _| number(words, &mut draft.global.tune.log_uri_len, 1..=65_536),
+        doc(
+            "tune.http.logurilen <number>",
+            "bytes of a request line that logs show, less one",
+            "Default 1024.",
+            "tune.http.logurilen 4096",
+        ),
+    ),
+    row(
         "tune.http.maxhdr",
         G,
         |words, draft, _| number(words, &mut draft.global.tune.maxhdr, 1..=32_767),

@@ -1,5 +1,7 @@
 //! Converters that use or change what lies beside the value: variables, captures, proxies, servers.
 
+use lighterman_sys::tls::verify_errors;
+
 use super::Conv;
 use crate::expr::args::{Args, Kind};
 use crate::expr::cast;
@@ -20,7 +22,7 @@ pub const ROWS: &[Conv] = &[
     Conv::new("srv_queue", Ty::Str, Ty::Int, srv_queue, "requests waiting for the server the text names"),
     Conv::new("strcmp", Ty::Str, Ty::Int, strcmp, "0 when a variable holds the same text, else below or above 0").args("strcmp(<var>)", 1, &[Kind::Var]),
     Conv::new("unset-var", Ty::Any, Ty::Same, unset_var, "forgets a variable").args("unset-var(<scope.name>)", 1, &[Kind::Var]),
-    Conv::new("x509_v_err_str", Ty::Int, Ty::Str, verify_error, "the words for an error of certificate verification"),
+    Conv::new("x509_v_err_str", Ty::Int, Ty::Str, verify_error, "the name of an error of certificate verification, or its number"),
 ];
 
 const WHEN: Kind =
@@ -102,9 +104,14 @@ fn unset_var<'a>(s: Sample<'a>, args: &'a Args, facts: &Facts<'a>) -> Option<Sam
 }
 
 fn verify_error<'a>(s: Sample<'a>, _: &'a Args, _: &Facts<'a>) -> Option<Sample<'a>> {
-    let Sample::Int(n) = s else { return None };
-    let words = lighterman_sys::tls::verify_words(i32::try_from(n).ok()?);
-    Some(Sample::text(words))
+    let Sample::Int(number) = s else { return None };
+    let named = i32::try_from(number).ok().and_then(verify_errors::name);
+    let text = match (number, named) {
+        (0, _) => "X509_V_OK".to_owned(),
+        (_, Some(name)) => format!("X509_V_ERR_{}", name.trim_start_matches("X509_V_ERR_")),
+        (number, None) => number.to_string(),
+    };
+    Some(super::text_of(text.as_bytes()))
 }
 
 #[cfg(test)]

@@ -22,6 +22,27 @@ fn rows_are_unique_and_say_what_they_do() {
     }
 }
 
+/// No converter is without a row `("expression", "result")` in some table of the tests.
+#[test]
+fn every_converter_stands_in_a_table() {
+    let mut rows = String::new();
+    let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR"));
+    for dir in ["src/expr", "src/expr/conv", "src/expr/fetch", "src/expr/map", "tests/it"] {
+        for entry in std::fs::read_dir(root.join(dir)).unwrap() {
+            let path = entry.unwrap().path();
+            if path.extension().is_some_and(|end| end == "rs") {
+                let text = std::fs::read_to_string(path).unwrap();
+                let is_row =
+                    |line: &&str| ["(\"", "(r"].iter().any(|begin| line.trim_start().starts_with(begin));
+                text.lines().filter(is_row).for_each(|line| rows += line);
+            }
+        }
+    }
+    let stands = |kw: &str| ["(", ",", "\""].iter().any(|end| rows.contains(&format!(",{kw}{end}")));
+    let missing: Vec<&str> = super::all().map(|row| row.kw).filter(|kw| !stands(kw)).collect();
+    assert!(missing.is_empty(), "no table has {missing:?}");
+}
+
 /// What is wrong with an expression; empty when it compiles.
 fn flaw(text: &str) -> String {
     Bench::default().text(text).strip_prefix("error: ").map_or(String::new(), str::to_owned)
@@ -241,6 +262,60 @@ const ANSWERS: &[(&str, &str)] = &[
 #[test]
 fn answers_of_haproxy() {
     table(ANSWERS);
+}
+
+#[test]
+fn maps_of_every_kind() {
+    table(&[
+        ("str(b),map(words.map)", "two words"),
+        ("str(b),map_str(words.map)", "two words"),
+        ("str(c),map_str(words.map,none)", "none"),
+        ("str(c),map_str(words.map)", "-"),
+        ("str(b),map_str_int(numbers.map)", "2"),
+        ("str(c),map_str_int(numbers.map,7),add(1)", "8"),
+        ("str(b),map_str_ip(addresses.map)", "192.0.2.2"),
+        ("str(abc),map_beg(words.map)", "one"),
+        ("str(abc),map_beg_int(numbers.map)", "1"),
+        ("str(abc),map_beg_ip(addresses.map)", "192.0.2.1"),
+        ("str(cba),map_end(words.map)", "one"),
+        ("str(cba),map_end_int(numbers.map)", "1"),
+        ("str(cba),map_end_ip(addresses.map)", "192.0.2.1"),
+        ("str(xbx),map_sub(words.map)", "two words"),
+        ("str(xbx),map_sub_int(numbers.map)", "2"),
+        ("str(xbx),map_sub_ip(addresses.map)", "192.0.2.2"),
+        ("str(/x/b/y),map_dir(words.map)", "two words"),
+        ("str(/x/b/y),map_dir_int(numbers.map)", "2"),
+        ("str(/x/b/y),map_dir_ip(addresses.map)", "192.0.2.2"),
+        ("str(www.b.test),map_dom(words.map)", "two words"),
+        ("str(www.b.test),map_dom_int(numbers.map)", "2"),
+        ("str(www.b.test),map_dom_ip(addresses.map)", "192.0.2.2"),
+        ("str(user12),map_reg(regs.map)", "id-\\1-"),
+        ("str(user12),map_regm(regs.map)", "id-12-"),
+        ("str(xbx),map_reg_int(numbers.map)", "2"),
+        ("str(xbx),map_reg_ip(addresses.map)", "192.0.2.2"),
+        ("int(4),map_int(ints.map)", "few"),
+        ("int(9),map_int(ints.map)", "-"),
+        ("int(4),map_int_int(squares.map)", "16"),
+        ("int(4),map_int_ip(quads.map)", "192.0.2.4"),
+        ("ipv4(10.1.2.3),map_ip(nets.map)", "ten-one"),
+        ("ipv4(10.1.2.3),map_ip_int(netnum.map)", "101"),
+        ("ipv4(10.2.2.3),map_ip_int(netnum.map)", "10"),
+        ("ipv4(10.1.2.3),map_ip_ip(netip.map)", "192.0.2.10"),
+    ]);
+}
+
+#[test]
+fn the_rest_of_the_answers() {
+    table(&[
+        ("str(a),debug", "a"),
+        ("str(a),debug(here,stderr)", "a"),
+        ("int(0),ltime(x)", "x"),
+        ("str(a),capture-req(0)", "a"),
+        ("str(a),capture-res(0)", "a"),
+        ("int(0),x509_v_err_str", "X509_V_OK"),
+        ("int(9999),x509_v_err_str", "9999"),
+        ("int(10),x509_v_err_str", "X509_V_ERR_CERT_HAS_EXPIRED"),
+    ]);
 }
 
 /// Converters of later versions, and values that are none.

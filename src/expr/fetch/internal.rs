@@ -197,7 +197,7 @@ pub const ROWS: &[Fetch] = &[
     Fetch::new(
         "http_first_req",
         Ty::Bool,
-        Needs::REQ,
+        Needs::REQ_KEPT,
         |f, _| Got::Some(Sample::Bool(f.txn.request_index == 0)),
         "the first request of its connection",
     ),
@@ -232,7 +232,7 @@ pub const ROWS: &[Fetch] = &[
     Fetch::new(
         "txn.conn_retries",
         Ty::Int,
-        Needs::END,
+        Needs::SERVER,
         |f, _| int(f.txn.retries),
         "attempts to connect after the first",
     ),

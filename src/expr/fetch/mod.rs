@@ -20,6 +20,7 @@ pub mod l4;
 pub mod payload;
 pub mod proxy;
 pub mod stick;
+pub mod timer;
 pub mod tls;
 pub mod tls_cert;
 pub mod tls_hello;
@@ -32,6 +33,7 @@ pub const FAMILIES: &[&[Fetch]] = &[
     proxy::PROXY_ROWS,
     proxy::ROWS,
     l4::ROWS,
+    timer::ROWS,
     tls::ROWS,
     tls_cert::ROWS,
     tls_hello::LIST_ROWS,

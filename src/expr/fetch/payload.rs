@@ -62,7 +62,13 @@ pub const ROWS: &[Fetch] = &[
         "1 when a remote desktop client sent a cookie, else 0",
     )
     .args("req.rdp_cookie_cnt([<name>])", 0, &[Kind::Str]),
-    Fetch::new("req.proto_http", Ty::Bool, Needs::REQ_BYTES, proto_http, "the client speaks HTTP"),
+    Fetch::new(
+        "req.proto_http",
+        Ty::Bool,
+        Needs::REQ_BYTES.or(Needs::REQ_KEPT),
+        proto_http,
+        "the client speaks HTTP",
+    ),
     Fetch::new(
         "req.ssl_alpn",
         Ty::Str,

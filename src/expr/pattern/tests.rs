@@ -53,6 +53,7 @@ fn ways_of_matching() {
         (Beg, false, &["/long/long"], "/lo", None),
         (End, false, &[".com", ".example.com"], "www.example.com", Some(0)),
         (End, false, &[".gif", ".jpg"], "/a/b.jpg", Some(1)),
+        (End, false, &[".gif"], "x.gi", None),
         (End, true, &[".JPG"], "/a/b.jPg", Some(0)),
         (Sub, false, &["foo", "bar"], "a bar foo", Some(0)),
         (Sub, true, &["BAR"], "a bAr", Some(0)),
@@ -124,6 +125,11 @@ fn ways_of_matching() {
         (Ip, false, &["10.0.0.3/255.0.0.255"], "::ffff:10.9.9.3", Some(0)),
         (Ip, false, &["10.0.0.3/255.0.0.255", "10.0.0.0/8"], "10.9.9.3", Some(1)),
     ];
+    // "found" and "bool" have no patterns
+    for (how, word) in Match::ALL.into_iter().filter(|(how, _)| ![Found, Bool].contains(how)) {
+        let row = |hits: bool| table.iter().any(|row| row.0 == how && row.4.is_some() == hits);
+        assert!(row(true) && row(false), "no row that hits, or none that misses, for -m {word}");
+    }
     for (how, fold, patterns, subject, expected) in table {
         assert_eq!(find(*how, *fold, patterns, subject), *expected, "{how:?} {patterns:?} on {subject}");
     }

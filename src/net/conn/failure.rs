@@ -144,7 +144,7 @@ pub(super) fn report(
 }
 
 /// `error-log-format`, as a stream that never came to be would see it.
-fn worded(format: &LogFmt, tls: Option<&dyn TlsView>, client: &Client, cx: &Cx<'_>) -> Vec<u8> {
+pub(super) fn worded(format: &LogFmt, tls: Option<&dyn TlsView>, client: &Client, cx: &Cx<'_>) -> Vec<u8> {
     let mut txn = Txn::new(client.facts.frontend);
     txn.front_tls = tls.is_some();
     txn.times.accept_us = client.facts.accepted_us;

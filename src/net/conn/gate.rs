@@ -2,14 +2,15 @@
 //! `tcp-request session` after the handshakes.
 
 use super::handshake::Shakes;
-use super::{Client, Conn, Peer};
+use super::{failure, Client, Conn, Peer};
 use crate::base::ids::{ListenerId, ProxyId};
+use crate::event::log::sink::Speaker;
 use crate::expr::stick::Stick;
 use crate::expr::vars::VarsMut;
-use crate::expr::view::{Bytes, TlsView, Txn, World};
+use crate::expr::view::{Addr, Bytes, TlsView, Txn, World};
 use crate::net::cx::Cx;
 use crate::plan::rule::{self, Act, ActionCx, Site};
-use crate::plan::{Mode, Plan};
+use crate::plan::{LogLevel, Mode, Plan, Proxy};
 use crate::shm::stick::Data;
 use crate::shm::{Object, Shared, Stat};
 
@@ -26,10 +27,16 @@ impl Conn {
         let mut cursor = 0;
         let mut txn = Txn::new(client.facts.frontend);
         txn.sess_tracks = std::mem::take(&mut client.tracks);
-        let act = {
-            let world = GateWorld { plan, shm: cx.shm, now_ms: cx.now.tick.0 };
-            let mut acx = action_cx(site, client, self.xprt.tls(), &mut txn, &world, cx);
-            rule::run(rules, &mut cursor, &mut acx)
+        let act = loop {
+            let act = {
+                let world = GateWorld { plan, shm: cx.shm, now_ms: cx.now.tick.0 };
+                let mut acx = action_cx(site, client, self.xprt.tls(), &mut txn, &world, cx);
+                rule::run(rules, &mut cursor, &mut acx)
+            };
+            match act {
+                Act::Log => log_client(client, self.xprt.tls(), cx),
+                act => break act,
+            }
         };
         client.tracks = std::mem::take(&mut txn.sess_tracks);
         if let Act::Drop(hops) = act {
@@ -47,14 +54,39 @@ impl Conn {
             Shakes::expect_proxy(&mut self.shakes);
         }
         if let Some(src) = set.src {
-            client.facts.src = crate::expr::view::Addr::Inet(src);
+            client.facts.src = Addr::Inet(src);
         }
         if let Some(dst) = set.dst {
-            client.facts.dst = crate::expr::view::Addr::Inet(dst);
+            client.facts.dst = Addr::Inet(dst);
         }
         count_session(site, client, cx);
         true
     }
+}
+
+/// A line of the frontend's format about a client that has no stream yet (`do-log`).
+fn log_client(client: &Client, tls: Option<&dyn TlsView>, cx: &mut Cx<'_>) {
+    let proxy = cx.plan.proxy(client.facts.frontend);
+    let speaker = Speaker::Proxy(proxy.id);
+    if proxy.logs.is_empty() || !cx.log.is_heard(speaker) {
+        return;
+    }
+    let line = match &proxy.log_format {
+        Some(format) => failure::worded(format, tls, client, cx),
+        None => connect_line(proxy, client.facts.src, client.facts.dst),
+    };
+    cx.log.emit(speaker, LogLevel::Info, &line);
+}
+
+/// What is logged when no style was chosen.
+pub fn connect_line(proxy: &Proxy, src: Addr, dst: Addr) -> Vec<u8> {
+    let show = |addr: Addr| match addr {
+        Addr::Inet(addr) => format!("{}:{}", addr.ip(), addr.port()),
+        Addr::Unix => "unix".to_owned(),
+        Addr::None => "-".to_owned(),
+    };
+    let mode = if proxy.mode == Mode::Http { "HTTP" } else { "TCP" };
+    format!("Connect from {} to {} ({}/{mode})", show(src), show(dst), proxy.name).into_bytes()
 }
 
 fn action_cx<'a>(

@@ -6,7 +6,7 @@
 pub mod accept;
 pub mod connect;
 mod failure;
-mod gate;
+pub mod gate;
 mod handshake;
 mod open;
 mod proxy_in;
