@@ -415,5 +415,29 @@ fn revise(old: &Index, changed: &BTreeMap<u32, Option<Laid>>, added: &[Laid]) ->
     builder.finish().map(Some)
 }
 
+/// For fuzzing: any bytes as edits of a directory of one certificate and a group of one.
+pub fn fuzz_cert_edits(bytes: &[u8]) {
+    let Some(edits) = Edits::decode(bytes) else { return };
+    assert_eq!(Edits::decode(&edits.encode()), Some(edits), "what was read is what was meant");
+    let store = Store::default();
+    let shelf = |dir: Option<&Path>, flags: u8, file: &[u8]| {
+        let mut builder = Builder::new(dir, 0);
+        let facts =
+            Facts { kind: KeyKind::Ec, flags, not_before: 0, not_after: 9, mark: 0, stamp: 1, options: 0 };
+        builder.add(&facts, file, [&b"a.test"[..]].into_iter(), std::iter::empty());
+        builder.finish().map(|index| store.add(Arc::new(index)))
+    };
+    let shelves = [shelf(Some(Path::new("/d")), 0, b"a.pem"), shelf(None, flag::PATHS, b"c.pem\0\0\0\0")];
+    if shelves.iter().any(Result::is_err) || store.edit(bytes).is_err() {
+        return;
+    }
+    for index in store.indexes() {
+        for (_, entry) in index.entries() {
+            let known = entry.stamp == 1 || entry.flags & flag::BLOB != 0;
+            assert!(known, "an entry has its own bytes, or is one that was there");
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests;

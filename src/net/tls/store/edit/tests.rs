@@ -151,3 +151,20 @@ fn what_does_not_fit_changes_nothing() {
     }
     assert_eq!((0..3).map(|place| said(&store, place)).collect::<Vec<_>>(), before);
 }
+
+#[test]
+fn edits_may_hold_anything() {
+    let mut seed = 3u32;
+    let dir = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fuzz/corpus/cert_edits");
+    for file in std::fs::read_dir(dir).unwrap() {
+        let bytes = std::fs::read(file.unwrap().path()).unwrap();
+        fuzz_cert_edits(&bytes);
+        for _ in 0..500 {
+            let mut bytes = bytes.clone();
+            seed = seed.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+            let place = (seed >> 8) as usize % bytes.len();
+            bytes[place] = (seed >> 4) as u8;
+            fuzz_cert_edits(&bytes);
+        }
+    }
+}
