@@ -777,3 +777,6 @@ pub(super) fn read(open: OwnedFd) -> std::io::Result<Vec<u8>> {
     file.read_exact_at(&mut text, 0)?;
     Ok(text)
 }
+
+#[cfg(test)]
+mod tests;

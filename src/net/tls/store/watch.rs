@@ -523,3 +523,6 @@ struct Changes {
     replaced: u32,
     removed: u32,
 }
+
+#[cfg(test)]
+mod tests;
