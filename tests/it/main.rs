@@ -43,6 +43,7 @@ mod tls_fetches;
 mod tls_guard;
 mod tls_hostile;
 mod tls_resume;
+mod tls_store;
 mod tls_tiers;
 mod tls_verify;
 mod tls_watch;

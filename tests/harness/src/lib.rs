@@ -15,6 +15,7 @@ pub mod peer;
 pub mod procs;
 pub mod program;
 pub mod server;
+pub mod terminal;
 pub mod tls;
 
 pub use deadline::{eventually, until, Watch, LIMIT};
