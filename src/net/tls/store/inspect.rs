@@ -52,16 +52,18 @@ impl Inspector<'_> {
         };
         let known = known.filter(|entry| entry.mark == seen.mark && entry.flags & flag::BLOB == 0);
         let bytes = match self.walk.read(name, &seen) {
-            // a file that goes while it is looked at is told of by itself
-            Ok(_) if !self.walk.is_settled(name, &seen, self.now_s as i64) => return Finding::Busy,
             Ok(bytes) => bytes,
+            // a file that goes while it is looked at is told of by itself
             Err(error) => return Finding::Bad(seen.mark, error),
         };
         let record = Record::of(&bytes);
         if let Some(entry) = known.filter(|entry| entry.stamp == stamp_of(&bytes)) {
-            // looked at by the scan, and kept from now on; without room it is served from its file
+            // whole, for it was so before. It is kept from now on; without room it is served from its file
             let _ = self.spool.put(entry.stamp, &record);
             return Finding::Same;
+        }
+        if !self.walk.is_settled(name, &seen, self.now_s as i64) {
+            return Finding::Busy;
         }
         match facts(bytes, self.how, seen.mark, self.now_s) {
             Ok((facts, outline, _)) => match self.spool.put(facts.stamp, &record) {

@@ -44,6 +44,8 @@ const POLL_MS: u64 = 1000;
 const SHARE: u64 = 20;
 /// Files looked at in one turn when all are.
 const SLICE: usize = 256;
+/// After a look at more files than this, memory is given back to the system.
+const MANY: usize = 10_000;
 /// Files that are told about one by one; the others are only counted.
 const TOLD_MAX: usize = 20;
 
@@ -340,6 +342,10 @@ impl Work<'_> {
         }
         if !self.dir.touched.is_empty() {
             self.dir.since.get_or_insert(self.now.tick);
+        }
+        if pass.names.len() > MANY {
+            drop(pass.names);
+            lighterman_sys::cred::trim_heap();
         }
         let every = if told && self.dir.id.is_some() { EVERY_MS } else { POLL_MS };
         let took = self.now.tick.since(pass.begun);
