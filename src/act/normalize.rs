@@ -74,6 +74,8 @@ impl Action for Normalize {
         };
         let mut new = Scratch::new();
         if (self.way)(old, self.more, &mut new).is_none() {
+            // as a request that cannot be understood
+            cx.txn.times.request = -1;
             return Act::Deny(400, None);
         }
         if old.is_empty() || *new == *old {

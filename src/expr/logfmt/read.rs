@@ -185,9 +185,9 @@ impl Reader<'_> {
                 "bin" => flags.binary = on,
                 "json" => flags.coding = coding(Coding::Json),
                 "cbor" => flags.coding = coding(Coding::Cbor),
-                other => {
+                _ => {
                     let what =
-                        format!("unknown log-format flag \"{other}\", expected Q, X, E, bin, json or cbor");
+                        format!("unknown log-format flag \"{part}\", expected Q, X, E, bin, json or cbor");
                     return Err(self.flaw(at, text.len(), what));
                 }
             }
