@@ -27,6 +27,8 @@ pub(super) const OCSP: u16 = 10;
 
 /// How often it looks whether certificates have come or gone, milliseconds.
 const LOOK_MS: u64 = 5000;
+/// A question that is not answered after so many seconds will not be: names alone may take long.
+const PATIENCE_S: u64 = 60;
 /// How often files on their way are asked for, milliseconds.
 const READ_MS: u64 = 10;
 
@@ -91,8 +93,15 @@ impl Worker<'_> {
                 log::warn!("ocsp-update is on for more certificates than are kept fresh: the first ones are");
             }
         }
-        for reply in replies(&refresher.line) {
+        let (replies, cut) = replies(&refresher.line);
+        for reply in replies {
             self.hear_reply(refresher, reply, now);
+        }
+        let patient_s = if cut { now_s + 1 } else { now_s.saturating_sub(PATIENCE_S) };
+        for item in refresher.book.unheard(patient_s) {
+            refresher.subjects.remove(&item.file);
+            let why = if cut { "the process that asks responders is gone" } else { "no answer in time" };
+            self.end_round(refresher, &item, Err((Status::Http, why.to_owned())), now);
         }
         refresher.book.begin(now_s);
         for item in refresher.book.reading() {
@@ -127,7 +136,7 @@ impl Worker<'_> {
             }
         }
         let body = wire::request(&id);
-        let ticket = refresher.book.ask(&item.file, hex(&id));
+        let ticket = refresher.book.ask(&item.file, hex(&id), now_s);
         let proxy = self.plan.global.ocsp.proxy.clone().unwrap_or_default();
         let question = Question { ticket, url, proxy, body }.pack();
         match fds::send_with_fds(refresher.line.as_fd(), &question, &[]) {
@@ -193,16 +202,17 @@ impl Worker<'_> {
     }
 }
 
-fn replies(line: &OwnedFd) -> Vec<Reply> {
+/// What has come on the line, and whether its other end is gone.
+fn replies(line: &OwnedFd) -> (Vec<Reply>, bool) {
     let mut message = vec![0; MESSAGE_MAX];
     let mut all = Vec::new();
     while let Ok(got) = fds::recv_with_fds(line.as_fd(), &mut message) {
         if got.len == 0 {
-            break;
+            return (all, true);
         }
         all.extend(message.get(..got.len).and_then(Reply::unpack));
     }
-    all
+    (all, false)
 }
 
 /// The certificates that are to be kept fresh: file, place and number in the store, content.

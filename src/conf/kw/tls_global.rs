@@ -176,7 +176,7 @@ pub const ROWS: &[Keyword<GlobalDraft>] = &[
         |words, draft, _| {
             let word = words.need("an address")?;
             if lighterman_wire::fetch::host_and_port(&word.text).is_none() {
-                return Err(Diag::alert(word.at.clone(), format!("\"{}\" is no address and port", word.text)));
+                return Err(word.err(format!("\"{}\" is no address and port", word.text)));
             }
             draft.global.ocsp.proxy = Some(value::text(word)?);
             Ok(())
@@ -334,7 +334,7 @@ fn ocsp_delay(words: &mut Words<'_>, draft: &mut GlobalDraft, min: bool) -> Resu
     let (low, high) = if min { (delay, how.max_delay) } else { (how.min_delay, delay) };
     if low > high {
         let what = format!("the shortest delay ({low}) must not be longer than the longest ({high})");
-        return Err(Diag::alert(word.at.clone(), what));
+        return Err(word.err(what));
     }
     (how.min_delay, how.max_delay) = (low, high);
     Ok(())

@@ -253,21 +253,24 @@ impl Responses {
         all
     }
 
-    /// What is stapled to a certificate at this second. One whose answers have all expired is told about, once.
+    /// What is stapled to a certificate at this second: the newer one of what came at run time and what stands in its file.
+    /// One whose answers have all expired is told about, once.
     pub fn pick(&self, cert: &Arc<Cert>, now_s: u64) -> Option<Stapled> {
         let given = self.find(&cert.mark);
-        let mut last = None;
-        for staple in given.iter().map(|given| &given.staple).chain(&cert.staple) {
-            match staple.judge(now_s) {
-                Ok(()) if given.as_ref().is_some_and(|given| given.staple == *staple) => {
-                    return given.map(Stapled::Given);
-                }
-                Ok(()) => return Some(Stapled::File(Arc::clone(cert))),
-                Err(OcspFault::Late(until)) => last = last.max(Some(until)),
-                Err(_) => {}
+        let fault = |staple: &Staple| staple.judge(now_s).err();
+        let counts = |staple: &&Staple| fault(staple).is_none();
+        let own = cert.staple.as_ref().filter(counts);
+        if let Some(given) = given.as_ref().filter(|given| counts(&&given.staple)) {
+            if own.is_none_or(|own| own.from <= given.staple.from) {
+                return Some(Stapled::Given(Arc::clone(given)));
             }
         }
-        if let Some(until) = last {
+        if own.is_some() {
+            return Some(Stapled::File(Arc::clone(cert)));
+        }
+        let known = given.iter().map(|given| &given.staple).chain(&cert.staple);
+        let last = known.filter(|staple| matches!(fault(staple), Some(OcspFault::Late(_))));
+        if let Some(until) = last.map(|staple| staple.until).max() {
             self.tell_expired(cert, until);
         }
         None

@@ -50,8 +50,8 @@ pub enum Stage {
     Idle,
     /// Its files are being read.
     Reading,
-    /// Its responder was asked, under this number.
-    Asked(u64),
+    /// Its responder was asked, under this number, at this second.
+    Asked(u64, u64),
 }
 
 /// A certificate that is kept fresh.
@@ -180,10 +180,10 @@ impl Book {
     }
 
     /// Its responder is asked now; the number of the question.
-    pub fn ask(&mut self, file: &Path, id: String) -> u64 {
+    pub fn ask(&mut self, file: &Path, id: String, now_s: u64) -> u64 {
         self.ticket += 1;
         if let Some(item) = self.items.get_mut(file) {
-            item.stage = Stage::Asked(self.ticket);
+            item.stage = Stage::Asked(self.ticket, now_s);
             item.id = id;
         }
         self.ticket
@@ -191,7 +191,13 @@ impl Book {
 
     /// The certificate a question was about.
     pub fn asked(&self, ticket: u64) -> Option<&Item> {
-        self.items.values().find(|item| item.stage == Stage::Asked(ticket))
+        self.items.values().find(|item| matches!(item.stage, Stage::Asked(number, _) if number == ticket))
+    }
+
+    /// Certificates that were asked about before this second, and nothing was heard since.
+    pub fn unheard(&self, before_s: u64) -> Vec<Item> {
+        let late = |item: &&Item| matches!(item.stage, Stage::Asked(_, at) if at < before_s);
+        self.items.values().filter(late).cloned().collect()
     }
 
     /// It has an answer until then, which nobody had to ask for.
@@ -271,7 +277,8 @@ mod tests {
         for (until, longest) in [(1000, 500), (5000, 1000), (50, 100), (0, 100)] {
             let mut book = book(&["a"]);
             assert_eq!(book.begin(0), [PathBuf::from("a")]);
-            let ticket = book.ask(Path::new("a"), "00".to_owned());
+            let ticket = book.ask(Path::new("a"), "00".to_owned(), 0);
+            assert_eq!((book.unheard(0).len(), book.unheard(1).len()), (0, 1));
             assert_eq!(book.asked(ticket).map(|item| item.id.as_str()), Some("00"));
             book.succeeded(Path::new("a"), until, 0, &mut rng);
             let wait = wait(&book, "a", 0);
