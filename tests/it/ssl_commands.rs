@@ -172,6 +172,7 @@ fn parts_are_set_one_by_one() {
     assert!(door
         .ask("show ssl cert %/a.pem")
         .contains("\nChain Subject: /CN=Middle\nChain Issuer: /CN=Root"));
+    assert_eq!(door.ask("show ssl cert %/a.pem.ocsp"), "There is no OCSP response for this certificate.");
     let client = Client::new().sni("a.test").trust(&root).build();
     assert_eq!(Cert::name_of(&client.connect(door.proxy.addr("port"))), "a.test");
 }

@@ -10,6 +10,7 @@ use std::path::Path;
 
 use super::ssl_catalog::{Catalog, Use};
 use super::ssl_edit::{self, Step};
+use super::ssl_ocsp::subject;
 use super::{Answer, Ask, CliCx, Command, Face, Rows};
 use crate::base::doc::Doc;
 use crate::net::tls::certs::{self, Cert, KeyKind};
@@ -43,7 +44,7 @@ pub const ROWS: &[Command] = &[
         brief: "list certificates, or show what is in one",
         text: "Without an argument, the names of all certificates of \"bind\" and \"server\" lines, and of those that commands have made. With \
                one, its names, dates, key and issuers, and whether a line uses it. An asterisk before the name means \
-               what was set and is not committed yet.",
+               what was set and is not committed yet, \".ocsp\" behind it the OCSP response.",
         example: "show ssl cert /etc/lighterman/certs/www.pem",
     }),
     row(&["new", "ssl", "cert"], CliLevel::Admin, new, Doc {
@@ -338,27 +339,43 @@ fn show(ask: &mut Ask<'_>, cx: &mut CliCx<'_>) -> Result<Answer, String> {
         });
         return Ok(Answer::Work(Box::new(rows)));
     }
-    if let Some(drafted) = name.strip_prefix('*') {
-        let draft = catalog.store.draft().filter(|draft| draft.name == drafted).ok_or_else(missing)?;
-        return Ok(Answer::Text(details(&name, "Unused", &draft.parts)));
-    }
-    let uses = catalog.uses(&name);
-    let loose = !catalog.is_used(&name, &uses);
-    if uses.is_empty() {
-        return Err(missing());
-    }
+    let drafted = name.strip_prefix('*').map(str::to_owned);
+    let (file, part) = match &drafted {
+        Some(drafted) => {
+            let draft = catalog.store.draft().ok_or_else(missing)?;
+            let part = if *drafted == draft.name { 0 } else { 2 };
+            let known = drafted.strip_suffix(PARTS.get(part).copied().unwrap_or_default());
+            known.filter(|known| *known == draft.name).ok_or_else(missing)?;
+            return Ok(Answer::Text(told(&name, "Unused", part, &draft.parts, cx)));
+        }
+        None => target(&catalog, &name).filter(|(_, part)| matches!(part, 0 | 2)).ok_or_else(missing)?,
+    };
+    let uses = catalog.uses(&file);
+    let status = if catalog.is_used(&file, &uses) { "Used" } else { "Unused" };
     if uses.iter().all(Use::is_empty) {
         return Ok(Answer::Text(format!("Filename: {name}\nStatus: Empty\n")));
     }
-    let next = move |cx: &mut CliCx<'_>| match Catalog::new(cx)?
-        .contents(&name)
-        .unwrap_or(Raw::Failed("it is not there any more".to_owned()))
-    {
-        Raw::Wait => Ok(Step::Wait),
-        Raw::Failed(why) => Err(format!("Can't display the certificate: it cannot be read: {why}\n")),
-        Raw::Here(parts) => Ok(Step::Done(details(&name, if loose { "Unused" } else { "Used" }, &parts))),
+    let next = move |cx: &mut CliCx<'_>| {
+        let contents = Catalog::new(cx)?.contents(&file);
+        match contents.unwrap_or(Raw::Failed("it is not there any more".to_owned())) {
+            Raw::Wait => Ok(Step::Wait),
+            Raw::Failed(why) => Err(format!("Can't display the certificate: it cannot be read: {why}\n")),
+            Raw::Here(parts) => Ok(Step::Done(told(&name, status, part, &parts, cx))),
+        }
     };
     Ok(ssl_edit::work(String::new(), Box::new(next), |_| {}))
+}
+
+/// A certificate, or the OCSP answer of one.
+fn told(name: &str, status: &str, part: usize, parts: &Parts, cx: &CliCx<'_>) -> String {
+    if part == 2 {
+        let [_, _, answer, ..] = parts;
+        let text = answer.as_deref().and_then(describe::ocsp);
+        return text.unwrap_or_else(|| "There is no OCSP response for this certificate.\n".to_owned());
+    }
+    let subject = cx.host.tls().and_then(|tls| subject(tls, Path::new(name), parts.clone()));
+    let id = subject.and_then(|subject| subject.cert_id()).map_or_else(String::new, |id| describe::hex(&id));
+    format!("{}OCSP Response Key: {}\n", details(name, status, parts), id.to_ascii_lowercase())
 }
 
 /// What there is to know of a certificate and its chain.
