@@ -37,7 +37,7 @@ test: deps-test
 	@tests/all.sh
 
 test-oracle: deps-oracle
-	LIGHTERMAN_ORACLE=1 $(CARGO) test --test it -- oracle commands::about acl_files
+	LIGHTERMAN_ORACLE=1 $(CARGO) test --test it -- oracle commands::about acl_files map_files
 
 bench: deps-bench
 	$(CARGO) build --release --workspace --bins

@@ -18,6 +18,7 @@ mod h1_keepalive;
 mod h1_refusals;
 mod limits;
 mod logs;
+mod map_files;
 mod maps;
 mod ocsp;
 mod one_port;
