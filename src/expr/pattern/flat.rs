@@ -40,7 +40,7 @@ impl<P> Default for Flat<P> {
 
 impl<P: Copy + Default> Flat<P> {
     /// Different patterns.
-    pub fn len(&self) -> usize {
+    pub fn count(&self) -> usize {
         self.used
     }
 
@@ -316,7 +316,7 @@ mod tests {
                 assert_eq!(flat.ids(hash(*n, spread), |p| p == *n), ids);
             }
             let known = plain.values().filter(|ids| !ids.is_empty()).count();
-            assert_eq!((flat.len(), flat.iter().count()), (known, known));
+            assert_eq!((flat.count(), flat.iter().count()), (known, known));
         }
     }
 

@@ -137,7 +137,7 @@ impl Table {
     }
 
     fn is_small(&self) -> bool {
-        self.flat.len() <= SMALL
+        self.flat.count() <= SMALL
     }
 
     fn renumber(&mut self, new: &dyn Fn(u32) -> u32) {

@@ -175,7 +175,9 @@ fn step(op: u8, key: u32, all: &Tables, table: &Table, model: &mut Model) {
             let gone = table.remove(&name, now);
             let known = model.find(key);
             assert_eq!(gone, known.map(|_| model.uses(key) == 0), "removing {key}");
-            known.filter(|_| gone == Some(true)).into_iter().for_each(|at| drop(model.list.remove(at)));
+            if let Some(at) = known.filter(|_| gone == Some(true)) {
+                model.list.remove(at);
+            }
         }
         8 => {
             all.bury(2);

@@ -116,7 +116,7 @@ fn does_what_a_plain_list_does() {
                 }
             })
             .collect();
-        bytes[0] = round % 3 | if round & 1 == 1 { 0x80 } else { 0 };
+        bytes[0] = (round % 3) | if round & 1 == 1 { 0x80 } else { 0 };
         fuzz::fuzz_stick_ops(&bytes);
     }
 }
