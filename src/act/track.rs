@@ -217,15 +217,14 @@ impl Action for Track {
                     stick.count(held, Data::HttpReqCnt, Data::HttpReqRate, 1);
                 }
                 // what was counted for others before this one was tracked
-                match cx.site {
-                    Site::HttpResponse => match cx.txn.status {
+                if cx.site == Site::HttpResponse {
+                    match cx.txn.status {
                         400..=499 => stick.count(held, Data::HttpErrCnt, Data::HttpErrRate, 1),
                         500 | 502..=504 | 506..=599 => {
                             stick.count(held, Data::HttpFailCnt, Data::HttpFailRate, 1)
                         }
                         _ => {}
-                    },
-                    _ => {}
+                    }
                 }
             }
             held
