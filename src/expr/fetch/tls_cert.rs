@@ -192,3 +192,49 @@ fn date(printed: &str) -> String {
     let day: u32 = day.parse().unwrap_or(0);
     format!("{}{month:02}{day:02}{}Z", year.get(2..).unwrap_or(year), time.replace(':', ""))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn der(tag: u8, parts: &[&[u8]]) -> Vec<u8> {
+        let body = parts.concat();
+        [&[tag, body.len() as u8][..], &body].concat()
+    }
+
+    fn extension(oid: &[u8], critical: bool, value: &[u8]) -> Vec<u8> {
+        let flag: &[u8] = if critical { &[1, 1, 0xff] } else { &[] };
+        der(tag::SEQUENCE, &[&der(tag::OBJECT, &[oid]), flag, &der(tag::OCTETS, &[value])])
+    }
+
+    #[test]
+    fn policies_are_listed() {
+        // 2.23.140.1.2.1 with a qualifier, 1.3.6.1.4.1
+        let first = der(
+            tag::SEQUENCE,
+            &[&der(tag::OBJECT, &[&[0x67, 0x81, 0x0c, 1, 2, 1]]), &der(tag::SEQUENCE, &[])],
+        );
+        let second = der(tag::SEQUENCE, &[&der(tag::OBJECT, &[&[0x2b, 6, 1, 4, 1]])]);
+        let list = der(tag::SEQUENCE, &[&first, &second]);
+        let other = extension(&[0x55, 0x1d, 0x0f], true, &[3, 2, 5, 0xa0]);
+        for critical in [false, true] {
+            let own = extension(CERTIFICATE_POLICIES, critical, &list);
+            let all = der(tag::context(3), &[&der(tag::SEQUENCE, &[&other, &own])]);
+            let cert = der(tag::SEQUENCE, &[&der(tag::SEQUENCE, &[&der(tag::INTEGER, &[&[1]]), &all])]);
+            assert_eq!(policies(&cert).as_deref(), Some("2.23.140.1.2.1,1.3.6.1.4.1"));
+            let without = der(tag::context(3), &[&der(tag::SEQUENCE, &[&other])]);
+            let cert = der(tag::SEQUENCE, &[&der(tag::SEQUENCE, &[&without])]);
+            assert_eq!(policies(&cert), None);
+            assert_eq!(policies(cert.get(..cert.len() - 3).unwrap()), None);
+        }
+    }
+
+    #[test]
+    fn names_by_rfc_2253() {
+        let mut name = openssl::x509::X509NameBuilder::new().unwrap();
+        for (entry, value) in [("C", "FR"), ("O", "a, \"b\"+c"), ("CN", "#x ")] {
+            name.append_entry_by_text(entry, value).unwrap();
+        }
+        assert_eq!(rfc2253(&name.build()), "CN=\\#x\\ ,O=a\\, \\\"b\\\"\\+c,C=FR");
+    }
+}
