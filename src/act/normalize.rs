@@ -138,7 +138,8 @@ fn strip_dotdot(path: &[u8], full: bool, out: &mut Vec<u8>) -> Option<()> {
             let cut = memchr::memrchr(b'/', before).map_or(0, |slash| slash + 1);
             out.truncate(cut.max(floor));
         } else if !full {
-            out.extend_from_slice(segment);
+            // what climbs above the root is a directory too
+            out.extend_from_slice(b"../");
             floor = out.len();
         }
     }
@@ -225,6 +226,7 @@ mod tests {
             ("path-strip-dotdot", "/foo//../", "/foo/"),
             ("path-strip-dotdot", "/foo/%2E%2E/", "/foo/%2E%2E/"),
             ("path-strip-dotdot", "/../a/../b", "/../b"),
+            ("path-strip-dotdot", "/..", "/../"),
             ("path-strip-dotdot full", "/../bar/", "/bar/"),
             ("path-strip-dotdot full", "/bar/../../", "/"),
             ("path-strip-dotdot full", "/../../..", "/"),

@@ -218,12 +218,12 @@ impl Action for Track {
                 }
                 // what was counted for others before this one was tracked
                 if cx.site == Site::HttpResponse {
-                    match cx.txn.status {
-                        400..=499 => stick.count(held, Data::HttpErrCnt, Data::HttpErrRate, 1),
-                        500 | 502..=504 | 506..=599 => {
-                            stick.count(held, Data::HttpFailCnt, Data::HttpFailRate, 1)
-                        }
-                        _ => {}
+                    let (error, failure) = cx.world.status_counts(cx.txn.status);
+                    if error {
+                        stick.count(held, Data::HttpErrCnt, Data::HttpErrRate, 1);
+                    }
+                    if failure {
+                        stick.count(held, Data::HttpFailCnt, Data::HttpFailRate, 1);
                     }
                 }
             }

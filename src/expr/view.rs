@@ -692,6 +692,10 @@ pub trait World {
     fn default_backend(&self, _id: ProxyId) -> Option<ProxyId> {
         None
     }
+    /// A status counts as an error of the client, as a failure of the server.
+    fn status_counts(&self, _status: u16) -> (bool, bool) {
+        (false, false)
+    }
     /// The mode is HTTP.
     fn proxy_is_http(&self, _id: ProxyId) -> bool {
         false

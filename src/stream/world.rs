@@ -77,6 +77,11 @@ impl World for WorldView<'_> {
         self.plan.proxy(id).puid
     }
 
+    fn status_counts(&self, status: u16) -> (bool, bool) {
+        let [errors, failures] = &self.plan.global.codes;
+        (errors.has(status), failures.has(status))
+    }
+
     fn proxy_is_http(&self, id: ProxyId) -> bool {
         self.plan.proxy(id).mode == Mode::Http
     }

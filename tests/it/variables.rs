@@ -121,3 +121,25 @@ fn what_does_not_fit_is_not_set() {
         }
     }
 }
+
+#[test]
+fn variables_that_feed_on_themselves_stop_at_their_limit() {
+    let proxy = program(
+        "global\n    tune.vars.sess-max-size 5000\nfrontend fe\n    bind \"fd@${fe}\"\n    \
+         http-request set-var-fmt(sess.a) \"%[var(sess.a)]%[var(sess.b)]x\"\n    \
+         http-request set-var-fmt(sess.b) \"%[var(sess.b)]%[var(sess.a)]y\"\n    \
+         http-request return status 200 hdr X-V %[var(sess.a),length]:%[var(sess.b),length]\n",
+    )
+    .listen("fe")
+    .start();
+    let mut client = proxy.connect("fe");
+    let mut last = (0, 0);
+    for _ in 0..30 {
+        let response = client.get("/");
+        assert_eq!(response.status, 200);
+        let lengths = response.field("x-v").and_then(|text| text.split_once(':')).unwrap();
+        last = (lengths.0.parse().unwrap(), lengths.1.parse().unwrap());
+    }
+    let (a, b): (usize, usize) = last;
+    assert!(a + b > 500 && a + b < 5000, "{last:?}");
+}

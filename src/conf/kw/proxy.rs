@@ -202,7 +202,8 @@ pub const ROWS: &[Keyword<ProxyDraft>] = &[
         |words, draft, _| {
             let word = words.need("the name of a field")?;
             let fits = !word.text.is_empty() && lighterman_wire::token::all(word.text.as_bytes(), lighterman_wire::token::TOKEN);
-            if !fits || word.is("connection") || word.is("content-length") || word.is("transfer-encoding") {
+            let framing = ["connection", "content-length", "host", "transfer-encoding"];
+            if !fits || framing.iter().any(|name| word.text.eq_ignore_ascii_case(name)) {
                 return Err(word.err(format!("\"{}\" cannot be sent as a field", word.text)));
             }
             draft.proxy.send_name = Some(word.text.clone());
