@@ -68,8 +68,9 @@ impl Worker<'_> {
     /// Hears answers, asks what is due.
     pub(super) fn refresh_ocsp(&mut self, task: TaskId) {
         let Some(mut refresher) = self.refresher.take() else { return };
+        let idle = refresher.book.is_idle();
         // a new generation keeps them fresh, or nobody wants them
-        if !self.house.leaving {
+        if !self.house.leaving || !idle {
             self.refresh(&mut refresher);
             let now_s = self.house.now.wall_us / 1_000_000;
             let wait = match refresher.book.next_s() {
@@ -103,7 +104,7 @@ impl Worker<'_> {
             let why = if cut { "the process that asks responders is gone" } else { "no answer in time" };
             self.end_round(refresher, &item, Err((Status::Http, why.to_owned())), now);
         }
-        refresher.book.begin(now_s);
+        refresher.book.begin(now_s, self.house.leaving);
         for item in refresher.book.reading() {
             self.read_item(refresher, &item, now);
         }

@@ -182,9 +182,11 @@ fn answers_are_shown() {
 fn an_answer_that_expires_is_told_once_and_not_stapled_any_more() {
     let logs = Logs::udp();
     let door = Door::new(&format!("    log {} local0\n", logs.address()), "", "", 1);
-    let answer = door.root.answer(&door.leaf, 0, now() - 10, now() + 3);
+    let answer = door.root.answer(&door.leaf, 0, now() - 100, now() + 3);
     assert_eq!(door.give(&answer), "OCSP Response updated!");
     assert_eq!(door.staples(), [Some(answer)]);
+    let line = logs.next_with("the OCSP answer expires");
+    assert!(line.contains("and there is no newer one"), "{line}");
     eventually("nothing is stapled", || door.staples() == [None]);
     let line = logs.next_with("the OCSP answer expired");
     assert!(line.contains("a.pem: ") && line.contains("nothing is stapled until"), "{line}");
@@ -359,4 +361,27 @@ fn nobody_is_asked_without_the_word() {
         assert_eq!(door.proxy.command(command).trim_end(), "No certificate has \"ocsp-update on\".");
     }
     assert_eq!(responder.server.connections(), 0);
+}
+
+#[test]
+fn the_service_outlives_the_process_that_asks() {
+    let responder = Responder::new();
+    let answer = responder.says_good(3600);
+    let door = responder.door(("    ocsp-update.mode on\n", ""), 2);
+    eventually("it is stapled", || door.staples() == [Some(answer.clone())]);
+    let named = |pid: &u32| {
+        std::fs::read_to_string(format!("/proc/{pid}/comm"))
+            .is_ok_and(|name| name.trim() == "lighterman-ocsp")
+    };
+    let asker = procs::descendants(door.proxy.pid()).into_iter().find(named).expect("it runs");
+    procs::signal(asker, Signal::SIGKILL);
+    let said = door.proxy.command(&format!("update ssl ocsp-response {}", door.pem));
+    assert!(said.starts_with("HTTP error: the process that asks responders"), "{said}");
+    assert_eq!(door.staples(), [Some(answer.clone())]);
+    // a reload brings another one
+    assert!(door.proxy.master("reload").contains("Success=1"));
+    eventually("the new process asks", || {
+        let said = door.proxy.command(&format!("update ssl ocsp-response {}", door.pem));
+        said.contains("OCSP Response Status: successful")
+    });
 }

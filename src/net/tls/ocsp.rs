@@ -31,6 +31,9 @@ const BYTES_MAX: usize = 32 << 20;
 /// Certificates whose missing answers are remembered, so that each is told once.
 const TOLD_MAX: usize = 10_000;
 
+/// An answer that ends within this time, or the last eighth of its own, is told about, seconds.
+const NEAR_S: u64 = 86_400;
+
 /// Issuer and serial number of a certificate, as one number that nobody can find another certificate for.
 pub type Mark = [u8; 16];
 
@@ -254,7 +257,7 @@ impl Responses {
     }
 
     /// What is stapled to a certificate at this second: the newer one of what came at run time and what stands in its file.
-    /// One whose answers have all expired is told about, once.
+    /// One whose answers have all expired is told about, once, and once before that.
     pub fn pick(&self, cert: &Arc<Cert>, now_s: u64) -> Option<Stapled> {
         let given = self.find(&cert.mark);
         let fault = |staple: &Staple| staple.judge(now_s).err();
@@ -262,28 +265,38 @@ impl Responses {
         let own = cert.staple.as_ref().filter(counts);
         if let Some(given) = given.as_ref().filter(|given| counts(&&given.staple)) {
             if own.is_none_or(|own| own.from <= given.staple.from) {
+                self.watch(cert, &given.staple, now_s);
                 return Some(Stapled::Given(Arc::clone(given)));
             }
         }
-        if own.is_some() {
+        if let Some(own) = own {
+            self.watch(cert, own, now_s);
             return Some(Stapled::File(Arc::clone(cert)));
         }
         let known = given.iter().map(|given| &given.staple).chain(&cert.staple);
         let last = known.filter(|staple| matches!(fault(staple), Some(OcspFault::Late(_))));
         if let Some(until) = last.map(|staple| staple.until).max() {
-            self.tell_expired(cert, until);
+            let end = date::format(until);
+            let line = format!("expired {end}, nothing is stapled until there is a newer one");
+            self.tell(cert, until, line);
         }
         None
     }
 
-    fn tell_expired(&self, cert: &Cert, until: u64) {
+    /// Tells about an answer that is about to end, once.
+    fn watch(&self, cert: &Cert, staple: &Staple, now_s: u64) {
+        let life = staple.until.saturating_sub(staple.from);
+        if staple.until.saturating_sub(now_s) < NEAR_S.min(life / 8) {
+            let line = format!("expires {}, and there is no newer one", date::format(staple.until));
+            // a number of its own: the end itself is told too
+            self.tell(cert, staple.until ^ 1 << 63, line);
+        }
+    }
+
+    fn tell(&self, cert: &Cert, about: u64, what: String) {
         let mut told = self.told.lock().unwrap_or_else(PoisonError::into_inner);
-        if told.len() < TOLD_MAX && told.insert((cert.mark, until)) {
-            let file = cert.file.display();
-            let line = format!(
-                "{file}: the OCSP answer expired {}, nothing is stapled until there is a newer one",
-                date::format(until)
-            );
+        if told.len() < TOLD_MAX && told.insert((cert.mark, about)) {
+            let line = format!("{}: the OCSP answer {what}", cert.file.display());
             self.news.lock().unwrap_or_else(PoisonError::into_inner).push(line);
             self.has_news.store(true, Relaxed);
         }

@@ -159,10 +159,12 @@ impl Book {
         self.items.get_mut(file).map(|item| (item.forced, item.next_s) = (true, now_s)).is_some()
     }
 
-    /// Certificates whose turn it is, as many as may be under way; their files are to be read.
-    pub fn begin(&mut self, now_s: u64) -> Vec<PathBuf> {
+    /// Certificates whose turn it is, as many as may be under way; their files are to be read. Who is leaving does what an
+    /// operator waits for and nothing else.
+    pub fn begin(&mut self, now_s: u64, leaving: bool) -> Vec<PathBuf> {
         let busy = self.items.values().filter(|item| item.stage != Stage::Idle).count();
-        let due = |item: &&Item| item.stage == Stage::Idle && item.next_s <= now_s;
+        let due =
+            |item: &&Item| item.stage == Stage::Idle && item.next_s <= now_s && (item.forced || !leaving);
         let free = AT_ONCE.saturating_sub(busy);
         let files: Vec<PathBuf> =
             self.items.values().filter(due).take(free).map(|item| item.file.clone()).collect();
@@ -235,6 +237,11 @@ impl Book {
         now_s + jitter((until_s.saturating_sub(now_s) / 2).clamp(min, max), rng)
     }
 
+    /// Whether nothing is under way, and nobody waits.
+    pub fn is_idle(&self) -> bool {
+        self.items.values().all(|item| item.stage == Stage::Idle && !item.forced)
+    }
+
     /// When something is due next, if nothing is under way.
     pub fn next_s(&self) -> Option<u64> {
         self.items.values().filter(|item| item.stage == Stage::Idle).map(|item| item.next_s).min()
@@ -276,14 +283,14 @@ mod tests {
         let mut rng = Rng::from_seed(1);
         for (until, longest) in [(1000, 500), (5000, 1000), (50, 100), (0, 100)] {
             let mut book = book(&["a"]);
-            assert_eq!(book.begin(0), [PathBuf::from("a")]);
+            assert_eq!(book.begin(0, false), [PathBuf::from("a")]);
             let ticket = book.ask(Path::new("a"), "00".to_owned(), 0);
             assert_eq!((book.unheard(0).len(), book.unheard(1).len()), (0, 1));
             assert_eq!(book.asked(ticket).map(|item| item.id.as_str()), Some("00"));
             book.succeeded(Path::new("a"), until, 0, &mut rng);
             let wait = wait(&book, "a", 0);
             assert!((longest - longest / 10..=longest).contains(&wait), "{until}: {wait}");
-            assert!(book.begin(0).is_empty());
+            assert!(book.begin(0, false).is_empty());
         }
     }
 
@@ -306,10 +313,11 @@ mod tests {
     fn few_are_under_way_at_once() {
         let names: Vec<String> = (0..10).map(|n| format!("f{n}")).collect();
         let mut book = book(&names.iter().map(String::as_str).collect::<Vec<_>>());
-        assert_eq!((book.begin(0).len(), book.begin(0).len()), (AT_ONCE, 0));
+        assert_eq!((book.begin(0, false).len(), book.begin(0, false).len()), (AT_ONCE, 0));
         let one = book.reading().remove(0);
         book.has_answer(&one.file, "11".to_owned(), 500, 0, &mut Rng::from_seed(1));
-        assert_eq!(book.begin(0).len(), 1);
+        assert_eq!(book.begin(0, true).len(), 0);
+        assert_eq!(book.begin(0, false).len(), 1);
         assert!(book.force(&one.file, 0) && !book.force(Path::new("x"), 0));
     }
 
