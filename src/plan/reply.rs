@@ -192,13 +192,8 @@ const PAGES_TEXT: &[(u16, &str, &str)] = &[
 
 fn page(status: u16, reason: &str, text: &str) -> Reply {
     let body = format!("<html><body><h1>{status} {reason}</h1>\n{text}\n</body></html>\n");
-    let auth = match status {
-        401 => "www-authenticate: Basic\r\n",
-        407 => "proxy-authenticate: Basic\r\n",
-        _ => "",
-    };
     let head = format!(
-        "HTTP/1.1 {status} {reason}\r\ncontent-length: {}\r\ncache-control: no-cache\r\ncontent-type: text/html\r\n{auth}\r\n",
+        "HTTP/1.1 {status} {reason}\r\ncontent-length: {}\r\ncache-control: no-cache\r\ncontent-type: text/html\r\n\r\n",
         body.len()
     );
     Reply { status, head: head.into_bytes(), body: body.into_bytes(), verbatim: false }

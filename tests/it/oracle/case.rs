@@ -25,6 +25,7 @@
 //! <<< words                                      the same, at once
 //! $ show table fe                                a command on the socket; its answer is compared too
 //! ~ 100                                          so many milliseconds pass
+//! & 300                                          how long clients wait, milliseconds
 //! ? 5 11                                         words of each log line that are not compared, counted from 0
 //! ```
 //!
@@ -45,6 +46,8 @@ pub struct Case {
     pub answer: Option<String>,
     /// What a server says that does not speak HTTP, and whether it begins.
     pub raw: Option<(Vec<u8>, bool)>,
+    /// How long clients wait, where that is not the usual time.
+    pub patience: Option<Duration>,
     /// Words of log lines that are not compared.
     pub unlike: Vec<usize>,
     /// Names and texts.
@@ -155,6 +158,8 @@ fn step(case: &mut Case, line: &str) -> bool {
 fn setting(case: &mut Case, line: &str) {
     if let Some(reason) = line.strip_prefix("! ") {
         case.differs = Some(reason.into());
+    } else if let Some(time) = line.strip_prefix("& ") {
+        case.patience = Some(Duration::from_millis(time.parse().unwrap()));
     } else if let Some(words) = line.strip_prefix("? ") {
         case.unlike = words.split(' ').map(|word| word.parse().unwrap()).collect();
     } else if let Some(answer) = line.strip_prefix("< ") {

@@ -132,7 +132,7 @@ impl Stage {
                     continue;
                 }
                 _ => match proxy.try_connect("fe") {
-                    Some(client) => client.limit(CLIENT_PATIENCE),
+                    Some(client) => client.limit(case.patience.unwrap_or(CLIENT_PATIENCE)),
                     None => {
                         seen.client.push(format!("it does not run: {}", proxy.stderr()));
                         return;
