@@ -429,7 +429,7 @@ impl Work<'_> {
             Finding::Unkept(facts, outline, error) => {
                 let text = format!("{}: no copy can be kept: {error}", self.dir.path.display());
                 self.tell(Weight::Warning, 1, text);
-                return self.take(name, known, Finding::Good(facts, outline), found);
+                self.take(name, known, Finding::Good(facts, outline), found);
             }
             Finding::Bad(mark, error) => match self.dir.bad.get(&name) {
                 Some((before, true)) if *before == mark => {}
@@ -483,6 +483,9 @@ impl Work<'_> {
         // nobody waits in the process that has the files
         self.store.replace(self.dir.place, Arc::new(index), version.wrapping_add(1));
         self.dir.unsaved = Some(self.now.tick.after(SAVE_MS));
+        if left as usize > MANY {
+            lighterman_sys::cred::trim_heap();
+        }
         if added + replaced + removed > 0 {
             let text =
                 format!("{dir}: {added} new, {replaced} replaced, {removed} removed; {left} certificates");
