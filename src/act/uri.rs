@@ -35,7 +35,8 @@ pub const ROWS: &[ActionKw] = &[
         "replace-uri <regex> <replacement>",
         "rewrites the request target",
         "http-request replace-uri ^http://(.*) https://\\1",
-    ),
+    )
+    .text("A target that names a host changes the field Host too."),
     ActionKw::new(
         "set-method",
         Sites::HTTP_REQ,
@@ -83,7 +84,8 @@ pub const ROWS: &[ActionKw] = &[
         "set-uri <fmt>",
         "changes the request target",
         "http-request set-uri /app%[pathq]",
-    ),
+    )
+    .text("A target that names a host changes the field Host too."),
 ];
 
 type Set = fn(&mut Head, &[u8]) -> Result<(), EditError>;

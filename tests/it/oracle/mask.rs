@@ -32,7 +32,7 @@ pub fn undated(value: &str) -> String {
         let digit = |sum: i64, c: u8| Some(sum << 6 | DIGITS.iter().position(|d| *d == c)? as i64);
         match date.bytes().try_fold(0, digit) {
             Some(units) if date.len() == 5 => {
-                out.push_str(&format!("|{}min{rest}", ((units << 2) - now() + 30).div_euclid(60)));
+                out.push_str(&format!("|{}min{rest}", ((units << 2) - now() + 45).div_euclid(60)));
             }
             _ => out.push_str(&format!("|{part}")),
         }
@@ -70,7 +70,7 @@ pub fn fields(fields: &[(String, String)]) -> Vec<String> {
         let name = name.to_ascii_lowercase();
         let value = match name.as_str() {
             "date" => "...".to_string(),
-            "set-cookie" => undated(value),
+            "cookie" | "set-cookie" => undated(value),
             _ => value.clone(),
         };
         lines.push((name, value));
