@@ -313,7 +313,7 @@ fn json() {
         ("%(a:what)HM", "error: unknown type \"what\", expected bool, sint or str"),
         ("%(a b)HM", "error: a name is made of letters, digits, \"_\", \"-\" and \".\""),
         ("%(a", "error: this \"%(\" has no \")\""),
-        ("%{+what}HM", "error: unknown log-format flag \"what\", expected Q, X, E, bin, json or cbor"),
+        ("%{+what}HM", "error: unknown log-format flag \"+what\", expected Q, X, E, bin, json or cbor"),
     ] {
         assert_eq!(bench.format(format, Use::Log), expected, "{format}");
     }
