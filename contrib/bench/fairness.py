@@ -5,7 +5,7 @@ One proxy with one worker on one core. Established clients ask at a fixed rate o
 come with a new connection for each request; both are measured alone, then beside full handshakes that come three
 times as fast as the core can make them. The generators and the origin run on the other cores.
 
-    cargo build --release --bin lighterman -p lighterman-inject -p lighterman-term
+    cargo build --release -p lighterman -p lighterman-inject -p lighterman-term
     contrib/bench/fairness.py [--bin target/release] [--key rsa|ecdsa] [--seconds 5] [--core 0] [--delay MS] [--urgent]
 """
 import argparse, os, re, signal, socket, subprocess, sys, tempfile, time

@@ -1,8 +1,9 @@
 //! OCSP: answers given by commands, answers that expire, answers fetched in the background.
 
 use std::sync::{Arc, Mutex};
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::Duration;
 
+use lighterman::base::tick::Clock;
 use lighterman_harness::program::run;
 use lighterman_harness::tls::{Cert, Client};
 use lighterman_harness::{eventually, procs, Logs, Proxy, Reply, Server};
@@ -14,7 +15,7 @@ use crate::program;
 const MANY: usize = 24;
 
 fn now() -> u64 {
-    SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs()
+    Clock::real().read().wall_us / 1_000_000
 }
 
 /// A frontend with a certificate of an authority, whose issuer is known.

@@ -231,7 +231,7 @@ fn sessions_resume_on_another_context() {
         );
         let memory = Mem { stored: first.s.stored, ..with_key() };
         let mut second = Pair::new(&make(), &client, memory, Mem::default());
-        second.client.offer(&session).unwrap();
+        second.client.offer(&session, false).unwrap();
         assert_eq!(second.shake(), DONE);
         second.talk();
         assert!(
@@ -240,7 +240,7 @@ fn sessions_resume_on_another_context() {
         );
         let mut third = Pair::new(&make(), &client, Mem::default(), Mem::default());
         third.s.key = Some(TicketKey { name: [9; 16], ..with_key().key.unwrap() });
-        third.client.offer(&session).unwrap();
+        third.client.offer(&session, false).unwrap();
         assert_eq!(third.shake(), DONE, "an unknown session is a full handshake");
         assert!(!third.server.ssl().session_reused());
     }
