@@ -61,6 +61,36 @@ pub struct Facts<'a> {
 }
 
 impl<'a> Facts<'a> {
+    /// Those of no message and no server, at no time: what evaluation outside of a stream begins with.
+    pub fn bare(
+        conn: &'a ConnFacts,
+        txn: &'a Txn,
+        vars: Vars<'a>,
+        effects: &'a Effects,
+        maps: &'a Maps,
+        world: &'a dyn World,
+    ) -> Self {
+        Facts {
+            date_us: 0,
+            last: true,
+            conn,
+            tls: None,
+            back: None,
+            back_tls: None,
+            req: None,
+            res: None,
+            req_body: Bytes::NONE,
+            res_body: Bytes::NONE,
+            req_bytes: Bytes::NONE,
+            res_bytes: Bytes::NONE,
+            txn,
+            vars,
+            effects,
+            maps,
+            world,
+        }
+    }
+
     /// The client's address as rules see it: `set-src`, else the PROXY header's, else the wire's.
     pub fn src(&self) -> Addr {
         self.txn.settings.src.map_or(self.conn.src, Addr::Inet)

@@ -4,7 +4,7 @@
 use crate::base::ids::ProxyId;
 use crate::expr::sample::Value;
 use crate::expr::vars::{Effects, ProcVars, Var, Vars};
-use crate::expr::view::{Bytes, ConnFacts, Facts, Txn, World};
+use crate::expr::view::{ConnFacts, Facts, Txn, World};
 use crate::plan::{Plan, StartValue};
 use crate::shm::Shared;
 
@@ -26,25 +26,8 @@ pub fn set_start_values(plan: &Plan, shm: &Shared, now_us: u64) {
 pub fn set(var: Var, value: &StartValue, plan: &Plan, shm: &Shared, now_us: u64) -> bool {
     let proc_vars = ProcVars::attach(shm, plan.global.tune.vars.shared());
     let (conn, txn, effects) = (ConnFacts::default(), Txn::new(ProxyId(0)), Effects::new());
-    let facts = Facts {
-        date_us: now_us,
-        last: true,
-        conn: &conn,
-        tls: None,
-        back: None,
-        back_tls: None,
-        req: None,
-        res: None,
-        req_body: Bytes::NONE,
-        res_body: Bytes::NONE,
-        req_bytes: Bytes::NONE,
-        res_bytes: Bytes::NONE,
-        txn: &txn,
-        vars: Vars { proc: Some(&proc_vars), ..Vars::default() },
-        effects: &effects,
-        maps: &plan.maps,
-        world: &Nowhere,
-    };
+    let vars = Vars { proc: Some(&proc_vars), ..Vars::default() };
+    let facts = Facts { date_us: now_us, ..Facts::bare(&conn, &txn, vars, &effects, &plan.maps, &Nowhere) };
     let value = match value {
         StartValue::Expr(expr) => expr.eval(&facts).now().map(|sample| sample.to_value()),
         StartValue::Text(text) => {

@@ -8,7 +8,7 @@ use super::{millis, Client, Peer, ServerSide};
 use crate::event::log::sink::Speaker;
 use crate::expr::logfmt::LogFmt;
 use crate::expr::vars::Vars;
-use crate::expr::view::{Addr, Bytes, Facts, TlsView, Txn};
+use crate::expr::view::{Addr, Facts, TlsView, Txn};
 use crate::net::cx::Cx;
 use crate::net::fault::{Cause, Fault, ProxyFault};
 use crate::net::tls::why::Why;
@@ -149,25 +149,10 @@ pub(super) fn worded(format: &LogFmt, tls: Option<&dyn TlsView>, client: &Client
     txn.front_tls = tls.is_some();
     txn.times.accept_us = client.facts.accepted_us;
     txn.times.total = millis(client.facts.accepted_us, cx.now.wall_us);
-    let facts = Facts {
-        date_us: cx.now.wall_us,
-        last: true,
-        conn: &client.facts,
-        tls,
-        back: None,
-        back_tls: None,
-        req: None,
-        res: None,
-        req_body: Bytes::NONE,
-        res_body: Bytes::NONE,
-        req_bytes: Bytes::NONE,
-        res_bytes: Bytes::NONE,
-        txn: &txn,
-        vars: Vars { proc: Some(cx.proc_vars), sess: Some(&client.vars), ..Vars::default() },
-        effects: cx.effects,
-        maps: cx.maps.maps(),
-        world: &GateWorld { plan: cx.plan, shm: cx.shm, now_ms: cx.now.tick.0 },
-    };
+    let vars = Vars { proc: Some(cx.proc_vars), sess: Some(&client.vars), ..Vars::default() };
+    let world = GateWorld { plan: cx.plan, shm: cx.shm, now_ms: cx.now.tick.0 };
+    let bare = Facts::bare(&client.facts, &txn, vars, cx.effects, cx.maps.maps(), &world);
+    let facts = Facts { date_us: cx.now.wall_us, tls, ..bare };
     let mut line = Vec::with_capacity(256);
     format.write(&facts, &mut line);
     line

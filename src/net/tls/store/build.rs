@@ -112,10 +112,27 @@ impl Builder {
     }
 
     /// A name of these entries, the text of which is kept once.
-    pub(super) fn push_name(&mut self, name: &[u8], wild: bool, entries: &[u32]) {
+    fn push_name(&mut self, name: &[u8], wild: bool, entries: &[u32]) {
         let at = self.push_text(name);
         let (hash, len) = (hash(name, wild), name.len() as u16);
         self.refs.extend(entries.iter().map(|entry| Ref { hash, entry: *entry, at, len, wild }));
+    }
+
+    /// The names of entries that were carried over from another index; `places` says where each entry of that one stands here,
+    /// if it does.
+    pub(super) fn carry_names(&mut self, old: &Index, places: &[Option<u32>]) {
+        let mut kept = Vec::new();
+        for number in 0..old.name_count() {
+            let (Some((name, wild)), Some(list)) = (old.name(number), old.list(number)) else { continue };
+            kept.clear();
+            kept.extend(list.filter_map(|(entry, covers)| {
+                let place = places.get(entry as usize).copied().flatten()?;
+                Some(if covers { place } else { place | EXCEPT })
+            }));
+            if !kept.is_empty() {
+                self.push_name(name, wild, &kept);
+            }
+        }
     }
 
     /// An entry with so many names, which come apart. Its number; `None` when the index is full.

@@ -13,7 +13,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use super::build::{Builder, Facts};
-use super::index::{flag, path_of, Index, EXCEPT, SIDES};
+use super::index::{flag, path_of, Index, SIDES};
 use super::patch::{patch, Change};
 use super::spool::{Record, Spool};
 use super::{scan, Store};
@@ -400,18 +400,7 @@ fn revise(old: &Index, changed: &BTreeMap<u32, Option<Laid>>, added: &[Laid]) ->
     if !fits {
         return Ok(None);
     }
-    let mut kept = Vec::new();
-    for number in 0..old.name_count() {
-        let (Some((name, wild)), Some(list)) = (old.name(number), old.list(number)) else { continue };
-        kept.clear();
-        kept.extend(list.filter_map(|(entry, covers)| {
-            let place = places.get(entry as usize).copied().flatten()?;
-            Some(if covers { place } else { place | EXCEPT })
-        }));
-        if !kept.is_empty() {
-            builder.push_name(name, wild, &kept);
-        }
-    }
+    builder.carry_names(old, &places);
     builder.finish().map(Some)
 }
 

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::io;
 
 use super::build::{Builder, Facts};
-use super::index::{Index, EXCEPT};
+use super::index::Index;
 
 /// What has become of a file.
 pub enum Change {
@@ -40,18 +40,7 @@ pub fn patch(old: &Index, changes: &BTreeMap<Vec<u8>, Change>) -> io::Result<(In
         }
     }
     changes.for_each(|(name, change)| add(&mut builder, name, change));
-    let mut kept = Vec::new();
-    for number in 0..old.name_count() {
-        let (Some((name, wild)), Some(list)) = (old.name(number), old.list(number)) else { continue };
-        kept.clear();
-        kept.extend(list.filter_map(|(entry, covers)| {
-            let place = places.get(entry as usize).copied().flatten()?;
-            Some(if covers { place } else { place | EXCEPT })
-        }));
-        if !kept.is_empty() {
-            builder.push_name(name, wild, &kept);
-        }
-    }
+    builder.carry_names(old, &places);
     Ok((builder.finish()?, full))
 }
 
