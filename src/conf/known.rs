@@ -331,7 +331,7 @@ const BIND_IGNORED: &[(&str, &str)] = &[
 #[rustfmt::skip]
 const SERVER: &[&str] = &[
     "addr", "agent-addr", "agent-check", "agent-inter", "agent-port", "agent-send", "cc", "check", "check-pool-conn-name",
-    "check-reuse-pool", "check-send-proxy", "check-ssl", "check-via-socks4", "client-sigalgs", "curves-list", "from",
+    "check-reuse-pool", "check-send-proxy", "check-via-socks4", "client-sigalgs", "curves-list", "from",
     "guid", "hash-key", "healthcheck", "idle-ping", "ktls", "log-bufsize", "log-proto", "namespace", "no-renegotiate",
     "observe", "pool-conn-name", "quic-cc-algo", "renegotiate", "resolve-net", "resolve-opts", "resolve-prefer",
     "resolvers", "set-proxy-v2-tlv-fmt", "socks4", "ssl-f-use", "strict-maxconn", "tcp-md5sig", "tfo", "track",
@@ -343,6 +343,7 @@ const SERVER_IGNORED: &[(&str, &str)] = &[
     ("check-alpn", "it says nothing without \"check\""),
     ("check-proto", "it says nothing without \"check\""),
     ("check-sni", "it says nothing without \"check\""),
+    ("check-ssl", "it says nothing without \"check\""),
     ("downinter", "it says nothing without \"check\""),
     ("error-limit", "it says nothing without \"observe\""),
     ("fall", "it says nothing without \"check\""),
